@@ -1,0 +1,70 @@
+# Each target works from a fresh clone on a machine with CPython 3.11 or newer and gcc.
+PYTHON ?= python3
+BIN := .venv/bin
+STOP_BUILD := build/stop
+
+.PHONY: demo test lint check-style explore soak bench docs build stop-build clean
+.DELETE_ON_ERROR:
+
+demo: build
+	$(BIN)/scamem demo
+
+test: lint stop-build
+	$(BIN)/python -m pytest -q
+
+lint: .venv/installed-dev build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The sizes, names and documents that no general linter knows; `test` runs them too.
+check-style: .venv/installed-dev build
+	$(BIN)/python -m pytest -q tests/style
+
+# Exhaustive searches to their documented depth; `test` runs them to a smaller one.
+explore: .venv/installed-dev stop-build
+	$(BIN)/python -m pytest -q --timeout=0 --deep tests/explore tests/model
+
+# Random kills for SOAK_SECONDS.
+SOAK_SECONDS ?= 600
+soak: .venv/installed-dev stop-build
+	$(BIN)/python -m pytest -q --timeout=0 --soak-seconds=$(SOAK_SECONDS) tests/soak
+
+bench: .venv/installed-bench build
+	$(BIN)/python -m benchmarks
+
+docs: .venv/installed-docs
+	$(BIN)/python tools/generate_layout.py
+	$(BIN)/mkdocs build --strict
+
+# Compiles what changed, beside the sources: the installation is an editable one.
+build: .venv/installed-all
+	@$(BIN)/python setup.py -q build_ext --inplace
+
+# The library with the stop hook compiled in, apart from the installed one; tests start children
+# in it through PYTHONPATH.
+stop-build: .venv/installed-dev
+	@SCAMEM_STOP_HOOK=1 $(BIN)/python setup.py -q build --build-base build/stop-objects \
+		--build-lib $(STOP_BUILD)
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# What a build needs comes first, so that the editable installation compiles with the very
+# Cython and NumPy that `build` uses later, and nothing is compiled twice.
+.venv/installed-build: pyproject.toml setup.py | .venv/bin/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check \
+		'setuptools>=77' 'Cython>=3.1' 'numpy>=2'
+	@touch $@
+
+.venv/installed-%: .venv/installed-build
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[$*]'
+	@touch $@
+
+.PRECIOUS: .venv/installed-%
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache site
+	find src tests tools -name __pycache__ -type d -exec rm -rf {} +
+	find src -name '*.so' -delete

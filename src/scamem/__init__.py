@@ -1,0 +1,1 @@
+"""Scattered memory: page frames that need not lie side by side, as one refcounted object."""

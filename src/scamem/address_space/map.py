@@ -1,0 +1,302 @@
+"""Mappings of frame files: the direct map of a whole file, and vmaps stitched from runs.
+
+Nothing here is copied by a fork unasked or written to a core dump. A mapping can be touched only
+when MADV_DONTFORK is set, so not even a child forked in between by another thread sees frames.
+
+A vmap costs one mapping a run, and the kernel allows a process 65,530 (`vm.max_map_count`). A
+quarter of them is left to everybody else in the process.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final
+
+from scamem.backing import head_room, system
+from scamem.backing.files import SharedFile, punch_mapped
+from scamem.backing.text import sized
+from scamem.errors import (
+    BlindError,
+    ClosedError,
+    PlatformError,
+    TooScatteredError,
+)
+
+from .stitch import stitch
+
+HUGE_PAGE_BYTES: Final = 2 << 20  # aligned so that collapsed pages can be mapped whole
+MAPPINGS_RESERVE_SHARE: Final = 4  # this part of vm.max_map_count is left alone
+RECOUNT_AFTER_RUNS: Final = 1024  # others map as well: count anew once so many were made
+
+
+class DirectMap:
+    """A whole frame file in this process's address space, read-write and, once asked, read-only.
+
+    Attributes
+    ----------
+    address : of the file's first byte, writable.
+    length : bytes; the file's size.
+
+    Ownership: it owns its mappings until `close`; nothing may look at them then. Threads: any.
+    fork: children do not get them, unless the caller sets MADV_DOFORK on `ranges` meanwhile.
+    """
+
+    def __init__(self, file: SharedFile) -> None:
+        self.file = file
+        self.length = file.size
+        self.address = _map_aligned(file, writable=True)
+        self._read_only: dict[str, int] = {}  # at most one; setdefault settles racing threads
+
+    @property
+    def writable_address(self) -> int:
+        """`address`, or ClosedError where it was closed."""
+        if not self.address:
+            raise ClosedError("the direct map was closed; join the arena again")
+        return self.address
+
+    @property
+    def read_only_address(self) -> int:
+        """Address of a second mapping that cannot be written; made when first asked for."""
+        source = self.writable_address
+        if "address" not in self._read_only:
+            made = self._map_read_only(source)
+            if self._read_only.setdefault("address", made) != made:
+                system.munmap(made, self.length)
+        return self._read_only["address"]
+
+    def _map_read_only(self, source: int) -> int:
+        try:
+            return _map_aligned(self.file, writable=False)
+        except BlindError:
+            made = _reserve_aligned(self.length)
+            try:
+                system.duplicate_mapping(source, self.length, made)
+                system.mprotect(made, self.length, system.PROT_READ)
+            except OSError as error:
+                system.munmap(made, self.length)
+                raise _refused(error, self.length) from error
+            return made
+
+    def ranges(self) -> Iterator[tuple[int, int]]:
+        """(address, bytes) of each mapping there is, as fork opens and closes them."""
+        if self.address:
+            yield self.address, self.length
+        for address in self._read_only.values():
+            yield address, self.length
+
+    def punch(self, offset: int, length: int) -> None:
+        """Give the memory of a range of the file back; works without a descriptor."""
+        if not 0 <= offset <= offset + length <= self.length:
+            raise ValueError(f"bytes {offset} to {offset + length} of a file of {self.length}")
+        punch_mapped(self.writable_address + offset, length)
+
+    def close(self) -> None:
+        """Unmap. Whoever still looks at a frame through it gets SIGSEGV: ask the pins first."""
+        for address, length in tuple(self.ranges()):
+            system.munmap(address, length)
+        self.address = 0
+        self._read_only.clear()
+
+
+class MappingBudget:
+    """How many mappings this process may still make; ours are known, others' are counted.
+
+    Threads: any. The count of others is read from `/proc/self/maps`, and anew when the budget seems
+    spent or many mappings were made since.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ours: dict[int, int] = {}
+        self._ours_total = 0
+        self._others = 0
+        self._limit = 0
+        self._made_since_count = RECOUNT_AFTER_RUNS  # never counted yet
+
+    def after_fork_in_child(self) -> None:
+        """Another thread of the parent may have held the lock."""
+        self._lock = threading.Lock()
+        self._made_since_count = RECOUNT_AFTER_RUNS
+
+    def left(self, runs: int = 0) -> int:
+        """Mappings that may still be made; exact where `runs` would not fit."""
+        with self._lock:
+            if self._made_since_count + runs >= RECOUNT_AFTER_RUNS or runs > self._left():
+                self._count()
+            return self._left()
+
+    def _left(self) -> int:
+        return max(0, self._limit - self._others - self._ours_total)
+
+    def _count(self) -> None:
+        most = head_room.mappings_max()
+        self._limit = most - most // MAPPINGS_RESERVE_SHARE
+        self._others = max(0, head_room.mappings_in_use() - self._ours_total)
+        self._made_since_count = 0
+
+    def made(self, address: int, runs: int) -> None:
+        """Note a vmap of so many runs."""
+        with self._lock:
+            self._ours[address] = runs
+            self._ours_total += runs
+            self._made_since_count += runs
+
+    def unmade(self, address: int) -> None:
+        """Note that a vmap is gone."""
+        with self._lock:
+            self._ours_total -= self._ours.pop(address, 0)
+
+
+budget: Final = MappingBudget()
+
+
+def merged(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Runs with those joined that follow each other in the object and in the file."""
+    result: list[tuple[int, int]] = []
+    for start, nframes in runs:
+        if nframes <= 0 or start < 0:
+            raise ValueError(f"a run of {nframes} frames at {start}")
+        if result and sum(result[-1]) == start:
+            result[-1] = (result[-1][0], result[-1][1] + nframes)
+        else:
+            result.append((int(start), int(nframes)))
+    return result
+
+
+def vmap(
+    file: SharedFile,
+    direct: DirectMap,
+    runs: Iterable[tuple[int, int]],
+    frame_size: int,
+    writable: bool = True,
+) -> int:
+    """Map scattered runs of frames as one contiguous view; returns its address.
+
+    Parameters
+    ----------
+    file : the frame file.
+    direct : its direct map; the view is made from it, so no descriptor is needed.
+    runs : (first frame, frames), in the view's order.
+    frame_size : bytes of a frame.
+    writable : whether the view may be written.
+
+    Raises
+    ------
+    TooScatteredError : the view takes more mappings than are left.
+    OutOfMemoryError : no address space is left; `limit` says what limits it.
+    ValueError : a run is not inside the file.
+
+    Ownership: the view is the caller's, to be given to `vunmap`. The caller holds the frames.
+    fork: children do not get it, unless the caller sets MADV_DOFORK. On failure nothing is mapped.
+    """
+    if frame_size % system.PAGE_BYTES:
+        raise PlatformError(
+            f"frames of {frame_size} bytes cannot be mapped one by one: this kernel's pages have "
+            f"{system.PAGE_BYTES} bytes. Use a kernel with pages of 4 KiB"
+        )
+    spans = [(start * frame_size, count * frame_size) for start, count in merged(runs)]
+    if not spans:
+        raise ValueError("asked for a view of no frames")
+    if max(offset + length for offset, length in spans) > file.size:
+        raise ValueError(f"a run ends beyond the frame file, which has {file.size} bytes")
+    source = direct.writable_address if writable else direct.read_only_address
+    total = sum(length for _, length in spans)
+    pairs = array("Q", chain.from_iterable(spans))
+    left = budget.left(len(spans))
+    if len(spans) > left:
+        raise _too_scattered(len(spans), left, total)
+    try:
+        address = system.reserve(total)
+    except OSError as error:
+        raise _refused(error, total) from error
+    done, number = stitch(source, pairs.buffer_info()[0], len(spans), address)
+    if number:
+        _unmap_around(spans, done, address)
+        if number == errno.ENOMEM and len(spans) > budget.left(len(spans)):
+            raise _too_scattered(len(spans), budget.left(), total)
+        raise _refused(OSError(number, os.strerror(number)), total)
+    # A fork of another thread may have opened the direct map for its child meanwhile.
+    system.madvise(address, total, system.MADV_DONTFORK)
+    budget.made(address, len(spans))
+    return address
+
+
+def _unmap_around(spans: list[tuple[int, int]], done: int, address: int) -> None:
+    """Unmap an unfinished view, but not the span that failed.
+
+    The kernel may have unmapped that one already, and another thread mapped something there:
+    better to lose its address space than to unmap a stranger's memory.
+    """
+    before = sum(length for _, length in spans[:done])
+    behind = sum(length for _, length in spans[done + 1 :])
+    if before:
+        system.munmap(address, before)
+    if behind:
+        system.munmap(address + before + spans[done][1], behind)
+
+
+def vunmap(address: int, length: int) -> None:
+    """Unmap a view that `vmap` gave; no array may look at it any more."""
+    system.munmap(address, length)
+    budget.unmade(address)
+
+
+def populate(address: int, length: int, *, write: bool) -> None:
+    """Fill the page tables of a range of online frames at once, instead of fault by fault.
+
+    Raises
+    ------
+    OutOfMemoryError : the kernel has no memory for them.
+    OSError : EFAULT, a frame of the range cannot be touched.
+    """
+    try:
+        system.populate(address, length, write=write)
+    except OSError as error:
+        raise _refused(error, length) from error
+
+
+def _too_scattered(runs: int, left: int, length: int) -> TooScatteredError:
+    return TooScatteredError(
+        f"asked for one contiguous view of {sized(length)} in {runs:,} runs; {left:,} mappings are "
+        "left to this process (vm.max_map_count, less those in use, less a quarter). Work on its "
+        "runs one by one (pins and scatter-gather I/O need no view), copy it to less scattered "
+        "memory, close other views, or raise the sysctl",
+        runs=runs,
+        limit=left,
+    )
+
+
+def _refused(error: OSError, length: int) -> Exception:
+    if error.errno != errno.ENOMEM:
+        return error
+    return head_room.address_space_error(length)
+
+
+def _reserve_aligned(length: int) -> int:
+    """Reserved address space, aligned so that huge pages of the file can be mapped whole."""
+    length = -(-length // system.PAGE_BYTES) * system.PAGE_BYTES
+    try:
+        start = system.reserve(length + HUGE_PAGE_BYTES)
+    except OSError as error:
+        raise _refused(error, length) from error
+    aligned = -(-start // HUGE_PAGE_BYTES) * HUGE_PAGE_BYTES
+    if aligned > start:
+        system.munmap(start, aligned - start)
+    behind = start + HUGE_PAGE_BYTES - aligned
+    if behind:
+        system.munmap(aligned + length, behind)
+    return aligned
+
+
+def _map_aligned(file: SharedFile, *, writable: bool) -> int:
+    address = _reserve_aligned(file.size)
+    try:
+        return file.map(0, file.size, writable=writable, address=address)
+    except BaseException:
+        system.munmap(address, file.size)
+        raise

@@ -1,0 +1,3 @@
+cdef extern from "<sys/mman.h>" nogil:
+    enum: MREMAP_FIXED
+    enum: MREMAP_MAYMOVE

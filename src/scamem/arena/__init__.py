@@ -1,0 +1,1 @@
+"""The arena: its objects and its life cycle (default, join, fork, exit)."""

@@ -1,0 +1,1 @@
+"""NumPy arrays whose memory is scattered page frames of an arena."""

@@ -1,0 +1,1 @@
+"""Control and frame files, slot locks, joining: the only door to the system's files."""

@@ -1,0 +1,470 @@
+"""One file of an arena, control or frames: made, opened, mapped, allocated and punched.
+
+No kept descriptor is trusted. After a `closerange(3, ...)` in somebody's daemonizing code the
+user's next files have our numbers, so `descriptor()` compares (device, inode) before each use. One
+that is not ours is neither used nor closed; the file is got again by its path or from other
+members' descriptor tables. What could do harm to another's file is also safe against a change
+between the comparison and the use: a mapping is compared again after it is made, allocation never
+changes a file's size, and holes are punched through a mapping, which no closing can redirect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import resource
+import stat
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from scamem.errors import (
+    ArenaExistsError,
+    ArenaNotFoundError,
+    ArenaRefusedError,
+    BlindError,
+    OutOfMemoryError,
+)
+
+from . import head_room, slot_locks, system
+from .text import sized
+
+DOOR_BYTE: Final = 1 << 40  # the door's lock; beyond all data, below the slots' bytes
+SLOT_BYTES_AT: Final = 1 << 41  # slot n's lock is byte SLOT_BYTES_AT + n (slot_locks.pxd)
+SIZE_BYTES_MAX: Final = DOOR_BYTE  # so that no lock lies over data
+ALLOCATE_STEP_BYTES: Final = 16 << 20  # between two looks at the head room; some 4 ms
+INTERRUPTED_STEP_BYTES: Final = 256 << 10  # where signals come faster than a step is done
+BLOCK_BYTES: Final = 512  # the unit of st_blocks
+ATTEMPTS: Final = 8  # how often a descriptor may be stolen during one call
+
+_OPEN_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+def nobody() -> Iterable[int]:
+    """No other member is known yet."""
+    return ()
+
+
+class SharedFile:
+    """A file whose pages several processes share.
+
+    Attributes
+    ----------
+    size : bytes; fixed when the file is made.
+    path : where it is, or None for a memfd.
+    device, inode : what identifies it.
+    label : what a memfd is called in `/proc/<pid>/fd`, or the path's last part.
+    other_pids : called when the kept descriptor was lost; gives the pids of other members, whose
+        descriptor tables are searched for the file.
+
+    Ownership: it owns one descriptor, with a description that never locks, and none of the
+    mappings made by `map`. Threads: any. fork: the child's copy works and shares the description.
+    """
+
+    def __init__(self, fd: int, *, path: str | None, label: str) -> None:
+        found = os.fstat(fd)
+        self._fd = fd
+        self.size = found.st_size
+        self.device = found.st_dev
+        self.inode = found.st_ino
+        self.path = path
+        self.label = label
+        self.other_pids: Callable[[], Iterable[int]] = nobody
+
+    def __repr__(self) -> str:
+        return f"SharedFile({self.path or self.label!r}, {sized(self.size)})"
+
+    @classmethod
+    def memfd(cls, label: str, size: int) -> SharedFile:
+        """Make an anonymous file of `size` bytes, all of it a hole.
+
+        It is in no directory and freed with its last mapping and descriptor. It is sealed against
+        shrinking, so no truncation can make a mapping of it SIGBUS.
+
+        Raises
+        ------
+        OutOfMemoryError : `size` is beyond RLIMIT_FSIZE, or the kernel has no memory for it.
+        """
+        _check_size(size)
+        fd = system.memfd_create(label)
+        try:
+            _set_size(fd, size)
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+            return cls(fd, path=None, label=label)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], size: int) -> SharedFile:
+        """Make a named file of `size` bytes, all of it a hole, that only its owner may open.
+
+        Raises
+        ------
+        ArenaExistsError : there is something at `path`.
+        OutOfMemoryError : `size` is beyond RLIMIT_FSIZE, or of what the file system can do.
+        """
+        _check_size(size)
+        name = os.fspath(path)
+        try:
+            fd = os.open(name, _OPEN_FLAGS | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        except FileExistsError:
+            raise ArenaExistsError(f"{name} exists already; open it, or remove it first") from None
+        try:
+            os.fchmod(fd, 0o600)  # whatever the umask
+            _set_size(fd, size)
+            return cls(fd, path=name, label=os.path.basename(name))
+        except BaseException:
+            os.close(fd)
+            os.unlink(name)
+            raise
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> SharedFile:
+        """Open a named file, and believe nothing before its owner, type and mode are right.
+
+        Raises
+        ------
+        ArenaNotFoundError : nothing is there.
+        ArenaRefusedError : it is a link, not a regular file, another user's, open to others, or
+            has a second name; `reason` says which.
+        """
+        name = os.fspath(path)
+        try:
+            before = os.lstat(name)
+        except FileNotFoundError:
+            raise ArenaNotFoundError(f"{name} does not exist; create the arena first") from None
+        check_trust(name, before)  # opening a FIFO or a device is no question
+        fd = os.open(name, _OPEN_FLAGS | os.O_NOFOLLOW)
+        try:
+            check_trust(name, os.fstat(fd))
+            return cls(fd, path=name, label=os.path.basename(name))
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def from_descriptor(
+        cls, fd: int, *, pid: int | None = None, path: str | None = None, label: str = ""
+    ) -> SharedFile:
+        """Open anew the file behind a descriptor of this process, or of process `pid`.
+
+        Raises
+        ------
+        ArenaRefusedError : not a regular file, or a memfd that may be shrunk under us; from
+            another process also: another user's.
+        OSError : there is no such descriptor, or no permission to look at it.
+
+        Ownership: `fd` stays the caller's; the new file has a description of its own.
+        """
+        link = f"/proc/{'self' if pid is None else pid}/fd/{fd}"
+        _check_foreign(link, os.stat(link), own=pid is None)
+        again = os.open(link, _OPEN_FLAGS)
+        try:
+            _check_foreign(link, os.fstat(again), own=pid is None)
+            _check_sealed(link, again, path)
+            return cls(again, path=path, label=label or _label(again))
+        except BaseException:
+            os.close(again)
+            raise
+
+    def is_ours(self, fd: int) -> bool:
+        """Whether a descriptor number of this process is this file now."""
+        return bool(slot_locks.is_ours(fd, self.device, self.inode))
+
+    def descriptor(self) -> int:
+        """The kept descriptor, compared with the file's identity just now.
+
+        Raises
+        ------
+        BlindError : it was closed or replaced, and no way leads to the file any more.
+
+        Ownership: it stays this object's; use it at once, do not keep or close it.
+        """
+        if not self.is_ours(self._fd):
+            self._fd = self._get_again()  # the old number is another's now, or nobody's
+        return self._fd
+
+    def _get_again(self) -> int:
+        links = [self.path] if self.path is not None else []
+        for link in links:
+            fd = self._open_same(link)
+            if fd is not None:
+                return fd
+        for pid in (os.getpid(), *self.other_pids()):
+            for link in descriptor_links(pid):
+                fd = self._open_same(link)
+                if fd is not None:
+                    return fd
+        raise BlindError(
+            f"the descriptor of {self.path or self.label} was closed or replaced by other code in "
+            "this process, and neither its path nor another member's descriptors lead to the "
+            "file. What is mapped stays usable; to reach more of the arena, keep scamem's "
+            "descriptors open, or use a named arena"
+        )
+
+    def _open_same(self, link: str) -> int | None:
+        try:
+            found = os.stat(link)
+            if (found.st_dev, found.st_ino) != (self.device, self.inode):
+                return None
+            fd = os.open(link, _OPEN_FLAGS)
+        except OSError:
+            return None  # gone, or not to be looked at: the next one may do
+        if self.is_ours(fd):
+            return fd
+        os.close(fd)
+        return None
+
+    def map(
+        self,
+        offset: int,
+        length: int,
+        *,
+        writable: bool = True,
+        address: int | None = None,
+        inherit: bool = False,
+    ) -> int:
+        """Map a range of the file, shared; returns the address.
+
+        Parameters
+        ----------
+        offset, length : bytes, multiples of the page size.
+        address : replace what is mapped there, reserved by the caller; None: the kernel chooses.
+        inherit : whether a forked child gets the mapping.
+
+        Raises
+        ------
+        OutOfMemoryError : RLIMIT_AS, vm.max_map_count or the kernel's memory; `limit` names it.
+        BlindError : the file cannot be reached.
+
+        Ownership: the mapping is the caller's, to be given to `unmap`. It is not in core dumps, and
+        never was one that a child forked meanwhile could touch: it can be touched only when
+        MADV_DONTFORK is set.
+        """
+        flags = system.MAP_SHARED | system.MAP_NORESERVE
+        flags |= system.MAP_FIXED if address is not None else 0
+        protection = system.PROT_READ | (system.PROT_WRITE if writable else 0)
+        for _ in range(ATTEMPTS):
+            fd = self.descriptor()
+            try:
+                where = system.mmap(address, length, system.PROT_NONE, flags, fd, offset)
+            except OSError as error:
+                if error.errno == errno.ENOMEM:
+                    raise head_room.address_space_error(length) from error
+                if not self.is_ours(fd):
+                    continue
+                raise
+            try:
+                if not self.is_ours(fd):
+                    continue  # taken away meanwhile: this may be a mapping of another's file
+                if not inherit:
+                    system.madvise(where, length, system.MADV_DONTFORK)
+                system.madvise(where, length, system.MADV_DONTDUMP)
+                system.mprotect(where, length, protection)
+                done, where = where, 0
+                return done
+            except OSError as error:
+                if error.errno == errno.ENOMEM:
+                    raise head_room.address_space_error(length) from error
+                raise
+            finally:
+                if where:
+                    _take_back(where, length, fixed=address is not None)
+        raise BlindError(f"the descriptor of {self.label} is closed by other code all the time")
+
+    @staticmethod
+    def unmap(address: int, length: int) -> None:
+        """Unmap a range that `map` gave; no array may look at it any more."""
+        system.munmap(address, length)
+
+    def allocated_bytes(self) -> int:
+        """Bytes of the file that have memory now, in RAM or in swap."""
+        return os.fstat(self.descriptor()).st_blocks * BLOCK_BYTES
+
+    def allocate(
+        self, offset: int, length: int, *, progress: Callable[[int], object] | None = None
+    ) -> None:
+        """Give a range memory, in steps; what has memory already is left as it is.
+
+        Before each step the head room is looked at, since at a cgroup's limit the kernel does not
+        fail but kills. That is a race that cannot be closed: others may take it meanwhile.
+
+        A file does not tell which of its pages have memory before they were touched (SEEK_DATA
+        takes allocated pages for holes), only how many: a step asks for at most what the whole file
+        still lacks. So a full file needs no head room, and a partly full one never too little.
+
+        Parameters
+        ----------
+        progress : called after each step with the bytes done so far.
+
+        Raises
+        ------
+        OutOfMemoryError : `limit` names what was met. Earlier steps stay allocated; a step that
+            fails is undone by the kernel.
+        """
+        done, step = 0, ALLOCATE_STEP_BYTES
+        while done < length:
+            size = min(step, length - done)
+            lacking = max(0, self.size - self.allocated_bytes())
+            head_room.require(min(size, lacking), self)
+            try:
+                system.fallocate(self.descriptor(), system.FALLOC_FL_KEEP_SIZE, offset + done, size)
+            except InterruptedError:
+                step = INTERRUPTED_STEP_BYTES  # the kernel undid all of it: a shorter one may end
+                continue
+            except OSError as error:
+                raise self._allocation_error(error, size) from error
+            done += size
+            step = min(step * 2, ALLOCATE_STEP_BYTES)
+            if progress is not None:
+                progress(done)
+
+    def _allocation_error(self, error: OSError, size: int) -> Exception:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM):
+            return error
+        if error.errno == errno.ENOMEM:
+            limit, free = "memory of the machine", head_room.machine().free_bytes
+        elif error.errno == errno.EFBIG:
+            limit, free = "RLIMIT_FSIZE", 0
+        elif self.path is None:
+            limit, free = "commit limit (vm.overcommit_memory = 2)", 0
+        else:
+            room = head_room.mount(self)
+            limit, free = f"file system of {self.path}", room.free_bytes if room else 0
+        return OutOfMemoryError(
+            f"asked for {sized(size)} more for {self.path or self.label}; {sized(free)} free; "
+            f"limit: {limit}. Drop objects, or raise it",
+            asked_bytes=size,
+            free_bytes=free,
+            limit=limit,
+        )
+
+    def punch(self, offset: int, length: int) -> None:
+        """Give a range's memory back; it reads as zeros and takes memory again when touched.
+
+        Done through a mapping of its own: a hole in a descriptor that other code replaced a moment
+        ago would destroy a user's file.
+        """
+        address = self.map(offset, length)
+        try:
+            punch_mapped(address, length)
+        finally:
+            self.unmap(address, length)
+
+    def close(self) -> None:
+        """Close the kept descriptor, if it still is ours; mappings stay."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0 and self.is_ours(fd):
+            os.close(fd)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError, OSError):  # a constructor that failed, or exit
+            self.close()
+
+
+def punch_mapped(address: int, length: int) -> None:
+    """Give the memory behind a writable shared mapping back to the system."""
+    try:
+        system.madvise(address, length, system.MADV_REMOVE)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        system.munlock(address, length)  # under mlockall() the kernel refuses locked ranges
+        system.madvise(address, length, system.MADV_REMOVE)
+
+
+def descriptor_links(pid: int) -> list[str]:
+    """Paths of a process's descriptors in /proc; none where it is gone or not to be looked at."""
+    table = f"/proc/{pid}/fd"
+    try:
+        return [f"{table}/{number}" for number in os.listdir(table)]
+    except OSError:
+        return []
+
+
+def check_trust(path: str, found: os.stat_result, *, directory: bool = False) -> None:
+    """Refuse a file or directory that others made, may change, or that is not what it should be."""
+    problem = ""
+    if stat.S_ISLNK(found.st_mode):
+        reason, problem = "symlink", "is a symbolic link"
+    elif not (stat.S_ISDIR if directory else stat.S_ISREG)(found.st_mode):
+        reason, problem = "type", f"is not a {'directory' if directory else 'regular file'}"
+    elif found.st_uid != os.geteuid():
+        reason = "owner"
+        problem = f"belongs to user {found.st_uid}, and this process is user {os.geteuid()}"
+    elif found.st_mode & 0o077:
+        reason = "mode"
+        problem = f"may be used by others (mode {stat.S_IMODE(found.st_mode):04o})"
+    elif not directory and found.st_nlink != 1:
+        reason, problem = "nlink", f"has {found.st_nlink} names"
+    if problem:
+        raise ArenaRefusedError(
+            f"{path} {problem}; refused. Remove it, or choose another place by SCAMEM_DIR",
+            path=path,
+            reason=reason,
+        )
+
+
+def _check_foreign(link: str, found: os.stat_result, *, own: bool) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ArenaRefusedError(f"{link} is not a regular file", path=link, reason="type")
+    if not own and found.st_uid != os.geteuid():
+        raise ArenaRefusedError(
+            f"{link} belongs to user {found.st_uid}, and this process is user {os.geteuid()}",
+            path=link,
+            reason="owner",
+        )
+
+
+def _check_sealed(link: str, fd: int, path: str | None) -> None:
+    if path is None and not fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
+        raise ArenaRefusedError(
+            f"{link} may be truncated by others, which would kill whoever has it mapped",
+            path=link,
+            reason="seals",
+        )
+
+
+def _label(fd: int) -> str:
+    target = os.readlink(f"/proc/self/fd/{fd}").removesuffix(" (deleted)")
+    return os.path.basename(target).removeprefix("memfd:")
+
+
+def _check_size(size: int) -> None:
+    if not 0 < size <= SIZE_BYTES_MAX:
+        raise ValueError(f"asked for a file of {size} bytes; 1 to {SIZE_BYTES_MAX} are possible")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit != resource.RLIM_INFINITY and size > limit:
+        # Looked at beforehand: SIGXFSZ would end a process that restored its default action.
+        raise OutOfMemoryError(
+            f"asked for a file of {sized(size)}; limit: RLIMIT_FSIZE {sized(limit)}. Ask for less "
+            "capacity, or raise it (ulimit -f)",
+            asked_bytes=size,
+            free_bytes=limit,
+            limit="RLIMIT_FSIZE",
+        )
+
+
+def _set_size(fd: int, size: int) -> None:
+    try:
+        os.ftruncate(fd, size)
+    except OSError as error:
+        if error.errno not in (errno.EFBIG, errno.ENOMEM, errno.ENOSPC):
+            raise
+        raise OutOfMemoryError(
+            f"asked for a file of {sized(size)}; the system refuses: {error.strerror}. Ask for "
+            "less capacity",
+            asked_bytes=size,
+            limit="file size",
+        ) from error
+
+
+def _take_back(address: int, length: int, *, fixed: bool) -> None:
+    if fixed:  # the reservation is the caller's: leave it reserved
+        flags = system.MAP_PRIVATE | system.MAP_ANONYMOUS | system.MAP_NORESERVE | system.MAP_FIXED
+        system.mmap(address, length, system.PROT_NONE, flags, -1, 0)
+        system.madvise(address, length, system.MADV_DONTFORK)
+    else:
+        system.munmap(address, length)

@@ -1,0 +1,265 @@
+"""How many bytes may still be taken, before the kernel kills somebody for them.
+
+Shared memory that goes over a cgroup's limit does not make `fallocate` fail: the kernel kills a
+process of the group. So before each step of bringing frames online the room below every limit is
+looked at: `memory.max` of each ancestor cgroup (version 2 and 1), the machine's `MemAvailable`, and
+the file system of a named arena. It is a race that cannot be closed, since other processes
+take memory too; the margin is for them, for page tables (1/512 of what is mapped, in each
+member), and for one more step under way.
+
+Page cache counts as room, since the kernel drops it first; dirty pages do not, nor does swap, for
+pages that must be swapped out first are no room. Shared memory is not in the kernel's
+`inactive_file` and `active_file` (it is swap-backed, so it is on the anonymous lists), and needs
+no subtraction.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from scamem.errors import OutOfMemoryError
+
+from .text import sized
+
+if TYPE_CHECKING:
+    from .files import SharedFile
+
+PROC: Final = Path("/proc")
+MARGIN_SHARE: Final = 64  # the margin is this part of the limit,
+MARGIN_BYTES_MIN: Final = 16 << 20  # but at least one step of another member,
+MARGIN_BYTES_MAX: Final = 512 << 20  # and on big machines not absurdly much
+UNLIMITED_BYTES: Final = 1 << 60  # version 1 writes "no limit" as a number near 2**63
+GIB: Final = 1 << 30
+CAPACITY_BYTES_MIN: Final = 64 << 20
+ADDRESS_SPACE_SHARE: Final = 4  # two direct maps, vmaps, and everything else of the process
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What one limit leaves.
+
+    Attributes
+    ----------
+    name : of the limit, as messages name it.
+    limit_bytes : the limit itself.
+    free_bytes : what may still be taken, the margin already kept back; never negative.
+    """
+
+    name: str
+    limit_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Cgroup:
+    """A directory of the memory controller, and what its files are called."""
+
+    directory: Path
+    limit: str
+    usage: str
+    prefix: str  # of the keys of memory.stat that count the whole subtree
+
+    def room(self) -> Room | None:
+        """Room below this group's limit; None where it has none, or it just went away."""
+        try:
+            limit = (self.directory / self.limit).read_text().strip()
+            if limit == "max" or int(limit) >= UNLIMITED_BYTES:
+                return None
+            used = int((self.directory / self.usage).read_text())
+            held = _table((self.directory / "memory.stat").read_text())
+        except OSError:
+            return None
+        get = {key: held.get(self.prefix + key, 0) for key in _CACHE_KEYS}
+        dirty = get["file_dirty"] + get["file_writeback"] + get["dirty"] + get["writeback"]
+        cache = max(0, get["inactive_file"] + get["active_file"] - dirty)
+        return _room(f"cgroup {self.limit} of {self.directory}", int(limit), used - cache)
+
+
+_CACHE_KEYS: Final = (
+    "inactive_file",
+    "active_file",
+    "file_dirty",
+    "file_writeback",
+    "dirty",  # these two are version 1's
+    "writeback",
+)
+_known_cgroups: dict[tuple[Path, str], tuple[_Cgroup, ...]] = {}
+
+
+def _room(name: str, limit_bytes: int, used_bytes: int) -> Room:
+    margin = min(max(limit_bytes // MARGIN_SHARE, MARGIN_BYTES_MIN), MARGIN_BYTES_MAX)
+    return Room(name, limit_bytes, max(0, limit_bytes - used_bytes - margin))
+
+
+def _table(text: str) -> dict[str, int]:
+    fields = (line.split() for line in text.splitlines())
+    return {field[0].rstrip(":"): int(field[1]) for field in fields if len(field) > 1}
+
+
+def cgroups(proc: Path = PROC) -> tuple[_Cgroup, ...]:
+    """The memory cgroups of this process, innermost first; directories cached, values not."""
+    try:
+        text = (proc / "self/cgroup").read_text()
+    except OSError:
+        return ()
+    key = (proc, text)  # a process that is moved reads another text
+    if key not in _known_cgroups:
+        _known_cgroups[key] = tuple(_find_cgroups(text, (proc / "self/mountinfo").read_text()))
+    return _known_cgroups[key]
+
+
+def _find_cgroups(cgroup: str, mountinfo: str) -> Iterator[_Cgroup]:
+    for line in cgroup.splitlines():
+        _, controllers, path = line.split(":", 2)
+        version2 = controllers == ""
+        if not version2 and "memory" not in controllers.split(","):
+            continue
+        names = (
+            ("memory.max", "memory.current", "")
+            if version2
+            else ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
+        )
+        for root, point in _cgroup_mounts(mountinfo, version2=version2):
+            for directory in _ancestors(root, point, path):
+                if (directory / names[1]).exists():
+                    yield _Cgroup(directory, *names)
+
+
+def _cgroup_mounts(mountinfo: str, *, version2: bool) -> Iterator[tuple[str, Path]]:
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        kind, _, options = after.split(" ", 2)
+        wanted = "cgroup2" if version2 else "cgroup"
+        if kind == wanted and (version2 or "memory" in options.split(" ")[-1].split(",")):
+            fields = before.split(" ")
+            yield _unescaped(fields[3]), Path(_unescaped(fields[4]))
+
+
+def _unescaped(field: str) -> str:
+    return field.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+
+
+def _ancestors(root: str, point: Path, path: str) -> Iterator[Path]:
+    """Directories from the process's group up to the mount point.
+
+    In a container the mount may begin at the group itself (`root`), or the group lie outside the
+    namespace (a path with `..`): then the mount point is the innermost that can be seen.
+    """
+    inside = path.removeprefix(root.rstrip("/")) if path.startswith(root) else ""
+    directory = point / inside.strip("/") if ".." not in inside.split("/") else point
+    while directory != point:
+        yield directory
+        directory = directory.parent
+    yield point
+
+
+def machine(proc: Path = PROC) -> Room:
+    """Room in the machine's memory."""
+    memory = _table((proc / "meminfo").read_text())
+    total = memory["MemTotal"] * 1024
+    return _room("MemAvailable of the machine", total, total - memory["MemAvailable"] * 1024)
+
+
+def mount(file: SharedFile) -> Room | None:
+    """Room in the file system of a named file; None for memfds, whose mount has no limit.
+
+    No margin is kept back here: a full file system fails cleanly.
+    """
+    if file.path is None:
+        return None
+    found = os.fstatvfs(file.descriptor())
+    if found.f_blocks == 0:
+        return None
+    free = found.f_bavail * found.f_frsize
+    return Room(f"file system of {file.path}", found.f_blocks * found.f_frsize, free)
+
+
+def rooms(file: SharedFile | None = None, *, proc: Path = PROC) -> list[Room]:
+    """What each limit leaves for this process and file, tightest first."""
+    found = [group.room() for group in cgroups(proc)]
+    found.append(machine(proc))
+    if file is not None:
+        found.append(mount(file))
+    return sorted((room for room in found if room is not None), key=lambda room: room.free_bytes)
+
+
+def require(nbytes: int, file: SharedFile | None = None, *, proc: Path = PROC) -> None:
+    """Refuse now what would get a process killed later.
+
+    Raises
+    ------
+    OutOfMemoryError : the tightest limit leaves less than `nbytes`; it is named.
+    """
+    if nbytes == 0:
+        return
+    tightest = rooms(file, proc=proc)[0]
+    if tightest.free_bytes < nbytes:
+        raise OutOfMemoryError(
+            f"asked for {sized(nbytes)} more memory; {sized(tightest.free_bytes)} may still be "
+            f"taken; limit: {tightest.name}, {sized(tightest.limit_bytes)} (a margin is kept "
+            "back). Drop objects (see scamem ls), trim() the arena, or raise it",
+            asked_bytes=nbytes,
+            free_bytes=tightest.free_bytes,
+            limit=tightest.name,
+        )
+
+
+def default_capacity_bytes(proc: Path = PROC) -> int:
+    """Capacity of an arena when none is asked for: as much as could ever be online.
+
+    It is address space, not memory, so there is no reason to ask for less than the machine's memory
+    or the tightest cgroup's limit, rounded up to whole GiB; only RLIMIT_AS and RLIMIT_FSIZE make
+    address space and file size scarce.
+    """
+    limits = [room.limit_bytes for room in rooms(proc=proc)]
+    capacity = -(-min(limits) // GIB) * GIB
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if space != resource.RLIM_INFINITY:
+        left = space - _address_space_bytes()
+        capacity = min(capacity, max(left // ADDRESS_SPACE_SHARE, CAPACITY_BYTES_MIN))
+    size = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if size != resource.RLIM_INFINITY:
+        capacity = min(capacity, size)
+    return capacity
+
+
+def _address_space_bytes() -> int:
+    return int((PROC / "self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def mappings_in_use() -> int:
+    """Mappings that this process has now."""
+    with open("/proc/self/maps", "rb") as maps:
+        return sum(block.count(b"\n") for block in iter(lambda: maps.read(1 << 20), b""))
+
+
+def mappings_max() -> int:
+    """Mappings that a process may have, `vm.max_map_count`."""
+    return int((PROC / "sys/vm/max_map_count").read_text())
+
+
+def address_space_error(asked_bytes: int) -> OutOfMemoryError:
+    """What to raise where a mapping failed with ENOMEM; names the limit that explains it."""
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    used = _address_space_bytes()
+    free = 0
+    if space != resource.RLIM_INFINITY and used + asked_bytes > space:
+        limit, free = "RLIMIT_AS", max(0, space - used)
+        remedy = f"{sized(free)} of {sized(space)} left. Ask for less capacity, or raise ulimit -v"
+    elif mappings_in_use() + 1 >= mappings_max():
+        limit = "vm.max_map_count"
+        remedy = f"all {mappings_max():,} mappings are in use. Close views, or raise the sysctl"
+    else:
+        limit = "address space or memory of the kernel"
+        remedy = "neither RLIMIT_AS nor vm.max_map_count explains it. Free memory of the machine"
+    return OutOfMemoryError(
+        f"asked to map {sized(asked_bytes)}; limit: {limit}: {remedy}",
+        asked_bytes=asked_bytes,
+        free_bytes=free,
+        limit=limit,
+    )

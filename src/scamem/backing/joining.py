@@ -1,0 +1,140 @@
+"""Reaching an anonymous arena's file from a handle: through somebody who has it open.
+
+A memfd has no name to open, but every open descriptor of it does: `/proc/<pid>/fd/<n>`. A handle
+carries (pid, descriptor) of several members. Pids and descriptor numbers are reused, so what is
+found is compared with (device, inode), and then the caller compares the arena's id.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+
+from scamem.errors import ArenaRefusedError, ArenaUnreachableError
+
+from .files import SharedFile, descriptor_links
+
+WAYS_OUT = (
+    "Ways out: use a named arena (Arena.create(name), or SCAMEM_ARENA=name for every process); "
+    "hand the descriptor down (fork, or pass_fds); arena.serve(path); or load while a member "
+    "lives, in the same pid namespace and as the same user"
+)
+
+
+def reach(
+    candidates: Sequence[tuple[int, int]],
+    *,
+    device: int,
+    inode: int,
+    verify: Callable[[SharedFile], str | None],
+    label: str = "",
+) -> SharedFile:
+    """Open a file that others have open, whoever of them can be reached.
+
+    Tried in order: this process's own descriptors (inherited ones), the candidates' descriptors,
+    then every descriptor of the candidates' processes.
+
+    Parameters
+    ----------
+    candidates : (pid, descriptor) pairs, best first.
+    device, inode : what the file is known by.
+    verify : looks inside a file found (the arena's id) and says what is wrong with it, or None.
+    label : what the file is called where its name cannot be seen.
+
+    Raises
+    ------
+    ArenaUnreachableError : none led to it; says what was tried, why each failed, and the ways out.
+
+    Ownership: the file is the caller's; those that `verify` turned down are closed.
+    """
+    tried: list[str] = []
+    for pid, descriptor in _paths(candidates, device, inode, tried):
+        whose = "inherited descriptor" if pid is None else f"process {pid}, descriptor"
+        try:
+            file = SharedFile.from_descriptor(descriptor, pid=pid, label=label)
+        except (OSError, ArenaRefusedError) as error:
+            tried.append(f"{whose} {descriptor}: {_reason(pid, error)}")
+            continue
+        if (file.device, file.inode) != (device, inode):
+            problem: str | None = "it is another file now"
+        else:
+            problem = verify(file)
+        if not problem:
+            return file
+        file.close()
+        tried.append(f"{whose} {descriptor}: {problem}")
+    attempts = "; ".join(tried) if tried else "no descriptor of it is known"
+    raise ArenaUnreachableError(
+        f"asked to join the arena {label or f'(file {device}:{inode})'}; none of its members could "
+        f"be reached: {attempts}. {WAYS_OUT}",
+        tried=tuple(tried),
+    )
+
+
+def _paths(
+    candidates: Sequence[tuple[int, int]], device: int, inode: int, tried: list[str]
+) -> Iterator[tuple[int | None, int]]:
+    own = os.getpid()
+    inherited = list(matching(own, device, inode))
+    if not inherited:
+        tried.append("inherited descriptors: none of this process's is the file")
+    for descriptor in inherited:
+        yield None, descriptor
+    others = [(pid, descriptor) for pid, descriptor in candidates if pid != own]
+    yield from others
+    named = set(others)
+    for pid in dict.fromkeys(pid for pid, _ in others):
+        for descriptor in matching(pid, device, inode):
+            if (pid, descriptor) not in named:  # it moved: that process was handed the file anew
+                yield pid, descriptor
+
+
+def matching(pid: int, device: int, inode: int) -> Iterator[int]:
+    """Descriptor numbers of a process that are the file (device, inode); nothing is opened."""
+    for link in descriptor_links(pid):
+        try:
+            found = os.stat(link)
+        except OSError:
+            continue  # closed meanwhile
+        if (found.st_dev, found.st_ino) == (device, inode):
+            yield int(os.path.basename(link))
+
+
+def labelled(pid: int, prefix: str) -> list[tuple[int, str]]:
+    """Memfds of a process whose label begins with `prefix`, as (descriptor, label); none if gone.
+
+    So a child of multiprocessing finds its parent's default arena.
+    """
+    found: list[tuple[int, str]] = []
+    for link in descriptor_links(pid):
+        try:
+            target = os.readlink(link)
+        except OSError:
+            continue  # closed meanwhile
+        label = target.removeprefix("/memfd:").removesuffix(" (deleted)")
+        if target.startswith("/memfd:") and label.startswith(prefix):
+            found.append((int(os.path.basename(link)), label))
+    return sorted(found)
+
+
+def _reason(pid: int | None, error: Exception) -> str:
+    if isinstance(error, ArenaRefusedError) or pid is None:
+        return str(error)
+    if isinstance(error, PermissionError):
+        return "not permitted (another user's process, or one that is not dumpable)"
+    state = _state(pid)
+    if state is None:
+        return "no such process here (it ended, or lives in another pid namespace)"
+    if state in "ZX":
+        return "the process ended (a zombie has no descriptors)"
+    if isinstance(error, FileNotFoundError):
+        return "it has no such descriptor any more"
+    return str(error)
+
+
+def _state(pid: int) -> str | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as text:
+            return text.read().rpartition(b") ")[2][:1].decode()
+    except OSError:
+        return None

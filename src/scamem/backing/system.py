@@ -1,0 +1,165 @@
+"""System calls that the standard library does not offer, by ctypes; the only module that does so.
+
+Addresses are ints, sizes are bytes. Each function raises OSError with the kernel's errno; the
+GIL is released during the call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap as _mmap
+import os
+from typing import Final
+
+PAGE_BYTES: Final = _mmap.PAGESIZE
+
+PROT_NONE: Final = 0
+PROT_READ: Final = _mmap.PROT_READ
+PROT_WRITE: Final = _mmap.PROT_WRITE
+MAP_SHARED: Final = _mmap.MAP_SHARED
+MAP_PRIVATE: Final = _mmap.MAP_PRIVATE
+MAP_FIXED: Final = 0x10
+MAP_ANONYMOUS: Final = _mmap.MAP_ANONYMOUS
+MAP_NORESERVE: Final = 0x4000
+MADV_REMOVE: Final = 9
+MADV_DONTFORK: Final = 10
+MADV_DOFORK: Final = 11
+MADV_DONTDUMP: Final = 16
+MADV_POPULATE_READ: Final = 22  # Linux 5.14
+MADV_POPULATE_WRITE: Final = 23
+MREMAP_MAYMOVE: Final = 1
+MREMAP_FIXED: Final = 2
+FALLOC_FL_KEEP_SIZE: Final = 1
+
+MFD_CLOEXEC: Final = 1
+MFD_ALLOW_SEALING: Final = 2
+MFD_NOEXEC_SEAL: Final = 8  # Linux 6.3; implies MFD_ALLOW_SEALING
+
+TMPFS_MAGIC: Final = 0x01021994
+STATFS_BYTES: Final = 256  # struct statfs is 120 bytes on both platforms; f_type is its first long
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_size, _address, _offset = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_int64
+
+_libc.mmap.restype = _size
+_libc.mmap.argtypes = [_address, _size, ctypes.c_int, ctypes.c_int, ctypes.c_int, _offset]
+_libc.munmap.argtypes = [_address, _size]
+_libc.mprotect.argtypes = [_address, _size, ctypes.c_int]
+_libc.madvise.argtypes = [_address, _size, ctypes.c_int]
+_libc.munlock.argtypes = [_address, _size]
+_libc.mremap.restype = _size
+_libc.mremap.argtypes = [_address, _size, _size, ctypes.c_int, _address]
+_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, _offset, _offset]
+_libc.statfs.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+
+_FAILED: Final = ctypes.c_size_t(-1).value
+
+
+def _raise() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+def mmap(
+    address: int | None, length: int, protection: int, flags: int, fd: int, offset: int
+) -> int:
+    """Map `length` bytes; returns the address. ENOMEM, EINVAL, EACCES, ..."""
+    where: int = _libc.mmap(address, length, protection, flags, fd, offset)
+    if where == _FAILED:
+        raise _raise()
+    return where
+
+
+def munmap(address: int, length: int) -> None:
+    """Unmap a range; EINVAL, or ENOMEM where splitting takes one mapping too many."""
+    if _libc.munmap(address, length) != 0:
+        raise _raise()
+
+
+def mprotect(address: int, length: int, protection: int) -> None:
+    """Set the protection of a range of mappings."""
+    if _libc.mprotect(address, length, protection) != 0:
+        raise _raise()
+
+
+def madvise(address: int, length: int, advice: int) -> None:
+    """Advise about a range of mappings; the advices used here are commands, not hints."""
+    if _libc.madvise(address, length, advice) != 0:
+        raise _raise()
+
+
+def munlock(address: int, length: int) -> None:
+    """Unlock a range of mappings, whatever mlockall() wanted."""
+    if _libc.munlock(address, length) != 0:
+        raise _raise()
+
+
+def reserve(length: int) -> int:
+    """Address space that nothing can touch and no fork copies; returns its address."""
+    flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+    address = mmap(None, length, PROT_NONE, flags, -1, 0)
+    try:
+        madvise(address, length, MADV_DONTFORK)
+    except OSError:
+        munmap(address, length)
+        raise
+    return address
+
+
+def duplicate_mapping(address: int, length: int, new_address: int | None = None) -> int:
+    """Map the shared pages at `address` a second time, without a descriptor; returns where.
+
+    `mremap` with an old size of 0 leaves the old mapping and makes another of the same pages.
+    With `new_address` it replaces what is mapped there; protection and advice are copied.
+
+    Raises
+    ------
+    OSError : EINVAL where the mapping is private; ENOMEM, EFAULT.
+    """
+    flags = MREMAP_MAYMOVE | (MREMAP_FIXED if new_address is not None else 0)
+    where: int = _libc.mremap(address, 0, length, flags, new_address)
+    if where == _FAILED:
+        raise _raise()
+    return where
+
+
+def populate(address: int, length: int, *, write: bool) -> None:
+    """Fill the page tables of a range, so that no later touch of it faults.
+
+    Frames that are not online would be made by this, past every look at the head room: only for
+    ranges that are.
+
+    Raises
+    ------
+    OSError : ENOMEM, a part is not mapped; EFAULT, a touch would be a SIGBUS; EHWPOISON.
+    """
+    while True:
+        try:
+            return madvise(address, length, MADV_POPULATE_WRITE if write else MADV_POPULATE_READ)
+        except InterruptedError:
+            continue  # Python's signal handlers ran in between
+
+
+def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
+    """Allocate a range of a file; EINTR undoes the step and is raised as InterruptedError."""
+    if _libc.fallocate(fd, mode, offset, length) != 0:
+        raise _raise()
+
+
+def memfd_create(label: str) -> int:
+    """An anonymous file that can be sealed and not executed, where the kernel knows of that."""
+    try:
+        return os.memfd_create(label, MFD_CLOEXEC | MFD_NOEXEC_SEAL)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # Linux before 6.3
+            raise
+    return os.memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING)
+
+
+def is_on_tmpfs(path: str) -> bool:
+    """Whether the file system of `path` is tmpfs, which forgets its files at shutdown."""
+    found = ctypes.create_string_buffer(STATFS_BYTES)
+    if _libc.statfs(os.fsencode(path), found) != 0:
+        raise _raise()
+    return ctypes.c_long.from_buffer(found).value == TMPFS_MAGIC

@@ -1,0 +1,1 @@
+"""The arena's state: structures, transactions and checks; compiled at install."""

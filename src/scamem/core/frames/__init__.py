@@ -1,0 +1,1 @@
+"""Page frames: zones, the page allocator and sections."""

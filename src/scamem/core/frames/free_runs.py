@@ -1,0 +1,299 @@
+"""Which frames of a zone are free: a binary tree that knows the longest free run below each node.
+
+State. Leaves are bitmaps of up to 64 frames (1 = free). A node of level k covers 2**k leaves and
+keeps three numbers: free frames at its start, at its end, and its longest free run. A node that is
+all free or all used says so by its longest run, and then *nothing below it is read*: a run of a
+gigabyte changes a few words a level, not a bitmap of 8,192 words. Frames here count from the
+zone's first; a section's leaves and nodes lie together, so that they come online with it; the root
+is the node that covers the sections online so far, so a search costs by memory in use, not by
+capacity.
+
+Steps of `set_run`: split what is uniform on the way to both ends (its children take its state);
+set the leaves at the ends and the largest nodes between them; renew the nodes above, as far up as
+anything changes. All stores are logged, at most 16 a level.
+
+Why not buddies: a buddy allocator finds powers of two and must try its neighbours to find a run
+that is there; this tree finds the lowest (or highest) run of any length if there is one, and the
+longest one if there is none, which is what "as few runs as possible, largest first" asks for.
+Source: the "maximum subarray" segment tree with lazy assignment, a textbook structure.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from ..store import layout as L
+    from ..store.journal import put
+    from ..store.words import Words, high, leading_zeros, low, pair, trailing_zeros, word
+
+
+def node_size(mine: Words, level: word) -> word:
+    """Return how many frames a node of this level covers."""
+    one: word = 1
+    return one << (mine[L.MINE_LEAF_SHIFT] + level)
+
+
+def leaf_at(mine: Words, zone: word, index: word) -> word:
+    """Return the place of a leaf's bitmap."""
+    about: word = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone
+    height: word = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
+    first: word = mine[about + L.MINE_ZONE_FIRST] >> mine[L.MINE_SECTION_SHIFT]
+    section: word = first + (index >> height)
+    inner: word = index - (index >> height << height)
+    return mine[L.MINE_SECTION_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS] + inner
+
+
+def node_at(mine: Words, zone: word, level: word, index: word) -> word:
+    """Return the place of a node's words. Needs: level >= 1."""
+    about: word = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone
+    height: word = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
+    one: word = 1
+    if level >= height:
+        above: word = mine[about + L.MINE_ZONE_TOP_HEIGHT] - (level - height)
+        return mine[about + L.MINE_ZONE_TOP_AT] + L.NODE_WORDS * ((one << above) + index)
+    down: word = height - level
+    first: word = mine[about + L.MINE_ZONE_FIRST] >> mine[L.MINE_SECTION_SHIFT]
+    tree: word = first + (index >> down)
+    inner: word = (one << down) + index - (index >> down << down)
+    at: word = mine[L.MINE_SECTION_TREES_AT] + tree * mine[L.MINE_SECTION_TREE_WORDS]
+    return at + (one << height) + L.NODE_WORDS * inner
+
+
+def leaf_starts(bits: word, count: word) -> word:
+    """Return a bitmap of the positions where `count` (1 to 64) set bits begin."""
+    have: word = 1
+    step: word
+    while have < count:  # bound: 6 doublings
+        step = have if have < count - have else count - have
+        bits &= bits >> step
+        have += step
+    return bits
+
+
+def leaf_longest(bits: word) -> word:
+    """Return the length of the longest run of set bits."""
+    length: word = 0
+    step: word = 32
+    if bits == L.ALL_ONES:
+        return 64
+    while step > 0:  # bound: 6 halvings
+        if leaf_starts(bits, length + step) != 0:
+            length += step
+        step >>= 1
+    return length
+
+
+def node_longest(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
+    """Return a node's longest free run, in frames."""
+    if level == 0:
+        return leaf_longest(arena[leaf_at(mine, zone, index)])
+    return arena[node_at(mine, zone, level, index) + L.NODE_LONGEST]
+
+
+def node_start(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
+    """Return how many frames at a node's start are free."""
+    if level == 0:
+        return trailing_zeros(~arena[leaf_at(mine, zone, index)])
+    return low(arena[node_at(mine, zone, level, index) + L.NODE_ENDS])
+
+
+def node_end(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
+    """Return how many frames at a node's end are free."""
+    if level == 0:
+        unused: word = L.LEAF_FRAMES_MAX - node_size(mine, 0)
+        bits: word = arena[leaf_at(mine, zone, index)] << unused
+        return leading_zeros(~bits & cython.cast(word, L.ALL_ONES))
+    return high(arena[node_at(mine, zone, level, index) + L.NODE_ENDS])
+
+
+def longest(arena: Words, mine: Words, zone: word) -> word:
+    """Return the length of the zone's longest free run, in frames."""
+    root: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    return node_longest(arena, mine, zone, root, 0)
+
+
+def find_lowest(arena: Words, mine: Words, zone: word, count: word) -> word:
+    """Return the lowest start of a free run of `count` frames, or NO_FRAMES."""
+    level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    index: word = 0
+    before: word
+    size: word
+    if node_longest(arena, mine, zone, level, 0) < count:
+        return L.NO_FRAMES
+    while level > 0:  # bound: LEVELS_MAX
+        size = node_size(mine, level)
+        if node_longest(arena, mine, zone, level, index) == size:
+            return index * size
+        level -= 1
+        index *= 2
+        if node_longest(arena, mine, zone, level, index) >= count:
+            continue
+        before = node_end(arena, mine, zone, level, index)
+        if before + node_start(arena, mine, zone, level, index + 1) >= count:
+            return (index + 1) * node_size(mine, level) - before
+        index += 1
+    before = leaf_starts(arena[leaf_at(mine, zone, index)], count)
+    if before == 0:
+        return L.NO_FRAMES
+    return index * node_size(mine, 0) + trailing_zeros(before)
+
+
+def find_highest(arena: Words, mine: Words, zone: word, count: word) -> word:
+    """Return the highest start of a free run of `count` frames, or NO_FRAMES."""
+    level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    index: word = 0
+    after: word
+    size: word
+    if node_longest(arena, mine, zone, level, 0) < count:
+        return L.NO_FRAMES
+    while level > 0:  # bound: LEVELS_MAX
+        size = node_size(mine, level)
+        if node_longest(arena, mine, zone, level, index) == size:
+            return (index + 1) * size - count
+        level -= 1
+        index = 2 * index + 1
+        if node_longest(arena, mine, zone, level, index) >= count:
+            continue
+        after = node_start(arena, mine, zone, level, index)
+        if after + node_end(arena, mine, zone, level, index - 1) >= count:
+            return index * node_size(mine, level) + after - count
+        index -= 1
+    after = leaf_starts(arena[leaf_at(mine, zone, index)], count)
+    if after == 0:
+        return L.NO_FRAMES
+    return index * node_size(mine, 0) + (L.LEAF_FRAMES_MAX - 1) - leading_zeros(after)
+
+
+def inside(mine: Words, level: word, index: word, start: word, end: word) -> bool:
+    """Tell whether a node lies wholly in [start, end)."""
+    size: word = node_size(mine, level)
+    return index * size >= start and (index + 1) * size <= end
+
+
+def assign(arena: Words, mine: Words, zone: word, level: word, index: word, free: word) -> None:
+    """Make a node all free or all used; what is below it is not read any more."""
+    size: word = node_size(mine, level)
+    at: word
+    if level == 0:
+        at = leaf_at(mine, zone, index)
+        put(arena, at, cython.cast(word, L.ALL_ONES) >> (L.LEAF_FRAMES_MAX - size) if free else 0)
+        return
+    at = node_at(mine, zone, level, index)
+    size = size if free else 0
+    if arena[at + L.NODE_LONGEST] != size or arena[at + L.NODE_ENDS] != pair(size, size):
+        put(arena, at + L.NODE_ENDS, pair(size, size))
+        put(arena, at + L.NODE_LONGEST, size)
+
+
+def split(arena: Words, mine: Words, zone: word, leaf: word, start: word, end: word) -> None:
+    """Hand the state of uniform nodes above a leaf down to their children, as far as needed."""
+    level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    run: word
+    while level > 0 and not inside(mine, level, leaf >> level, start, end):  # bound: LEVELS_MAX
+        run = node_longest(arena, mine, zone, level, leaf >> level)
+        if run == 0 or run == node_size(mine, level):
+            assign(arena, mine, zone, level - 1, leaf >> level << 1, run)
+            assign(arena, mine, zone, level - 1, (leaf >> level << 1) + 1, run)
+        level -= 1
+
+
+def renew(arena: Words, mine: Words, zone: word, level: word, index: word) -> bool:
+    """Compute a node from its two children; tell whether it changed."""
+    half: word = node_size(mine, level - 1)
+    left: word = 2 * index
+    start: word = node_start(arena, mine, zone, level - 1, left)
+    end: word = node_end(arena, mine, zone, level - 1, left + 1)
+    left_end: word = node_end(arena, mine, zone, level - 1, left)
+    right_start: word = node_start(arena, mine, zone, level - 1, left + 1)
+    run: word = node_longest(arena, mine, zone, level - 1, left)
+    right: word = node_longest(arena, mine, zone, level - 1, left + 1)
+    at: word = node_at(mine, zone, level, index)
+    if start == half:
+        start += right_start
+    if end == half:
+        end += left_end
+    if right > run:
+        run = right
+    if left_end + right_start > run:
+        run = left_end + right_start
+    if arena[at + L.NODE_ENDS] == pair(start, end) and arena[at + L.NODE_LONGEST] == run:
+        return False
+    put(arena, at + L.NODE_ENDS, pair(start, end))
+    put(arena, at + L.NODE_LONGEST, run)
+    return True
+
+
+def renew_above(arena: Words, mine: Words, zone: word, start: word, end: word) -> None:
+    """Renew the nodes above the ends of [start, end), level by level."""
+    root: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    first: word = start >> mine[L.MINE_LEAF_SHIFT]
+    last: word = (end - 1) >> mine[L.MINE_LEAF_SHIFT]
+    level: word = 1
+    changed: cython.bint
+    while level <= root:  # bound: LEVELS_MAX
+        changed = inside(mine, level, first >> level, start, end)
+        if not changed:
+            changed = renew(arena, mine, zone, level, first >> level)
+        if first >> level != last >> level:
+            if not inside(mine, level, last >> level, start, end):
+                renew(arena, mine, zone, level, last >> level)
+        elif not changed:
+            return  # the whole run lies below this node, so nothing above it changes either
+        level += 1
+
+
+def set_edge(
+    arena: Words, mine: Words, zone: word, leaf: word, bits: word, free: word
+) -> None:
+    """Set or clear some bits of one leaf."""
+    at: word = leaf_at(mine, zone, leaf)
+    put(arena, at, arena[at] | bits if free else arena[at] & ~bits)
+
+
+def set_run(arena: Words, mine: Words, zone: word, start: word, count: word, free: word) -> None:
+    """Make `count` frames from `start` free (1) or used (0). Needs: they are online and were not.
+
+    Stores: at most 16 words a level, each level twice as large as the one below it.
+    """
+    shift: word = mine[L.MINE_LEAF_SHIFT]
+    end: word = start + count
+    left: word = start >> shift
+    right: word = end >> shift
+    ones: word = L.ALL_ONES
+    level: word = 0
+    head: word = start - (left << shift)
+    tail: word = end - (right << shift)
+    split(arena, mine, zone, left, start, end)
+    split(arena, mine, zone, (end - 1) >> shift, start, end)
+    if left == right:
+        bits: word = (ones >> (L.LEAF_FRAMES_MAX - count)) << head
+        set_edge(arena, mine, zone, left, bits, free)
+    else:
+        if head != 0:
+            bits = (ones >> (L.LEAF_FRAMES_MAX - (node_size(mine, 0) - head))) << head
+            set_edge(arena, mine, zone, left, bits, free)
+            left += 1
+        if tail != 0:
+            set_edge(arena, mine, zone, right, ones >> (L.LEAF_FRAMES_MAX - tail), free)
+    while left < right:  # bound: LEVELS_MAX
+        if left & 1:
+            assign(arena, mine, zone, level, left, free)
+            left += 1
+        if right & 1:
+            right -= 1
+            assign(arena, mine, zone, level, right, free)
+        left >>= 1
+        right >>= 1
+        level += 1
+    renew_above(arena, mine, zone, start, end)
+
+
+def cover(arena: Words, mine: Words, zone: word, end: word) -> None:
+    """Raise the root until it covers frames up to `end`; what it newly covers is not free."""
+    about: word = L.ZONES + L.ZONE_WORDS * zone
+    level: word = arena[about + L.ZONE_ROOT_LEVEL]
+    while node_size(mine, level) < end:  # bound: LEVELS_MAX
+        level += 1
+        renew(arena, mine, zone, level, 0)
+        put(arena, about + L.ZONE_ROOT_LEVEL, level)

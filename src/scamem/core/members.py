@@ -1,0 +1,40 @@
+"""Members: slots of the control file, each alive exactly as long as its byte is locked.
+
+| from | to | function |
+| --- | --- | --- |
+| FREE | ACTIVE | transactions.join, by a process that has locked the slot's byte |
+| FREE | FORKING | transactions.fork.begin, by the parent, which has locked the child's byte |
+| FORKING | ACTIVE | transactions.fork.arrive, by the child |
+| ACTIVE, FORKING | REAPING | transactions.reap.begin, by whoever found the byte unlocked |
+| REAPING | FREE | transactions.reap.step, when nothing hangs on the slot any more |
+
+FORKING is owned by the child's lock page: parent and child both have it until the parent's handler
+drops its own. REAPING is made of transactions only; any member goes on with it.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from .store import layout as L
+    from .store.journal import ensure, put
+    from .store.words import Words, word
+
+
+def at(mine: Words, slot: word) -> word:
+    """Return the place of a slot's record; of slot 0 for a number that cannot be."""
+    return L.SLOTS + L.SLOT_WORDS * (slot if slot < mine[L.MINE_SLOTS_MAX] else 0)
+
+
+def state(arena: Words, mine: Words, slot: word) -> word:
+    """Return a slot's state."""
+    return arena[at(mine, slot) + L.SLOT_STATE] & L.MASK_8
+
+
+def set_state(arena: Words, mine: Words, slot: word, old: word, new: word) -> None:
+    """Move a slot along one edge of the table above."""
+    place: word = at(mine, slot) + L.SLOT_STATE
+    parent: word = mine[L.MINE_SLOT] if new == L.SLOT_STATE_FORKING else 0
+    ensure(arena, arena[place] & L.MASK_8 == old)
+    put(arena, place, new | parent << L.SLOT_PARENT_SHIFT)

@@ -1,0 +1,127 @@
+"""Scamem objects: `nr` frames in runs, a count of holder records, a generation, a state.
+
+| from | to | function |
+| --- | --- | --- |
+| FREE | ALLOCATING | transactions.alloc.begin_object |
+| ALLOCATING | LIVE | transactions.alloc.finish |
+| LIVE, ALLOCATING | DYING | transactions.free.let_go, at the last holder record |
+| DYING | FREE or RETIRED | transactions.free, with the last run given back |
+
+ALLOCATING is owned by the slot and incarnation in the state word: only that member adds runs and
+stores memdescs. DYING is nobody's: it is made of transactions only, any member goes on with it.
+A slot of the table whose 32-bit generation would repeat is RETIRED for good.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from .store import layout as L
+    from .store import tables
+    from .store.journal import ensure, put
+    from .store.words import Words, high, low, pair, word
+
+
+def at(arena: Words, mine: Words, obj: word) -> word:
+    """Return the place of an object's record; of record 0 for an index that cannot be."""
+    return tables.at(arena, mine, L.TABLE_OBJECTS, obj)
+
+
+def state(arena: Words, mine: Words, obj: word) -> word:
+    """Return an object's state."""
+    return arena[at(arena, mine, obj) + L.OBJECT_STATE] & L.OBJECT_STATE_MASK
+
+
+def zone(arena: Words, mine: Words, obj: word) -> word:
+    """Return the zone that an object's frames are of."""
+    value: word = arena[at(arena, mine, obj) + L.OBJECT_STATE]
+    found: word = (value & L.OBJECT_ZONE_MASK) >> L.OBJECT_ZONE_SHIFT
+    ensure(arena, found < mine[L.MINE_ZONES])
+    return found if found < mine[L.MINE_ZONES] else 0
+
+
+def generation(arena: Words, mine: Words, obj: word) -> word:
+    """Return which use of this record the object is."""
+    return arena[at(arena, mine, obj) + L.OBJECT_GENERATION]
+
+
+def count(arena: Words, mine: Words, obj: word) -> word:
+    """Return how many holder records an object has."""
+    return high(arena[at(arena, mine, obj) + L.OBJECT_NR])
+
+
+def nr(arena: Words, mine: Words, obj: word) -> word:
+    """Return how many frames an object has (while ALLOCATING: so far)."""
+    return low(arena[at(arena, mine, obj) + L.OBJECT_NR])
+
+
+def is_live(arena: Words, mine: Words, obj: word, generation: word) -> bool:
+    """Tell whether this very object is LIVE; any index and generation may be asked."""
+    if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
+        return False
+    place: word = tables.place(mine, L.TABLE_OBJECTS, obj)
+    return (
+        arena[place + L.OBJECT_GENERATION] == generation
+        and arena[place + L.OBJECT_STATE] & L.OBJECT_STATE_MASK == L.OBJECT_STATE_LIVE
+    )
+
+
+def is_owned(arena: Words, mine: Words, obj: word) -> bool:
+    """Tell whether an object is ALLOCATING and this member is the one that allocates it."""
+    if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
+        return False
+    value: word = arena[tables.place(mine, L.TABLE_OBJECTS, obj) + L.OBJECT_STATE]
+    return (
+        value & L.OBJECT_STATE_MASK == L.OBJECT_STATE_ALLOCATING
+        and value >> L.OBJECT_OWNER_SHIFT & L.MASK_16 == mine[L.MINE_SLOT]
+        and value >> L.SHIFT_32 == mine[L.MINE_INCARNATION] & L.MASK_32
+    )
+
+
+def set_state(arena: Words, mine: Words, obj: word, old: word, new: word) -> None:
+    """Move an object along one edge of the table above; owned states name this member."""
+    place: word = at(arena, mine, obj) + L.OBJECT_STATE
+    value: word = arena[place]
+    owner: word = 0
+    ensure(arena, value & L.OBJECT_STATE_MASK == old)
+    if new == L.OBJECT_STATE_ALLOCATING:
+        owner = mine[L.MINE_SLOT] << L.OBJECT_OWNER_SHIFT
+        owner |= (mine[L.MINE_INCARNATION] & L.MASK_32) << L.SHIFT_32
+    put(arena, place, (value & L.OBJECT_ZONE_MASK) | owner | new)
+
+
+def append_run(arena: Words, mine: Words, obj: word, start: word, frames: word) -> word:
+    """Add a run at an object's end: OK, or NO_RECORDS. Stores: at most 6 words."""
+    place: word = at(arena, mine, obj)
+    run: word = tables.take(arena, mine, L.TABLE_RUNS)
+    if run >= L.STATUS:
+        return run
+    record: word = tables.place(mine, L.TABLE_RUNS, run)
+    first: word = low(arena[place + L.OBJECT_RUNS])
+    last: word = high(arena[place + L.OBJECT_RUNS])
+    put(arena, record + L.RUN_FRAMES, pair(start, frames))
+    put(arena, record + L.RUN_LINK, 0)
+    if first == 0:
+        first = run
+    else:
+        put(arena, tables.at(arena, mine, L.TABLE_RUNS, last) + L.RUN_LINK, run)
+    put(arena, place + L.OBJECT_RUNS, pair(first, run))
+    put(arena, place + L.OBJECT_NR, arena[place + L.OBJECT_NR] + frames)  # I4
+    return L.OK
+
+
+def take_first_run(arena: Words, mine: Words, obj: word) -> word:
+    """Take an object's first run off it; return {start 32, frames 32}, 0 if it has none."""
+    place: word = at(arena, mine, obj)
+    first: word = low(arena[place + L.OBJECT_RUNS])
+    last: word = high(arena[place + L.OBJECT_RUNS])
+    if first == 0:
+        return 0
+    record: word = tables.at(arena, mine, L.TABLE_RUNS, first)
+    frames: word = arena[record + L.RUN_FRAMES]
+    following: word = low(arena[record + L.RUN_LINK])
+    put(arena, place + L.OBJECT_RUNS, pair(following, last) if following != 0 else 0)
+    put(arena, place + L.OBJECT_NR, arena[place + L.OBJECT_NR] - high(frames))  # I4
+    tables.give(arena, mine, L.TABLE_RUNS, first)
+    return frames

@@ -1,0 +1,1 @@
+"""Words in shared memory: layout, access, journal and lock."""

@@ -1,0 +1,317 @@
+"""Where every word of the control file lies, and what its bits mean.
+
+This module is the one place for offsets, bits, limits and states; `layout.pxd` (C constants) and
+the reference page are generated from it. All sizes are in words of 64 bits unless a name says
+otherwise. A record index of 0 means "none": every table's first record is left unused.
+
+The control file begins with the header and the global words below; behind them come the tables,
+whose places depend on the geometry (`geometry.py`) and are kept, checked once at joining, in the
+member's private words, so that no word that another process can change is used as an address.
+"""
+
+WORD_BYTES = 8
+MASK_8 = 0xFF
+MASK_16 = 0xFFFF
+MASK_24 = 0xFFFFFF
+MASK_28 = 0xFFFFFFF
+MASK_32 = 0xFFFFFFFF
+SHIFT_32 = 32
+ALL_ONES = 0xFFFFFFFFFFFFFFFF
+
+# --- header: written once, before anybody else can see the file --------------------------------
+HEADER_MAGIC = 0
+HEADER_VERSION = 1
+HEADER_BYTE_ORDER = 2
+HEADER_ID_LOW = 3
+HEADER_ID_HIGH = 4
+HEADER_GEOMETRY = 5  # the words of Geometry.words(), GEOMETRY_WORDS of them
+GEOMETRY_WORDS = 12
+HEADER_CHECKSUM = 17
+HEADER_CREATED_NS = 18  # CLOCK_MONOTONIC when the arena was made; transit counts seconds from it
+HEADER_BOOT_LOW = 20  # boot id: outside the checksum, since recovery after a reboot replaces it
+HEADER_BOOT_HIGH = 21
+HEADER_WORDS = 32
+
+MAGIC = 0x6D656D6163730A1A  # "\x1a\nscamem" read as little-endian bytes
+VERSION = 1
+BYTE_ORDER = 0x0102030405060708
+
+# --- the stop hook of test builds (words.h): which process halts at which store -----------------
+STOP_PID = 32
+STOP_COUNTDOWN = 33
+STOP_SIGNAL = 34
+STOP_HITS = 35
+
+# --- the lock: {ticket 46, flags 2, slot 16}; the futex is its low half --------------------------
+LOCK = 40
+LOCK_SLOT_MASK = 0xFFFF
+LOCK_WAITERS = 0x10000
+LOCK_DROPS = 0x20000
+LOCK_FLAGS = 0x30000
+LOCK_TICKET_SHIFT = 18
+LOCK_TICKET_ONE = 0x40000
+LOCK_TAKEOVERS = 41  # unlogged: how often a dead holder's lock was taken over
+LOCK_ROLLBACKS = 42  # unlogged: how many words those takeovers put back
+
+# --- the journal ---------------------------------------------------------------------------------
+JOURNAL_LENGTH = 48
+JOURNAL_FAILED = 49  # unlogged: ensure() failed in the transaction under way
+JOURNAL_DAMAGED = 50  # unlogged, sticky: the arena refuses further work
+JOURNAL_ENTRIES = 4096  # first of JOURNAL_ENTRIES_MAX pairs {place, old value}
+JOURNAL_ENTRIES_MAX = 1024
+JOURNAL_ENTRY_WORDS = 2
+
+# --- global words (logged) -----------------------------------------------------------------------
+NEXT_INCARNATION = 64
+NEXT_LOAN_ID = 65
+DYING_HEAD = 66  # first object whose runs are still to be given back
+ONLINING = 67  # {section + 1 : 32, slot : 16} or 0; one member brings sections online at a time
+ONLINING_INCARNATION = 68
+AREAS_COUNT = 69
+OBJECTS_COUNT = 70  # objects ALLOCATING or LIVE
+LOANS_COUNT = 71
+LOANS_LIMIT = 72
+SLOTS_NEXT = 73  # first slot that was never used
+TRANSIT_GRACE_S = 74
+REAPED_MEMBERS = 75  # how many dead members were reaped, for people
+REAPED_HOLDERS = 76
+LOANS_ORPHANED = 77  # holder records that turned over to the arena, ever
+DRAINING = 81  # unlogged: the record that is being taken off a drop stack
+# unlogged: bumped under the lock by whoever publishes, waited on as a futex (its low half)
+AREAS_EVENT = 80
+
+# --- tables with free lists: {free head, next fresh, backed} per table ------------------------------
+TABLES = 96
+TABLE_WORDS = 4
+TABLE_FREE = 0
+TABLE_NEXT = 1
+TABLE_BACKED = 2
+TABLE_OBJECTS = 0
+TABLE_HOLDERS = 1
+TABLE_RUNS = 2
+TABLE_LOANS = 3
+TABLE_AREAS = 4
+TABLES_COUNT = 5
+
+# --- zones: frames of one kind on one node ---------------------------------------------------------
+ZONES = 128
+ZONE_WORDS = 8
+ZONES_MAX = 16
+ZONE_FREE = 0  # frames in free runs
+ZONE_RESERVED = 1  # of those, promised to large requests under way
+ZONE_ROOT_LEVEL = 2  # level of the tree's node that covers all online sections
+ZONE_ONLINE = 3  # sections that are ONLINE
+ZONE_NEXT_SECTION = 4  # lowest section of the zone that was never brought online
+ZONE_NORMAL = 0
+ZONE_HUGE = 1
+
+# --- slots of members: SLOT_WORDS each ----------------------------------------------------------------
+SLOTS = 8192
+SLOT_WORDS = 16
+SLOT_STATE = 0  # {state 8, unused 8, parent slot 16 while FORKING}
+SLOT_INCARNATION = 1
+SLOT_PID = 2
+SLOT_JOINED_NS = 3
+SLOT_HOLDERS = 4  # {newest 32, oldest 32}: the member's list
+SLOT_HOLDERS_COUNT = 5
+SLOT_DROPS = 6  # unlogged: stack of records without counts, taken by exchange
+SLOT_DESCRIPTORS = 7  # unlogged: {control 32, frames 32}: its numbers, for joining through /proc
+SLOT_PARENT_SHIFT = 16
+SLOT_AREAS = 0  # not a member: the list of records that areas hold
+SLOT_TRANSIT = 1  # not a member: the list of records whose loans outlive their lender
+SLOT_GUEST = 2  # never ACTIVE: lent to a joiner that must reap before a slot is free
+SLOT_FIRST = 3
+
+SLOT_STATE_FREE = 0
+SLOT_STATE_ACTIVE = 1
+SLOT_STATE_FORKING = 2
+SLOT_STATE_REAPING = 3
+
+# --- sections: SECTION_WORDS each ------------------------------------------------------------------
+SECTION_WORDS = 1
+SECTION_STATE = 0  # {state 8, node 8, zone 8}
+SECTION_NODE_SHIFT = 8
+SECTION_ZONE_SHIFT = 16
+SECTION_STATE_OFFLINE = 0
+SECTION_STATE_ONLINING = 1
+SECTION_STATE_ONLINE = 2
+
+# --- memdesc: {type 4, object 28, generation 32} -----------------------------------------------------
+MEMDESC_TYPE_MASK = 0xF
+MEMDESC_OBJECT_SHIFT = 4
+MEMDESC_GENERATION_SHIFT = 32
+MEMDESC_NONE = 0
+MEMDESC_SCAMEM = 1
+
+# --- object records --------------------------------------------------------------------------------------
+OBJECT_WORDS = 6
+OBJECT_STATE = 0  # {state 4, zone 4, flags 8, owner's slot 16, owner's incarnation 32}
+OBJECT_GENERATION = 1
+OBJECT_NR = 2  # {frames 32, holder records 32}
+OBJECT_RUNS = 3  # {first run 32, last run 32}
+OBJECT_HOLDERS = 4  # {first holder 32, unused 32}
+OBJECT_LINK = 5  # {next free or dying object 32, frames still reserved 32}
+OBJECT_STATE_MASK = 0xF
+OBJECT_ZONE_SHIFT = 4
+OBJECT_ZONE_MASK = 0xF0
+OBJECT_OWNER_SHIFT = 16
+OBJECT_STATE_FREE = 0
+OBJECT_STATE_ALLOCATING = 1
+OBJECT_STATE_LIVE = 2
+OBJECT_STATE_DYING = 3
+OBJECT_STATE_RETIRED = 4
+
+# --- run records -----------------------------------------------------------------------------------------
+RUN_WORDS = 2
+RUN_FRAMES = 0  # {first pfn 32, frames 32}
+RUN_LINK = 1  # {next run or next free record 32}
+
+# --- holder records --------------------------------------------------------------------------------------
+HOLDER_WORDS = 7
+HOLDER_OBJECT = 0  # {object 32, slot 16, kind 8}
+HOLDER_OBJECT_LINKS = 1  # {next 32, previous 32} in the object's list; next free record
+HOLDER_SLOT_LINKS = 2  # {older 32, newer 32} in the member's list
+HOLDER_COUNTS = 3  # unlogged, its member's own: {mappings 24, hands 24, I/O pins 16}
+HOLDER_PINS = 4  # unlogged, its member's own: pins
+HOLDER_LOANS = 5  # {first loan 32, second of orphaning 32}; of an area: {area 32, 0}
+HOLDER_DROPS = 6  # unlogged: next record on the drop stack, DROPS_END for the last, 0: on none
+HOLDER_SLOT_SHIFT = 32
+HOLDER_KIND_SHIFT = 48
+HOLDER_MEMBER = 1
+HOLDER_AREA = 2
+HOLDER_TRANSIT = 3
+COUNT_MAPPING = 1
+COUNT_HAND = 0x1000000
+COUNT_IO = 0x1000000000000
+COUNT_HANDS_SHIFT = 24
+COUNT_IO_SHIFT = 48
+DROPS_END = 0xFFFFFFFF  # last record of a drop stack: 0 means "not on a stack"
+DROPS_AT_ONCE = 8  # records one unlocking member drops for others
+
+# what a member can hold an object by
+BY_MAPPING = 0
+BY_HAND = 1
+BY_PIN = 2
+BY_IO = 3
+
+# --- loan records ----------------------------------------------------------------------------------------
+LOAN_WORDS = 4
+LOAN_ID = 0
+LOAN_HOLDER = 1
+LOAN_LINKS = 2  # {next 32, previous 32} in the lender's list; next free record
+LOAN_LENT_NS = 3
+
+# --- area records ----------------------------------------------------------------------------------------
+AREA_WORDS = 128
+AREA_LINK = 0  # {next in the hash chain or next free record 32, holder 32}
+AREA_HASH = 1
+AREA_SIZES = 2  # {bytes of the name 32, bytes of the description 32}
+AREA_PUBLISHED_NS = 3
+AREA_NAME = 8
+AREA_NAME_WORDS = 32
+AREA_DESCRIPTION = 40
+AREA_DESCRIPTION_WORDS = 88
+
+# --- the tree of free frames -----------------------------------------------------------------------------
+NODE_WORDS = 2
+NODE_ENDS = 0  # {free frames at its start 32, at its end 32}
+NODE_LONGEST = 1
+LEAF_FRAMES_MAX = 64
+LEVELS_MAX = 40
+
+# --- a member's private words ----------------------------------------------------------------------------
+MINE_SLOT = 0
+MINE_INCARNATION = 1
+MINE_FRAMES = 2  # frames of the whole arena, all zones
+MINE_LEAF_SHIFT = 3
+MINE_SECTION_SHIFT = 4
+MINE_SECTIONS = 5
+MINE_SLOTS_MAX = 6
+MINE_HASH_BUCKETS = 7
+MINE_SECTIONS_AT = 8
+MINE_SECTION_TREES_AT = 9
+MINE_MEMDESCS_AT = 10
+MINE_HASH_AT = 11
+MINE_ZONES = 12
+MINE_SECTION_TREE_WORDS = 13
+MINE_CONTROL_WORDS = 14
+MINE_ZONE_TABLE = 16  # per zone: {first frame, frames, top tree's place, top tree's height}
+MINE_ZONE_WORDS = 4
+MINE_ZONE_FIRST = 0
+MINE_ZONE_FRAMES = 1
+MINE_ZONE_TOP_AT = 2
+MINE_ZONE_TOP_HEIGHT = 3
+MINE_TABLES = 80  # per table: {place, words a record, link's offset, records}
+MINE_TABLE_WORDS = 4
+MINE_TABLE_AT = 0
+MINE_TABLE_RECORD = 1
+MINE_TABLE_LINK = 2
+MINE_TABLE_MAX = 3
+# a name and a description on their way into or out of the arena, in words
+MINE_NAME_HASH = 128
+MINE_NAME_BYTES = 129
+MINE_DESCRIPTION_BYTES = 130
+MINE_NAME = 132
+MINE_DESCRIPTION = 164
+# the table of this member's own records, one word an object: {record 32, epoch 32}. There are two,
+# since fork fills the child's while the parent goes on with its own (private.py).
+MINE_EPOCH = 256
+MINE_RECORDS_AT = 257
+MINE_OTHER_AT = 258
+MINE_TABLES_AT = 264
+
+# --- what transactions return: a record's index, or one of these ---------------------------------------------
+STATUS = 0x100000000  # at and above: not an index
+OK = 0
+BUSY = 0x100000001
+NO_FRAMES = 0x100000002
+NO_RECORDS = 0x100000010  # + table
+NO_SLOTS = 0x100000003
+STALE = 0x100000004
+DAMAGED = 0x100000005
+NOT_FOUND = 0x100000006
+EXISTS = 0x100000007
+NOT_HELD = 0x100000008
+TOO_MANY = 0x100000009
+NOT_OWNER = 0x10000000A
+DONE = 0x10000000B
+ONLINE_BUSY = 0x10000000C
+ALL_ONLINE = 0x10000000D
+MORE = 0x10000000E
+NO_RUN = 0x10000000F
+FULL = 0x100000020
+AGAIN = 0x100000022
+NO_LOANS = 0x100000021
+
+WAKE_ALL = 0x7FFFFFFF
+NS_PER_S = 1000000000
+
+LARGE_FRAMES = 512  # runs of 2 MiB and more are taken from the zone's top
+MEMDESCS_INSIDE_MAX = 64  # objects of at most so many frames are described under the lock
+
+
+def _prove() -> None:
+    """Check at import what the constants promise each other: order, alignment, no overlap."""
+    checks = {
+        "header": HEADER_GEOMETRY + GEOMETRY_WORDS <= HEADER_CHECKSUM < HEADER_WORDS,
+        "lock": LOCK % 8 == 0 and LOCK > STOP_HITS,
+        "lock bits": LOCK_TICKET_ONE == 1 << LOCK_TICKET_SHIFT == LOCK_DROPS << 1,
+        "globals": AREAS_EVENT < TABLES,
+        "tables": TABLES + TABLES_COUNT * TABLE_WORDS <= ZONES,
+        "zones": ZONES + ZONES_MAX * ZONE_WORDS <= JOURNAL_ENTRIES,
+        "journal": JOURNAL_ENTRIES + JOURNAL_ENTRIES_MAX * JOURNAL_ENTRY_WORDS <= SLOTS,
+        "area": AREA_DESCRIPTION + AREA_DESCRIPTION_WORDS == AREA_WORDS,
+        "area name": AREA_NAME + AREA_NAME_WORDS == AREA_DESCRIPTION,
+        "counts": COUNT_HAND == 1 << COUNT_HANDS_SHIFT and COUNT_IO == 1 << COUNT_IO_SHIFT,
+        "private zones": MINE_ZONE_TABLE + ZONES_MAX * MINE_ZONE_WORDS <= MINE_TABLES,
+        "private tables": MINE_TABLES + TABLES_COUNT * MINE_TABLE_WORDS <= MINE_NAME_HASH,
+        "private name": MINE_NAME + AREA_NAME_WORDS == MINE_DESCRIPTION,
+        "private description": MINE_DESCRIPTION + AREA_DESCRIPTION_WORDS <= MINE_EPOCH,
+        "statuses": min(BUSY, NO_RECORDS, MORE) > STATUS,
+    }
+    wrong = [name for name, holds in checks.items() if not holds]
+    if wrong:
+        raise ValueError(f"layout is inconsistent: {', '.join(wrong)}")
+
+
+_prove()

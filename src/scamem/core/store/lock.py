@@ -1,0 +1,117 @@
+"""The arena's one lock: a word that names its holder's slot and never repeats.
+
+State: LOCK = {ticket 46, flags 2, slot 16}; slot 0 is nobody. WAITERS: somebody naps on the low
+half as a futex. DROPS: some member's drop stack is not empty, the holder empties it before it
+unlocks. Each acquisition writes a larger ticket.
+
+Steps. try_lock: slot 0 -> {ticket + 1, flags kept, me} by compare-exchange. Waiting (the caller
+does it, outside): set WAITERS, nap on the futex some milliseconds; the same word still there after
+the nap *and* the slot that it names unlocked -> take_over, by compare-exchange of the whole word.
+unlock: {ticket, 0, 0}, then wake one.
+
+Why safe. A holder that dies leaves the word naming its slot, and its slot lock goes only after its
+last thread left user code, so nobody takes over from a thread that still stores. Between the probe
+and the exchange another may have taken over, rolled back and left, and the slot may be a new
+member's: then the ticket differs and the exchange fails. Death after taking over and before the
+roll-back ends: the word names the taker, the journal is still there, the next taker rolls back.
+Death between unlock and wake: waiters nap with an end and look again; a take-over wakes all.
+
+Who finishes: any waiter; and a joiner whose slot the word names (its predecessor died inside).
+
+Tried and failed: a word without a ticket lets a late taker steal the lock from the slot's next
+owner. A robust pthread mutex trusts thread ids, which repeat across pid namespaces.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from . import journal
+    from . import layout as L
+    from .words import Words, compare_exchange, futex_wake, load_acquire, store, word
+
+
+def held_by(value: word) -> word:
+    """Return the slot that a value of the lock word names; 0 is nobody."""
+    return value & L.LOCK_SLOT_MASK
+
+
+def try_lock(arena: Words, slot: word) -> word:
+    """Take the lock if it is free: OK, BUSY, or DAMAGED (then it is not held).
+
+    One attempt, no wait. I7 is checked here: a journal that is not empty while nobody holds the
+    lock is something no member leaves behind.
+    """
+    seen: word = load_acquire(arena, L.LOCK)
+    if held_by(seen) != 0:
+        return L.BUSY
+    if not compare_exchange(arena, L.LOCK, seen, (seen + L.LOCK_TICKET_ONE) | slot):
+        return L.BUSY
+    if arena[L.JOURNAL_DAMAGED] != 0 or arena[L.JOURNAL_LENGTH] != 0:
+        store(arena, L.JOURNAL_DAMAGED, 1)
+        unlock(arena)
+        return L.DAMAGED
+    return L.OK
+
+
+def take_over(arena: Words, slot: word, seen: word) -> word:
+    """Take the lock from a holder known to be dead, as of the word `seen`: OK, BUSY or DAMAGED.
+
+    Needs: `seen` was read before its slot was probed and found unlocked.
+    """
+    taken: word = (seen + L.LOCK_TICKET_ONE) & ~cython.cast(word, L.LOCK_SLOT_MASK)
+    undone: word
+    if not compare_exchange(arena, L.LOCK, seen, taken | L.LOCK_FLAGS | slot):
+        return L.BUSY
+    undone = journal.roll_back(arena)
+    store(arena, L.JOURNAL_FAILED, 0)
+    store(arena, L.LOCK_TAKEOVERS, arena[L.LOCK_TAKEOVERS] + 1)
+    store(arena, L.LOCK_ROLLBACKS, arena[L.LOCK_ROLLBACKS] + undone)
+    futex_wake(arena, L.LOCK, L.WAKE_ALL)
+    futex_wake(arena, L.AREAS_EVENT, L.WAKE_ALL)
+    if arena[L.JOURNAL_DAMAGED] != 0:
+        unlock(arena)
+        return L.DAMAGED
+    return L.OK
+
+
+def announce_wait(arena: Words, seen: word) -> bool:
+    """Set WAITERS in the word `seen`, before napping on it; False if the word has changed."""
+    return compare_exchange(arena, L.LOCK, seen, seen | L.LOCK_WAITERS)
+
+
+def clear_drops(arena: Words) -> word:
+    """Clear DROPS, before the stacks are looked at; return whether it was set."""
+    seen: word = arena[L.LOCK]
+    while seen & L.LOCK_DROPS != 0:  # bound: a retry only when another member set a flag
+        if compare_exchange(arena, L.LOCK, seen, seen & ~cython.cast(word, L.LOCK_DROPS)):
+            return 1
+        seen = arena[L.LOCK]
+    return 0
+
+
+def set_drops(arena: Words) -> None:
+    """Ask whoever holds the lock to look at the drop stacks before it unlocks."""
+    seen: word = arena[L.LOCK]
+    while seen & L.LOCK_DROPS == 0:  # bound: a retry only when another member changed the word
+        if compare_exchange(arena, L.LOCK, seen, seen | L.LOCK_DROPS):
+            return
+        seen = arena[L.LOCK]
+
+
+def unlock(arena: Words) -> word:
+    """Give the lock up; return 1 if DROPS was set meanwhile (the flag stays set).
+
+    Needs: the lock is held and the journal empty (I7).
+    """
+    seen: word = arena[L.LOCK]
+    left: word
+    while True:  # bound: a retry only when another member set a flag
+        left = seen & ~cython.cast(word, L.LOCK_SLOT_MASK | L.LOCK_WAITERS)
+        if compare_exchange(arena, L.LOCK, seen, left):
+            break
+        seen = arena[L.LOCK]
+    if seen & L.LOCK_WAITERS != 0:
+        futex_wake(arena, L.LOCK, 1)
+    return 1 if seen & L.LOCK_DROPS != 0 else 0

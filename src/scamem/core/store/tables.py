@@ -1,0 +1,70 @@
+"""Tables of records of one size: taken lowest-fresh-first, given back to a free list.
+
+State, per table: the free list's head, the first record that was never used, and how many records
+have memory behind them (`backed`). Records up to `backed` may be touched without a SIGBUS; when
+they are used up the caller brings more online, outside the lock (members.extend_table).
+A free record's link is the low half of one of its words; the other words are stale.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from . import layout as L
+    from .journal import ensure, put
+    from .words import Words, low, word
+
+
+def place(mine: Words, table: word, index: word) -> word:
+    """Return the word offset of a record. Needs: the index is valid."""
+    about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
+    return mine[about + L.MINE_TABLE_AT] + index * mine[about + L.MINE_TABLE_RECORD]
+
+
+def valid(arena: Words, mine: Words, table: word, index: word) -> bool:
+    """Tell whether a record index from the arena may be used: not 0, and ever handed out."""
+    return (
+        index != 0
+        and index < arena[L.TABLES + L.TABLE_WORDS * table + L.TABLE_NEXT]
+        and index < mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * table + L.MINE_TABLE_MAX]
+    )
+
+
+def at(arena: Words, mine: Words, table: word, index: word) -> word:
+    """Return the place of a record whose index came from the arena.
+
+    An index that no member could have written damages the transaction under way (ensure) and
+    gives the place of record 0, which is nobody's: what is stored there is rolled back.
+    """
+    if not valid(arena, mine, table, index):
+        ensure(arena, False)
+        index = 0
+    return place(mine, table, index)
+
+
+def take(arena: Words, mine: Words, table: word) -> word:
+    """Take a record off the table: its index, or NO_RECORDS + table. Stores: 1 word."""
+    control: word = L.TABLES + L.TABLE_WORDS * table
+    about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
+    index: word = arena[control + L.TABLE_FREE]
+    if index != 0:
+        if not valid(arena, mine, table, index):
+            return L.DAMAGED
+        link: word = place(mine, table, index) + mine[about + L.MINE_TABLE_LINK]
+        put(arena, control + L.TABLE_FREE, low(arena[link]))
+        return index
+    index = arena[control + L.TABLE_NEXT]
+    if index >= arena[control + L.TABLE_BACKED] or index >= mine[about + L.MINE_TABLE_MAX]:
+        return L.NO_RECORDS + table
+    put(arena, control + L.TABLE_NEXT, index + 1)
+    return index
+
+
+def give(arena: Words, mine: Words, table: word, index: word) -> None:
+    """Give a record back. Needs: it is on no list any more. Stores: 2 words."""
+    control: word = L.TABLES + L.TABLE_WORDS * table
+    about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
+    link: word = place(mine, table, index) + mine[about + L.MINE_TABLE_LINK]
+    put(arena, link, arena[control + L.TABLE_FREE])
+    put(arena, control + L.TABLE_FREE, index)

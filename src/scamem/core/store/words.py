@@ -1,0 +1,79 @@
+"""Words of the control file: the one seam between the core and memory.
+
+Compiled, a `Words` is a pointer to volatile 64-bit words and the functions below are C
+(`words.pxd`, `words.h`). Interpreted, it is anything that can be indexed: the tests bring an array
+that crashes after a given store. Everything that the core stores to the arena goes through
+`store`, `compare_exchange` or `exchange`; plain indexing is for reading and for private words.
+"""
+
+from typing import Protocol
+
+from .layout import ALL_ONES, MASK_32, SHIFT_32
+
+word = int
+
+
+class Words(Protocol):
+    """An array of 64-bit words; the interpreted core asks no more of it than this."""
+
+    def __getitem__(self, at: int) -> int: ...
+
+    def __setitem__(self, at: int, value: int) -> None: ...
+
+    def exchange(self, at: int, value: int) -> int:
+        """Store a word and return what was there, as one step."""
+        ...
+
+
+clock: list[int] = [0]  # the interpreted core's monotonic clock: explorers set it
+
+
+def store(w: Words, at: word, value: word) -> None:
+    w[at] = value
+
+
+def load_acquire(w: Words, at: word) -> word:
+    return w[at]
+
+
+def compare_exchange(w: Words, at: word, old: word, value: word) -> bool:
+    if w[at] != old:
+        return False
+    w[at] = value
+    return True
+
+
+def exchange(w: Words, at: word, value: word) -> word:
+    return w.exchange(at, value)
+
+
+def fence() -> None:
+    """Order all stores before it against all loads after it; interpreted, steps are in order."""
+
+
+def trailing_zeros(value: word) -> word:
+    return (value & -value).bit_length() - 1 if value else 64
+
+
+def leading_zeros(value: word) -> word:
+    return 64 - int(value & ALL_ONES).bit_length()
+
+
+def monotonic_ns() -> word:
+    return clock[0]
+
+
+def futex_wake(w: Words, at: word, waiters: int) -> None:
+    """Wake waiters of a word; interpreted, explorers look at every step anyway."""
+
+
+def low(value: word) -> word:
+    return value & MASK_32
+
+
+def high(value: word) -> word:
+    return value >> SHIFT_32
+
+
+def pair(low_half: word, high_half: word) -> word:
+    return low_half | high_half << SHIFT_32

@@ -1,0 +1,1 @@
+"""Transactions: each takes the arena from one sound state to the next."""

@@ -1,0 +1,91 @@
+"""Free an object: its last holder record makes it DYING, its runs go back one by one.
+
+Steps. let_go, part of whatever transaction drops a holder record: the record goes; if it was the
+last (I3), what is still reserved is returned and the object becomes DYING; an object of one run is
+freed at once, in the same transaction. free_some: one run of the first DYING object goes back;
+with its last one the generation moves on (so every memdesc of it is stale) and the record is free.
+
+Why safe: DYING objects are on a list of the arena and every step is a transaction, so whoever
+comes next goes on: reaping, an allocation that wants frames, a look at the arena. Two members may
+take turns at one object.
+
+Who finishes: whoever dropped the last record, in a loop; after its death, any member.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from .. import holders, objects
+    from ..frames import free_runs
+    from ..store import journal, tables
+    from ..store import layout as L
+    from ..store.words import Words, high, low, pair, word
+
+
+def let_go(arena: Words, mine: Words, holder: word) -> None:
+    """Drop a holder record; the last one ends its object. No commit. Needs: it has no loans."""
+    obj: word = holders.object_of(arena, mine, holder)
+    place: word = objects.at(arena, mine, obj)
+    state: word = objects.state(arena, mine, obj)
+    holders.unlink(arena, mine, holder)
+    if objects.count(arena, mine, obj) != 0:
+        return
+    if state == L.OBJECT_STATE_ALLOCATING:
+        about: word = L.ZONES + L.ZONE_WORDS * objects.zone(arena, mine, obj)
+        left: word = high(arena[place + L.OBJECT_LINK])
+        journal.ensure(arena, arena[about + L.ZONE_RESERVED] >= left)
+        journal.put(arena, about + L.ZONE_RESERVED, arena[about + L.ZONE_RESERVED] - left)
+    journal.put(arena, L.OBJECTS_COUNT, arena[L.OBJECTS_COUNT] - 1)
+    objects.set_state(arena, mine, obj, state, L.OBJECT_STATE_DYING)
+    runs: word = arena[place + L.OBJECT_RUNS]
+    if low(runs) == high(runs):
+        give_back(arena, mine, obj, objects.take_first_run(arena, mine, obj))
+        bury(arena, mine, obj)
+        return
+    journal.put(arena, place + L.OBJECT_LINK, arena[L.DYING_HEAD])
+    journal.put(arena, L.DYING_HEAD, obj)
+
+
+def give_back(arena: Words, mine: Words, obj: word, run: word) -> None:
+    """Make a run's frames free. No commit. Needs: it is off its object."""
+    zone: word = objects.zone(arena, mine, obj)
+    about: word = L.ZONES + L.ZONE_WORDS * zone
+    first: word = mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone + L.MINE_ZONE_FIRST]
+    frames: word = mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone + L.MINE_ZONE_FRAMES]
+    if run == 0:
+        return
+    if low(run) < first or high(run) == 0 or low(run) + high(run) > first + frames:
+        journal.ensure(arena, False)
+        return
+    free_runs.set_run(arena, mine, zone, low(run) - first, high(run), 1)
+    journal.put(arena, about + L.ZONE_FREE, arena[about + L.ZONE_FREE] + high(run))
+
+
+def bury(arena: Words, mine: Words, obj: word) -> None:
+    """End a DYING object without runs: a new generation, and the record is free. No commit."""
+    place: word = objects.at(arena, mine, obj)
+    generation: word = arena[place + L.OBJECT_GENERATION] + 1
+    journal.put(arena, place + L.OBJECT_GENERATION, generation)
+    if low(generation) == 0:
+        objects.set_state(arena, mine, obj, L.OBJECT_STATE_DYING, L.OBJECT_STATE_RETIRED)
+        return
+    objects.set_state(arena, mine, obj, L.OBJECT_STATE_DYING, L.OBJECT_STATE_FREE)
+    tables.give(arena, mine, L.TABLE_OBJECTS, obj)
+
+
+def free_some(arena: Words, mine: Words) -> word:
+    """Give one run of the first DYING object back: MORE, or DONE when none is DYING."""
+    obj: word = arena[L.DYING_HEAD]
+    if obj == 0:
+        return L.DONE
+    place: word = objects.at(arena, mine, obj)
+    following: word = low(arena[place + L.OBJECT_LINK])
+    give_back(arena, mine, obj, objects.take_first_run(arena, mine, obj))
+    if low(arena[place + L.OBJECT_RUNS]) == 0:
+        journal.put(arena, L.DYING_HEAD, following)
+        bury(arena, mine, obj)
+    if journal.commit(arena) != L.OK:
+        return L.DAMAGED
+    return L.MORE

@@ -1,0 +1,52 @@
+"""Join an arena: a FREE slot becomes ACTIVE, by the process that has locked its byte.
+
+Steps. find_free: a slot whose state is FREE, read without the lock. The caller locks its byte,
+takes the arena's lock in its name, and join() looks at the state again.
+
+Why safe: two joiners cannot lock one byte. A slot in use is not FREE, so nobody's byte is locked
+in a dead member's stead. A joiner that dies before the commit leaves a FREE slot with an unlocked
+byte; inside the critical section, the lock word names its slot, and the next to lock that byte (or
+any waiter) takes over.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from .. import members
+    from ..store import journal
+    from ..store import layout as L
+    from ..store.words import Words, monotonic_ns, store, word
+
+
+def find_free(arena: Words, mine: Words, after: word) -> word:
+    """Return the first FREE slot behind `after`, 0 if there is none. No lock: look again."""
+    slot: word = after + 1 if after >= L.SLOT_FIRST else L.SLOT_FIRST
+    while slot < mine[L.MINE_SLOTS_MAX]:  # bound: the slots
+        if members.state(arena, mine, slot) == L.SLOT_STATE_FREE:
+            return slot
+        slot += 1
+    return 0
+
+
+def join(arena: Words, mine: Words, slot: word, pid: word, descriptors: word) -> word:
+    """Make a slot this member's: its incarnation's low half, or NO_SLOTS if it is not FREE."""
+    if members.state(arena, mine, slot) != L.SLOT_STATE_FREE:
+        return L.NO_SLOTS
+    about: word = members.at(mine, slot)
+    incarnation: word = arena[L.NEXT_INCARNATION]
+    members.set_state(arena, mine, slot, L.SLOT_STATE_FREE, L.SLOT_STATE_ACTIVE)
+    journal.put(arena, L.NEXT_INCARNATION, incarnation + 1)
+    journal.put(arena, about + L.SLOT_INCARNATION, incarnation)
+    journal.put(arena, about + L.SLOT_PID, pid)
+    journal.put(arena, about + L.SLOT_JOINED_NS, monotonic_ns())
+    if slot >= arena[L.SLOTS_NEXT]:
+        journal.put(arena, L.SLOTS_NEXT, slot + 1)
+    store(arena, about + L.SLOT_DESCRIPTORS, descriptors)
+    if journal.commit(arena) != L.OK:
+        return L.DAMAGED
+    mine[L.MINE_SLOT] = slot
+    mine[L.MINE_INCARNATION] = incarnation
+    mine[L.MINE_EPOCH] = incarnation & L.MASK_32
+    return L.OK

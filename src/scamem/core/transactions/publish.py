@@ -1,0 +1,93 @@
+"""Publish an object under a name, find it, and take the name away.
+
+Steps. publish: an area record and its holder record, or, to replace, a new holder record in the
+place of the old one, which goes in the same transaction; so a name always shows one whole object.
+unpublish: the area and its one reference. find: the area by name; the caller holds the object with
+hold.first() before it unlocks.
+
+Why safe: each is one transaction. Who waits for a name reads the word AREAS_EVENT under the lock
+together with "not there"; the publisher changes it under the lock before it wakes. A publisher
+killed between commit and wake loses the wake: waiters look again each second, a take-over wakes.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from .. import areas, holders, objects
+    from ..store import journal, tables
+    from ..store import layout as L
+    from ..store.words import Words, futex_wake, high, low, monotonic_ns, store, word
+    from . import free, hold
+
+
+def announce(arena: Words) -> None:
+    """Wake whoever waits for a name."""
+    store(arena, L.AREAS_EVENT, arena[L.AREAS_EVENT] + 1 & L.MASK_32)
+    futex_wake(arena, L.AREAS_EVENT, L.WAKE_ALL)
+
+
+def publish(arena: Words, mine: Words, obj: word, generation: word, replace: word) -> word:
+    """Give an object the name in the private words: the area, STALE, EXISTS or NO_RECORDS."""
+    if not objects.is_live(arena, mine, obj, generation):
+        return L.STALE
+    area: word = areas.find(arena, mine)
+    old: word = 0
+    if area != 0:
+        if replace == 0:
+            return L.EXISTS
+        old = high(arena[areas.at(arena, mine, area) + L.AREA_LINK])
+        areas.describe(arena, mine, area, monotonic_ns())
+    else:
+        area = areas.link(arena, mine, monotonic_ns())
+    if area >= L.STATUS:
+        return journal.cancel(arena, area)
+    holder: word = holders.link(arena, mine, obj, L.SLOT_AREAS, L.HOLDER_AREA)
+    if holder >= L.STATUS:
+        return journal.cancel(arena, holder)
+    areas.set_holder(arena, mine, area, holder)
+    if old != 0:
+        free.let_go(arena, mine, old)
+    if journal.commit(arena) != L.OK:
+        return L.DAMAGED
+    announce(arena)
+    return area
+
+
+def unpublish(arena: Words, mine: Words) -> word:
+    """Take the name in the private words away, and its one reference: OK or NOT_FOUND."""
+    area: word = areas.find(arena, mine)
+    if area == 0:
+        return L.NOT_FOUND
+    holder: word = high(arena[areas.at(arena, mine, area) + L.AREA_LINK])
+    areas.unlink(arena, mine, area)
+    free.let_go(arena, mine, holder)
+    if journal.commit(arena) != L.OK:
+        return L.DAMAGED
+    announce(arena)
+    return L.OK
+
+
+def find(arena: Words, mine: Words) -> word:
+    """Return the object that the name in the private words shows, or NOT_FOUND.
+
+    Its description is in the private words afterwards. Nothing is held: see hold.first().
+    """
+    area: word = areas.find(arena, mine)
+    if area == 0:
+        return L.NOT_FOUND
+    return read_area(arena, mine, area)
+
+
+def read_area(arena: Words, mine: Words, area: word) -> word:
+    """Return an area's object, its name and description in the private words; or NOT_FOUND."""
+    if not tables.valid(arena, mine, L.TABLE_AREAS, area):
+        return L.NOT_FOUND
+    place: word = areas.at(arena, mine, area)
+    if arena[place + L.AREA_SIZES] == 0:
+        return L.NOT_FOUND
+    areas.read(arena, mine, area)
+    if journal.commit(arena) != L.OK:
+        return L.DAMAGED
+    return holders.object_of(arena, mine, high(arena[place + L.AREA_LINK]))

@@ -1,0 +1,8 @@
+from .. cimport holders, members
+from ..store cimport journal
+from ..store.words cimport Words, low, store, word
+from . cimport hold, online
+
+cdef word begin(Words arena, Words mine, word slot) noexcept nogil
+cdef word step(Words arena, Words mine, word slot) noexcept nogil
+cdef bint is_reapable(Words arena, Words mine, word slot) noexcept nogil

@@ -1,0 +1,58 @@
+"""Reap a dead member: whatever its slot holds goes, record by record, and the slot is free again.
+
+Steps. begin: ACTIVE or FORKING -> REAPING, by whoever found the slot's byte unlocked *while it
+held the arena's lock*. step: the newest record of its list is dropped (or turned over, if loans
+hang on it), one a transaction; when none is left, the section that it was bringing online is reset
+and the slot is FREE.
+
+Why safe: a joiner takes only slots that are FREE, so a slot found dead stays dead until the last
+step. Any member may go on after any other. Dropping a record of an ALLOCATING object makes that
+object DYING (free.let_go); its owner can no longer store to its frames, since the byte goes only
+after the owner's last thread left user code.
+
+Tried and failed: probing before taking the lock reaps the slot's next owner.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from .. import holders, members
+    from ..store import journal
+    from ..store import layout as L
+    from ..store.words import Words, low, store, word
+    from . import hold, online
+
+
+def is_reapable(arena: Words, mine: Words, slot: word) -> bool:
+    """Tell whether a slot is in use, so that its being unlocked means that its member is dead."""
+    return members.state(arena, mine, slot) != L.SLOT_STATE_FREE
+
+
+def begin(arena: Words, mine: Words, slot: word) -> word:
+    """Mark a dead member's slot. Needs: lock held, and its byte found unlocked since."""
+    state: word = members.state(arena, mine, slot)
+    if state == L.SLOT_STATE_FREE or state == L.SLOT_STATE_REAPING:
+        return L.OK
+    members.set_state(arena, mine, slot, state, L.SLOT_STATE_REAPING)
+    journal.put(arena, L.REAPED_MEMBERS, arena[L.REAPED_MEMBERS] + 1)
+    return journal.commit(arena)
+
+
+def step(arena: Words, mine: Words, slot: word) -> word:
+    """Drop one record of a REAPING slot: MORE; or free the slot: DONE."""
+    if members.state(arena, mine, slot) != L.SLOT_STATE_REAPING:
+        return L.DONE
+    about: word = members.at(mine, slot)
+    holder: word = low(arena[about + L.SLOT_HOLDERS])
+    if holder != 0:
+        hold.drop_record(arena, mine, holder)
+        journal.put(arena, L.REAPED_HOLDERS, arena[L.REAPED_HOLDERS] + 1)
+        return L.MORE if journal.commit(arena) == L.OK else L.DAMAGED
+    if arena[L.ONLINING] != 0 and arena[L.ONLINING] >> L.SHIFT_32 == slot:
+        online.reset(arena, mine)
+    journal.ensure(arena, arena[about + L.SLOT_HOLDERS_COUNT] == 0)
+    store(arena, about + L.SLOT_DROPS, 0)
+    members.set_state(arena, mine, slot, L.SLOT_STATE_REAPING, L.SLOT_STATE_FREE)
+    return L.DONE if journal.commit(arena) == L.OK else L.DAMAGED

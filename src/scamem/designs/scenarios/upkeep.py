@@ -1,0 +1,70 @@
+"""P19, P20, P21, P24: broken memory, offlining, crash dumps, and whose page it is."""
+
+from __future__ import annotations
+
+from ..scenario import Scenario, needed
+from ..steps import (
+    all_free,
+    dump,
+    gup_slow,
+    mmap,
+    munmap,
+    offline,
+    owner_known,
+    poison,
+    unpin,
+    vfree,
+    vmalloc,
+    withheld,
+)
+
+UPKEEP = (
+    Scenario(
+        "poison-mapped",
+        "P19",
+        "a memory error in a mapped page: 16 frames come back, one does not",
+        (
+            vmalloc("A", 17),
+            mmap("p1", "A"),
+            poison("A", 3),
+            munmap("p1", 0, 17),
+            vfree("A"),
+            withheld("A", 3, freed=16),
+            all_free(),
+        ),
+    ),
+    Scenario(
+        "poison-pinned",
+        "P19",
+        "a memory error in a pinned page, which is then unpinned",
+        (
+            vmalloc("A", 17),
+            mmap("p1", "A"),
+            needed(gup_slow("pin", "p1", 3)),
+            poison("A", 3),
+            unpin("pin"),
+            munmap("p1", 0, 17),
+            vfree("A"),
+            withheld("A", 3, freed=16),
+            all_free(),
+        ),
+    ),
+    Scenario(
+        "offline-in-use",
+        "P20",
+        "offlining a block must see that its pages are in use",
+        (vmalloc("A", 4), offline("A")),
+    ),
+    Scenario(
+        "crash-dump",
+        "P21",
+        "tools that read struct page by its members",
+        (vmalloc("A", 4), dump("A")),
+    ),
+    Scenario(
+        "whose-page",
+        "P24",
+        "from a page to the object that it belongs to",
+        (vmalloc("A", 4), owner_known("A")),
+    ),
+)

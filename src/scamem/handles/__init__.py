@@ -1,0 +1,1 @@
+"""Names, put and get, and pickled handles."""

@@ -1,0 +1,1 @@
+"""The linux-mm mail's words, as functions and classes."""
