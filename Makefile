@@ -36,7 +36,7 @@ bench: .venv/installed-bench build
 
 docs: .venv/installed-docs
 	$(BIN)/python tools/generate_layout.py
-	$(BIN)/mkdocs build --strict
+	$(BIN)/zensical build --strict --clean
 
 # Compiles what changed, beside the sources: the installation is an editable one.
 build: .venv/installed-all

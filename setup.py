@@ -55,7 +55,7 @@ def extension(source: Path, headers: list[Path]) -> Extension:
         # Stores go through words of shared memory that others read as bytes: no strict aliasing;
         # counters wrap as the interpreted core's checks expect.
         extra_compile_args=["-O2", "-fwrapv", "-fno-strict-aliasing"],
-        depends=[str(header) for header in headers],
+        depends=["setup.py", *map(str, headers)],
     )
 
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import pickle
 import platform
+import resource
 import signal
+import subprocess
+import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -72,9 +77,7 @@ def raw_fork() -> int:
 
 
 @contextlib.contextmanager
-def child(
-    body: Callable[[Talk], object], *, fork: Callable[[], int] = os.fork
-) -> Iterator[Child]:
+def child(body: Callable[[Talk], object], *, fork: Callable[[], int] = os.fork) -> Iterator[Child]:
     """A forked process that runs `body`; killed when the block ends, if it still lives."""
     to_parent, to_child = os.pipe(), os.pipe()
     pid = fork()
@@ -83,13 +86,15 @@ def child(
         try:
             os.close(to_parent[0])
             os.close(to_child[1])
+            faulthandler.disable()  # deaths on purpose are not reported or dumped
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             talk = Talk(to_child[0], to_parent[1])
             try:
                 body(talk)
                 status = 0
             except EOFError:
                 status = 0  # the parent has ended
-            except BaseException:
+            except BaseException:  # noqa: BLE001 - told to the parent, which raises it
                 talk.say(Failure(traceback.format_exc()))
         finally:
             os._exit(status)
@@ -101,6 +106,14 @@ def child(
     finally:
         started.kill()
         started.close()
+
+
+def run_script(script: str) -> str:
+    """What a new interpreter prints for `script`; anything on its stderr fails the test."""
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    return ran.stdout
 
 
 def in_child(body: Callable[[], object]) -> Any:

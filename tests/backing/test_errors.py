@@ -44,9 +44,7 @@ def test_pickle_keeps_message_and_attributes(kind: type[errors.ScamemError]) -> 
         (errors.PlatformError, ImportError),
     ],
 )
-def test_caught_as_the_builtin(
-    kind: type[errors.ScamemError], builtin: type[Exception]
-) -> None:
+def test_caught_as_the_builtin(kind: type[errors.ScamemError], builtin: type[Exception]) -> None:
     with pytest.raises(builtin):
         raise kind("message")
 

@@ -6,19 +6,17 @@ import ctypes
 import os
 import random
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from scamem.address_space import map as mappings
-from scamem.backing import system
+from scamem.backing import head_room, system
 from scamem.backing.files import SharedFile
 from scamem.errors import BlindError, ClosedError, OutOfMemoryError, TooScatteredError
-
-from tests.backing.children import child, in_child, raw_fork
+from tests.backing.children import Talk, child, in_child, raw_fork, run_script
 
 FRAME = system.PAGE_BYTES
 NFRAMES = 1024
@@ -53,14 +51,16 @@ def flags_at(address: int) -> set[str]:
     return set(part.partition("VmFlags:")[2].splitlines()[0].split())
 
 
+def touch(address: int, talk: Talk) -> None:
+    ctypes.string_at(address, 1)
+
+
 def maps() -> list[str]:
     with open("/proc/self/maps") as lines:
         return [line for line in lines if "scamem-test-frames" in line]
 
 
-def test_view_shows_the_runs_in_their_order(
-    file: SharedFile, direct: mappings.DirectMap
-) -> None:
+def test_view_shows_the_runs_in_their_order(file: SharedFile, direct: mappings.DirectMap) -> None:
     runs = [(7, 1), (100, 3), (2, 2), (1023, 1)]
     view = mappings.vmap(file, direct, runs, FRAME)
     assert numbers(view, 7) == [7, 100, 101, 102, 2, 3, 1023]
@@ -110,11 +110,11 @@ def test_views_are_in_no_core_dump_and_no_fork(
 
 @pytest.mark.parametrize("fork", [os.fork, raw_fork], ids=["fork", "raw fork"])
 def test_child_gets_a_signal_and_no_frames(
-    file: SharedFile, direct: mappings.DirectMap, fork: object
+    file: SharedFile, direct: mappings.DirectMap, fork: Callable[[], int]
 ) -> None:
     view = mappings.vmap(file, direct, [(9, 1)], FRAME)
     for address in (view, direct.address, direct.read_only_address):
-        with child(lambda talk, at=address: ctypes.string_at(at, 1), fork=fork) as started:
+        with child(partial(touch, address), fork=fork) as started:
             assert os.WTERMSIG(started.wait()) == signal.SIGSEGV
     mappings.vunmap(view, FRAME)
 
@@ -137,9 +137,7 @@ def test_view_made_while_a_fork_opened_the_direct_map_is_closed(
     mappings.vunmap(view, 2 * FRAME)
 
 
-def test_read_only_view_cannot_be_written(
-    file: SharedFile, direct: mappings.DirectMap
-) -> None:
+def test_read_only_view_cannot_be_written(file: SharedFile, direct: mappings.DirectMap) -> None:
     view = mappings.vmap(file, direct, [(9, 2)], FRAME, writable=False)
     assert "wr" not in flags_at(view)
     assert numbers(view, 2) == [9, 10]
@@ -175,10 +173,10 @@ def test_too_scattered_view_is_refused_and_leaves_nothing(
     file: SharedFile, direct: mappings.DirectMap, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most = Path("/proc/self/maps").read_text().count("\n") + 500
-    monkeypatch.setattr(mappings.head_room, "mappings_max", lambda: most * 4 // 3)
+    monkeypatch.setattr(head_room, "mappings_max", lambda: most * 4 // 3)
     monkeypatch.setattr(mappings, "budget", mappings.MappingBudget())
     runs = [(frame, 1) for frame in range(0, NFRAMES, 2)]
-    with pytest.raises(TooScatteredError, match="512 runs") as caught:
+    with pytest.raises(TooScatteredError, match="1,024 runs") as caught:
         mappings.vmap(file, direct, [*runs, *[(frame + 1, 1) for frame, _ in runs]], FRAME)
     assert caught.value.runs == NFRAMES
     assert 480 <= caught.value.limit <= 500
@@ -212,8 +210,7 @@ def test_view_up_to_the_kernels_real_limit() -> None:
     )
     if int(Path("/proc/sys/vm/max_map_count").read_text()) > 200_000:
         pytest.skip("vm.max_map_count is raised here: as many mappings take long")
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert (ran.stdout, ran.stderr) == ("refused 100\n", "")
+    assert run_script(script) == "refused 100\n"
 
 
 def test_address_space_limit_is_named() -> None:
@@ -235,8 +232,7 @@ def test_address_space_limit_is_named() -> None:
         "    except OutOfMemoryError as error:\n"
         "        print(error.limit, error.asked_bytes >= 200000 * 4096, lines() - before)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert (ran.stdout, ran.stderr) == ("RLIMIT_AS True 0\n" * 3, "")
+    assert run_script(script) == "RLIMIT_AS True 0\n" * 3
 
 
 def test_populate_fills_page_tables(file: SharedFile, direct: mappings.DirectMap) -> None:
@@ -252,9 +248,13 @@ def test_populate_fills_page_tables(file: SharedFile, direct: mappings.DirectMap
         mappings.populate(view, 5 * FRAME, write=True)
 
 
+def lost() -> int:
+    raise BlindError("asked for the descriptor")
+
+
 def test_punch_needs_no_descriptor(file: SharedFile, direct: mappings.DirectMap) -> None:
     before = file.allocated_bytes()
-    file.descriptor = lambda: pytest.fail("asked for the descriptor")  # type: ignore[method-assign] # a lost descriptor
+    file.descriptor = lost  # type: ignore[method-assign] # whatever asks for it fails
     direct.punch(64 * FRAME, 16 * FRAME)
     del file.descriptor
     assert before - file.allocated_bytes() == 16 * FRAME

@@ -6,7 +6,6 @@ import fcntl
 import os
 import signal
 import struct
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -16,8 +15,7 @@ import pytest
 
 from scamem.backing import slot_locks
 from scamem.backing.files import SLOT_BYTES_AT, SharedFile
-
-from tests.backing.children import Talk, child, in_child, raw_fork
+from tests.backing.children import Talk, child, in_child, raw_fork, run_script
 
 
 @pytest.fixture
@@ -218,5 +216,4 @@ def test_full_descriptor_table_fails_cleanly(file: SharedFile) -> None:
         "except OSError as error:\n"
         "    print('refused', slot_locks.probe(f.descriptor(), f.device, f.inode, 1))\n"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert (ran.stdout, ran.stderr) == ("refused 0\n", "")
+    assert run_script(script) == "refused 0\n"

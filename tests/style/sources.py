@@ -126,16 +126,37 @@ CIMPORT = re.compile(
 )
 
 
+PLAIN_CIMPORT = re.compile(r"^\s*cimport\s+(scamem[\w.]*)", re.MULTILINE)
+
+
 def cimported(path: Path) -> set[str]:
-    """Return the dotted names that a header cimports with `from ... cimport`."""
-    found = set()
-    for match in CIMPORT.finditer(path.read_text()):
+    """Return the dotted names that a header cimports."""
+    text = path.read_text()
+    found = set(PLAIN_CIMPORT.findall(text))
+    for match in CIMPORT.finditer(text):
         module = absolute(path, len(match["dots"]), match["module"])
         for name in match["names"].strip("()").replace("\n", " ").split(","):
             words = name.split()
             if words:
                 found.add(f"{module}.{words[0]}")
     return found
+
+
+def cimported_by_module(path: Path) -> set[str]:
+    """Return the project's names that a compiled module cimports in its own text."""
+    prefix = "cython.cimports."
+    return {
+        f"{node.module.removeprefix(prefix)}.{alias.name}"
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix + "scamem")
+        for alias in node.names
+        if node.module
+    }
+
+
+def two_modes(path: Path) -> bool:
+    """Return whether a module also runs interpreted: it imports for either mode."""
+    return "if cython.compiled:" in path.read_text()
 
 
 DECLARED = re.compile(r"^\s*(?:cdef|cpdef)\s+(?!extern|class|enum|struct|union|packed)(.*)$")

@@ -118,7 +118,19 @@ def test_no_recursion() -> None:
     assert cycle(graph) == [], "a recursion has no bound that one can see"
 
 
-@pytest.mark.parametrize("path", sources.headers(), ids=names)
+def functions_only() -> list[Path]:
+    """Return the headers that declare no class; a class's methods may touch Python objects."""
+    found = [path for path in sources.headers() if "cdef class" not in path.read_text()]
+    assert any(path.is_relative_to(sources.CORE) for path in found)
+    return found
+
+
+def test_the_core_has_no_classes_of_c() -> None:
+    core = {path for path in sources.headers() if path.is_relative_to(sources.CORE)}
+    assert core <= set(functions_only())
+
+
+@pytest.mark.parametrize("path", functions_only(), ids=names)
 def test_headers_promise_no_interpreter(path: Path) -> None:
     wrong = [
         function.declaration
@@ -128,16 +140,36 @@ def test_headers_promise_no_interpreter(path: Path) -> None:
     assert not wrong, f"{names(path)}: not `noexcept nogil`: {wrong}"
 
 
-@pytest.mark.parametrize(
-    "path",
-    sources.headers_of_modules(),
-    ids=names,
-)
+@pytest.mark.parametrize("path", sources.headers_of_modules(), ids=names)
 def test_headers_and_modules_import_the_same(path: Path) -> None:
-    """The import contracts see the modules only; through this they hold for the headers too."""
+    """The import contracts see modules only; through this they hold for the headers too."""
     module = path.with_suffix(".py")
-    seen = sources.project_imports(set(sources.imported(module).values()))
-    hidden = sources.project_imports(sources.cimported(path)) - seen
-    if "if not cython.compiled:\n    raise" in module.read_text():
-        return  # never interpreted: the module has cimports only
+    hidden = sources.project_imports(sources.cimported(path))
+    if sources.two_modes(module):
+        hidden -= sources.project_imports(set(sources.imported(module).values()))
+    else:
+        hidden = set()  # cimports only: the next test
     assert not hidden, f"{names(path)} cimports what {module.name} does not import: {hidden}"
+
+
+MAY_CIMPORT = {
+    "core": {"core"},
+    "backing": {"backing"},
+    "address_space": {"address_space", "backing"},
+    "arena": {"arena", "address_space", "backing", "core"},
+    "arrays": {"arrays", "arena", "address_space"},
+    "handles": {"handles", "arrays", "arena"},
+}
+
+
+@pytest.mark.parametrize("path", sources.headers_of_modules(), ids=names)
+def test_cimports_go_down(path: Path) -> None:
+    """What is compiled only has cimports that no import contract sees."""
+    package = path.relative_to(sources.PACKAGE).parts[0]
+    every = sources.cimported(path) | sources.cimported_by_module(path.with_suffix(".py"))
+    wrong = {
+        name
+        for name in sources.project_imports(every)
+        if name.split(".")[1] not in MAY_CIMPORT.get(package, set())
+    }
+    assert not wrong, f"{names(path)}: not below {package}: {wrong}"

@@ -13,7 +13,7 @@ import errno
 import os
 import threading
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
@@ -111,16 +111,19 @@ class MappingBudget:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # A collection may run a view's finalizer, and so `unmade`, inside any of these.
+        self._lock = threading.RLock()
         self._ours: dict[int, int] = {}
         self._ours_total = 0
         self._others = 0
         self._limit = 0
         self._made_since_count = RECOUNT_AFTER_RUNS  # never counted yet
+        # How many runs of views handed over were unmapped since, ever: by whoever owns them.
+        self.given_back: Callable[[], int] = int
 
     def after_fork_in_child(self) -> None:
         """Another thread of the parent may have held the lock."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._made_since_count = RECOUNT_AFTER_RUNS
 
     def left(self, runs: int = 0) -> int:
@@ -131,12 +134,15 @@ class MappingBudget:
             return self._left()
 
     def _left(self) -> int:
-        return max(0, self._limit - self._others - self._ours_total)
+        return max(0, self._limit - self._others - self._mapped())
+
+    def _mapped(self) -> int:
+        return self._ours_total - self.given_back()
 
     def _count(self) -> None:
         most = head_room.mappings_max()
         self._limit = most - most // MAPPINGS_RESERVE_SHARE
-        self._others = max(0, head_room.mappings_in_use() - self._ours_total)
+        self._others = max(0, head_room.mappings_in_use() - self._mapped())
         self._made_since_count = 0
 
     def made(self, address: int, runs: int) -> None:
@@ -146,6 +152,11 @@ class MappingBudget:
             self._ours_total += runs
             self._made_since_count += runs
 
+    def hand_over(self, address: int) -> None:
+        """Leave a view to an owner that unmaps it itself and counts that in `given_back`."""
+        with self._lock:
+            self._ours.pop(address, None)
+
     def unmade(self, address: int) -> None:
         """Note that a vmap is gone."""
         with self._lock:
@@ -153,6 +164,7 @@ class MappingBudget:
 
 
 budget: Final = MappingBudget()
+os.register_at_fork(after_in_child=budget.after_fork_in_child)
 
 
 def merged(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,1 +1,8 @@
-"""The arena: its objects and its life cycle (default, join, fork, exit)."""
+"""Arenas, objects and references: the layer that brings core, backing and address space together.
+
+Importing it registers this process's fork handlers, once.
+"""
+
+from .member import install_fork_handlers
+
+install_fork_handlers()

@@ -36,6 +36,7 @@ MARGIN_BYTES_MAX: Final = 512 << 20  # and on big machines not absurdly much
 UNLIMITED_BYTES: Final = 1 << 60  # version 1 writes "no limit" as a number near 2**63
 GIB: Final = 1 << 30
 CAPACITY_BYTES_MIN: Final = 64 << 20
+MAPS_PIECE_BYTES: Final = 32 << 10
 ADDRESS_SPACE_SHARE: Final = 4  # two direct maps, vmaps, and everything else of the process
 
 
@@ -234,8 +235,9 @@ def _address_space_bytes() -> int:
 
 def mappings_in_use() -> int:
     """Mappings that this process has now."""
-    with open("/proc/self/maps", "rb") as maps:
-        return sum(block.count(b"\n") for block in iter(lambda: maps.read(1 << 20), b""))
+    # In small pieces: malloc needs a mapping for a large buffer, and there may be none left.
+    with open("/proc/self/maps", "rb", buffering=0) as maps:
+        return sum(piece.count(b"\n") for piece in iter(lambda: maps.read(MAPS_PIECE_BYTES), b""))
 
 
 def mappings_max() -> int:

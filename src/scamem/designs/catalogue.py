@@ -7,12 +7,14 @@ put it in DESIGNS.
 
 from __future__ import annotations
 
-from .design import Design
+from .design import RUN_BYTES, Design
 from .rules import Rules
+from .structs import MetadataAllocation
 
 FIRST_MAIL = "linux-mm, 6 Dec 2024, msg415034"
 SCAMEM_MAIL = "linux-mm, Dec 2024, msg415075"
 CHOIR_MAIL = "linux-mm, 11 Dec 2024, <Z1n0FFZ_oMYKcUiP@casper.infradead.org>"
+RECORD_BYTES = 64
 STACK_MAIL = "linux-mm, 2 Sep 2025, <aLdLDEW2d3hK4gUV@casper.infradead.org>"
 
 
@@ -154,6 +156,15 @@ class ArenaLayout(Design):
         offline="type",
         insert_check="mappable",
     )
+
+
+    def metadata(self, nr: int, runs: int | None = None) -> list[MetadataAllocation]:
+        """Records of tables that exist already: an object slot, and one record a run."""
+        length = nr if runs is None else runs
+        return [
+            MetadataAllocation("object record", RECORD_BYTES, RECORD_BYTES, False),
+            MetadataAllocation("run record", RUN_BYTES, RUN_BYTES, False, count=length),
+        ]
 
 
 DESIGNS: tuple[type[Design], ...] = (

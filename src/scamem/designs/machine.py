@@ -94,6 +94,8 @@ class Machine:
         if kind == PageType.BUDDY:
             raise UnsupportedError(f"frame {pfn} is free")
         if self.rules.word == "struct page":
+            if pfn not in self.page_counts:
+                raise UnsupportedError(f"struct page of frame {pfn} has counts that nobody uses")
             return self.page_counts[pfn]
         address = self.words.address(pfn)
         if address is not None:

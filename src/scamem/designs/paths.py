@@ -76,11 +76,11 @@ class Kernel(Machine):
         area.mapped = False
         return area
 
-    def folio(self, name: str, count: int, where: Where = NORMAL) -> Counted:
+    def folio(self, name: str, count: int, references: int = 1) -> Counted:
         """Page-cache pages with counts of their own: somebody else's."""
-        frames = self.pick(count, where)
+        frames = self.pick(count, NORMAL)
         self.referee.allocate(frames)
-        counted = self.new_counted(f"folio {name}", frames, "permanent")
+        counted = self.new_counted(f"folio {name}", frames, "permanent", references)
         counted.foreign = True
         for pfn in frames:
             self.words.set(pfn, PageType.FILE, counted.address)
@@ -112,7 +112,6 @@ class Kernel(Machine):
             if area.put_pages:
                 self.put(self.counter(area.frames[0]), "vfree puts the pages it was given")
             self.end_area(area)
-            yield f"vunmap {name}"
             return
         if self.rules.count == "page":
             for pfn in area.frames:
@@ -127,7 +126,6 @@ class Kernel(Machine):
                 self.free_frame(pfn, None, slot)
         if not area.gone and (self.rules.count != "area" or self.rules.area_ends == "vfree"):
             self.end_area(area)
-        yield f"vfree {name}: vm_struct"
 
     def _vfree_counted(self, area: Area, held: Counted) -> None:
         self.put(held, "vfree")
@@ -189,6 +187,8 @@ class Kernel(Machine):
 
     def insert(self, mm: Mm, vma: Vma, address: int, pfn: int, area: Area | None) -> None:
         """vm_insert_page(), or vmf_insert_pfn() where the PTE is special."""
+        if address in mm.ptes:
+            raise BrokenError("wrong answer", f"{mm.name} has a PTE at {address} already")
         kind = self.words.type(pfn)
         special = self.rules.pte == "special" and kind != PageType.FILE
         if not special:
@@ -263,7 +263,6 @@ class Kernel(Machine):
         yield f"{mm.name} munmap: TLBs flushed"
         if self.rules.put != "at zap":
             self._put_batch(mm, batch)
-        yield f"{mm.name} munmap: pages put"
         for vma in [v for v in mm.vmas if start <= v.start and v.end <= end]:
             mm.vmas.remove(vma)
             yield from self._remove_vma(mm, vma)
@@ -284,7 +283,6 @@ class Kernel(Machine):
         held = self.slot(vma) if self.rules.mapping == "vma" else None
         if isinstance(held, Counted):
             self.put(held, f"{mm.name} drops a VMA")
-            yield f"{mm.name}: VMA dropped"
         if vma.file:
             yield from self.fput(vma.file)
 
@@ -371,7 +369,6 @@ class Kernel(Machine):
             self.put(found, "gup_fast")
             return False
         self._pinned(pin, pte.pfn)
-        yield f"gup_fast: has frame {pte.pfn}"
         return True
 
     def _unchanged(self, mm: Mm, address: int, pte: Pte, found: Counted) -> bool:
@@ -389,8 +386,8 @@ class Kernel(Machine):
         counted = self.counter(pin.pfn)
         del self.pins[name]
         self.referee.drop(Use("pin", name, pin.pfn))
+        yield f"unpin: found {counted.name}"
         self.put(counted, f"unpin {name}")
-        yield f"unpin {name}"
 
     # -- the rest -----------------------------------------------------------------------
 

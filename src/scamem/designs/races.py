@@ -84,82 +84,95 @@ class Found:
 def search(race: Race, design: Design) -> Found | NotApplicableError:
     """Run every order of a race's steps.
 
-    Returns NotApplicableError when the design refuses the setup, or what the race is about.
+    Returns NotApplicableError when the design does not come to what the race is about.
     """
     found = Found()
     try:
         race.setup(Kernel(design))
-        for failure in _orders(race, design, found):
-            found.failing += 1
-            if found.failure is None or failure.length < found.failure.length:
-                found.failure = failure
-    except UnsupportedError as refusal:
-        return NotApplicableError(refusal.text)
+    except (UnsupportedError, BrokenError) as refusal:
+        return NotApplicableError(f"does not come so far: {refusal}")
     except NotApplicableError as absent:
         return absent
+    for failure in _orders(race, design, found):
+        found.failing += 1
+        if found.failure is None or failure.length < found.failure.length:
+            found.failure = failure
     return found
 
 
 def _orders(race: Race, design: Design, found: Found) -> Iterator[Failure]:
-    """Depth first; an order that has failed is not continued."""
+    """Depth first: each replay goes to its end, and leaves the turns not yet taken."""
     pending: list[tuple[int, ...]] = [()]
     while pending:
-        prefix = pending.pop()
-        replay = _Replay(race, design, prefix)
+        replay = _Replay(race, design, pending.pop())
         failure = replay.run()
+        pending += replay.branches
+        found.orders += 1
         if failure is not None:
-            found.orders += 1
             yield failure
-            continue
-        if not replay.alive:
-            found.orders += 1
-            if found.orders > ORDERS_MAX:
-                raise RuntimeError(f"{race.name} has more than {ORDERS_MAX} orders; make it smaller")
-            continue
-        pending += [(*prefix, cpu) for cpu in sorted(replay.alive, reverse=True)]
+        if found.orders > ORDERS_MAX:
+            raise RuntimeError(f"{race.name} has more than {ORDERS_MAX} orders; make it smaller")
 
 
 class _Replay:
-    """One machine, taken through one order."""
+    """One machine, taken through a given order and then on with the first CPU that is left."""
 
-    def __init__(self, race: Race, design: Design, order: tuple[int, ...]) -> None:
-        self.race, self.order = race, order
+    def __init__(self, race: Race, design: Design, prefix: tuple[int, ...]) -> None:
+        self.race, self.prefix = race, prefix
         self.kernel = Kernel(design)
         race.setup(self.kernel)
         self.paths = [actor(self.kernel) for actor in race.cpus]
-        self.alive = set(range(len(self.paths)))
+        self.alive = list(range(len(self.paths)))
+        self.order: list[int] = []
+        self.branches: list[tuple[int, ...]] = []
         self.trace: list[str] = []
 
     def run(self) -> Failure | None:
-        """Replay; then, if all CPUs are done, the checks of what must hold."""
-        text = "setup"
-        for number, cpu in enumerate(self.order, 1):
-            self.kernel.trace = []
-            text = f"CPU{cpu} ends"
-            try:
-                text = f"CPU{cpu} {next(self.paths[cpu])}"
-            except StopIteration:
-                self.alive.discard(cpu)
-            except BrokenError as broken:
-                self._note(number, f"CPU{cpu} goes on")
-                return self._failure(broken.kind, broken.text, f"CPU{cpu} goes on")
-            self._note(number, text)
-        if self.alive:
-            return None
+        """Every step, then the checks of what must hold; the first failure ends it."""
+        while self.alive:
+            cpu = self._turn()
+            self.order.append(cpu)
+            failure = self._step(cpu)
+            if failure is not None:
+                return failure
+        self.kernel.trace = []
         try:
-            self.kernel.trace = []
             self.race.after(self.kernel)
+        except UnsupportedError as refusal:
+            return self._failure("unsupported", refusal.text, "afterwards")
         except BrokenError as broken:
-            self._note(len(self.order) + 1, "afterwards")
             return self._failure(broken.kind, broken.text, "afterwards")
         return None
 
-    def _note(self, number: int, text: str) -> None:
-        self.trace.append(f"  {number}: {text}")
-        self.trace += [f"       {line}" for line in self.kernel.trace]
+    def _turn(self) -> int:
+        depth = len(self.order)
+        if depth < len(self.prefix):
+            return self.prefix[depth]
+        first, *others = self.alive
+        self.branches += [(*self.order, cpu) for cpu in others]
+        return first
+
+    def _step(self, cpu: int) -> Failure | None:
+        self.kernel.trace = []
+        text = f"CPU{cpu} ends its path"
+        try:
+            text = f"CPU{cpu} {next(self.paths[cpu])}"
+        except StopIteration:
+            self.alive.remove(cpu)
+        except UnsupportedError as refusal:
+            return self._failure("unsupported", refusal.text, f"CPU{cpu} goes on")
+        except BrokenError as broken:
+            return self._failure(broken.kind, broken.text, f"CPU{cpu} goes on")
+        self._note(text)
+        return None
+
+    def _note(self, text: str) -> None:
+        self.trace.append(f"step {len(self.order)}: {text}")
+        self.trace += [f"    {line}" for line in self.kernel.trace]
 
     def _failure(self, kind: str, text: str, last: str) -> Failure:
-        return Failure(self.order, kind, text, last, tuple(self.trace))
+        self._note(last)
+        return Failure(tuple(self.order), kind, text, last, tuple(self.trace))
 
 
 # -- the races ------------------------------------------------------------------------

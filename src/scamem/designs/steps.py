@@ -28,9 +28,10 @@ def alloc_object(name: str, count: int, where: Where = NORMAL) -> Step:
     return Step(text, lambda k: void(k.alloc_object(name, count, where)))
 
 
-def folio(name: str, count: int, where: Where = NORMAL) -> Step:
+def folio(name: str, count: int, references: int = 1) -> Step:
     """Somebody else's pages."""
-    return Step(f"folio {name} of {count} pages", lambda k: void(k.folio(name, count, where)))
+    text = f"folio {name} of {count} pages, refcount {references}"
+    return Step(text, lambda k: void(k.folio(name, count, references)))
 
 
 def vmap(name: str, pages: str, put_pages: bool = False) -> Step:

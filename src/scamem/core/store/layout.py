@@ -30,6 +30,8 @@ HEADER_CHECKSUM = 17
 HEADER_CREATED_NS = 18  # CLOCK_MONOTONIC when the arena was made; transit counts seconds from it
 HEADER_BOOT_LOW = 20  # boot id: outside the checksum, since recovery after a reboot replaces it
 HEADER_BOOT_HIGH = 21
+HEADER_FRAMES_DEVICE = 22  # of an anonymous arena's frame file, which has no path to be found by
+HEADER_FRAMES_INODE = 23
 HEADER_WORDS = 32
 
 MAGIC = 0x6D656D6163730A1A  # "\x1a\nscamem" read as little-endian bytes
@@ -258,7 +260,25 @@ MINE_DESCRIPTION = 164
 MINE_EPOCH = 256
 MINE_RECORDS_AT = 257
 MINE_OTHER_AT = 258
-MINE_TABLES_AT = 264
+# what the fork handlers need (arena/process.py): no Python object can be asked there
+MINE_CONTROL_FD = 260
+MINE_CONTROL_DEVICE = 261
+MINE_CONTROL_INODE = 262
+MINE_SLOT_PAGE = 263  # address of the page that keeps this member's slot lock
+MINE_CHILD_SLOT = 264  # while forking: the child's slot, its page, and whether all went well
+MINE_CHILD_PAGE = 265
+MINE_CHILD_READY = 266
+MINE_STATUS = 267  # one of the MEMBER_ values
+MINE_RANGES = 268  # address of the table of this process's mappings {address, bytes}, and its use
+MINE_RANGES_COUNT = 269
+MINE_RANGES_MAX = 270
+MINE_ARRIVING = 271  # 1: a forked child that has not yet said its pid
+MINE_REAPED = 272  # members that this process has reaped
+MINE_TABLES_AT = 280
+
+MEMBER_ACTIVE = 1
+MEMBER_LOST = 2  # a forked child for which no slot or record was to be had
+MEMBER_CLOSED = 3
 
 # --- what transactions return: a record's index, or one of these ---------------------------------------------
 STATUS = 0x100000000  # at and above: not an index

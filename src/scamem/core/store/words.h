@@ -16,6 +16,7 @@
 
 /* volatile: the compiler keeps every store, and keeps them in the order of the source. */
 typedef volatile unsigned long long scamem_word;
+typedef scamem_word *scamem_words;
 typedef unsigned long long scamem_u64;
 
 #ifdef SCAMEM_STOP_HOOK

@@ -3,7 +3,7 @@ ctypedef unsigned long long word
 
 cdef extern from "words.h" nogil:
     ctypedef unsigned long long scamem_word
-    ctypedef scamem_word* Words
+    ctypedef scamem_word* Words "scamem_words"
     void store "scamem_store"(Words w, word at, word value)
     word load_acquire "scamem_load_acquire"(Words w, word at)
     bint compare_exchange "scamem_compare_exchange"(Words w, word at, word old, word value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..scenario import Scenario
+from ..scenario import Scenario, needed
 from ..steps import (
     all_free,
     close_file,
@@ -37,6 +37,19 @@ MAPPINGS = (
             mmap("p1", "A", file="fd"),
             touch("p1", 2, cpu=1),
             close_file("fd"),
+            munmap("p1", 0, 4),
+            all_free(),
+        ),
+    ),
+    Scenario(
+        "munmap-tlb-last-put",
+        "P3",
+        "the same, and the mapping is the last reference to the frames",
+        (
+            vmalloc("A", 4),
+            mmap("p1", "A"),
+            touch("p1", 2, cpu=1),
+            needed(vfree("A")),
             munmap("p1", 0, 4),
             all_free(),
         ),
@@ -95,14 +108,14 @@ MAPPINGS = (
         "P6",
         "one VMA with pages of two vmalloc objects and of a folio",
         (
-            vmalloc("A", 2),
-            vmalloc("B", 2),
-            folio("F", 1),
-            vmap("F-area", "F"),
+            vmalloc("A", 3),
+            vmalloc("B", 3),
+            folio("F", 3),
+            vmap("V", "F"),
             mmap("p1", "A", 0, populate=False),
             fault("p1", "A", 0, 1),
             fault("p1", "B", 1, 1),
-            fault("p1", "F-area", 0, 1),
+            fault("p1", "V", 2, 1),
             exits("p1"),
             vfree("A"),
             vfree("B"),
@@ -156,10 +169,10 @@ MAPPINGS = (
         "P8",
         "VM_MAP_PUT_PAGES: vfree() drops a reference to pages that it was given (i915)",
         (
-            folio("F", 4),
+            folio("F", 4, references=2),
             vmap("V", "F", put_pages=True),
             vfree("V"),
-            folio_intact("F", 0),
+            folio_intact("F", 1),
         ),
     ),
     Scenario(

@@ -17,19 +17,24 @@ from ..steps import (
     vmalloc,
 )
 from ..topology import Topology, highmem_machine, model_machine
+from ..verdicts import NotApplicableError
 
 TWO_NODES = ((0, "Normal"), (1, "Normal"))
 MANY_PLACES = ((0, "DMA32"), (0, "Normal"), (1, "Normal"))
 
 
-def sparse(design: Design) -> Topology | None:
+def sparse(design: Design) -> Topology:
     """SPARSEMEM without VMEMMAP, except where the design has no struct page at all."""
-    return None if design.rules.pure_sections else model_machine("sparse")
+    if design.rules.pure_sections:
+        raise NotApplicableError("a frame is known by its pfn; there is no struct page")
+    return model_machine("sparse")
 
 
-def highmem(design: Design) -> Topology | None:
+def highmem(design: Design) -> Topology:
     """32 bits with HighMem, for designs of a kernel."""
-    return None if design.rules.pure_sections else highmem_machine()
+    if design.rules.pure_sections:
+        raise NotApplicableError("the arena is for 64-bit machines")
+    return highmem_machine()
 
 
 PLACES = (

@@ -1,0 +1,462 @@
+"""An arena as a process has it: life cycle, allocation, frames, and looks at it.
+
+`ArenaBase` knows objects, frames and members. The public `scamem.Arena` (handles/) adds arrays,
+names and handles to it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterable
+from typing import ClassVar, Self, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scamem.address_space import map as mapping
+from scamem.backing import head_room, slot_locks
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import FRAME_BYTES, Geometry
+from scamem.errors import (
+    ArenaExistsError,
+    ArenaNotFoundError,
+    ClosedError,
+    OutOfMemoryError,
+    ScamemError,
+    StaleHandleError,
+)
+
+from . import attach, look, room
+from .attach import Address, Attachment
+from .member import Hold, release
+from .scamem import Scamem
+from .view import View, make_view, runs_unmapped
+
+mapping.budget.given_back = runs_unmapped
+NBYTES_MAX = L.MASK_32 * FRAME_BYTES
+
+
+class ArenaBase:
+    """Shared memory of page frames, as this process has joined it.
+
+    Ownership: one per process and arena; joining again returns the same one. It is left when it is
+    closed and nothing of it is held any more, else when the process ends.
+    Threads: any. fork: the child is a member of its own, with a reference for each of its parent's.
+    """
+
+    _joined: ClassVar[dict[int, ArenaBase]] = {}  # by arena id, open ones only
+    _lock: ClassVar[threading.RLock] = threading.RLock()
+
+    def __init__(self, made: Attachment) -> None:
+        self._made = made
+        self._closed = False
+        self.member = made.member
+        self.frame_bytes = made.geometry.frame_bytes
+        self.direct_address = made.direct.address
+        self._views: weakref.WeakValueDictionary[tuple[int, int, bool], View] = (
+            weakref.WeakValueDictionary()
+        )
+        self._joined[made.arena_id] = self
+
+    # --- life cycle ----------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls, name: str | None = None, *, capacity: int | None = None, slots: int = 4096
+    ) -> Self:
+        """Make a new arena and join it.
+
+        Parameters
+        ----------
+        name : of a named arena, for unrelated processes and the command line: a word (below a
+            directory of this user's on tmpfs) or a path with a slash. None: anonymous, gone with
+            its last member.
+        capacity : bytes that it may grow to, rounded up to 8 MiB; address space, not memory. None:
+            as much as this machine or cgroup could ever give.
+        slots : how many processes can be members at once.
+
+        Raises
+        ------
+        ArenaExistsError : there is an arena of this name.
+        OutOfMemoryError : address space or file size is limited; `limit` names by what.
+        """
+        wanted = head_room.default_capacity_bytes() if capacity is None else capacity
+        if not 0 < wanted <= 1 << 40:
+            raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB can be")
+        size = Geometry.for_capacity(wanted, slots_max=slots)
+        return cls._new(size, name or "", attach.CONTROL_LABEL)
+
+    @classmethod
+    def _new(cls, size: Geometry, name: str, label: str) -> Self:
+        with cls._lock:
+            control, frames = attach.new_files(size, name, label)
+            return cls(attach.attach(control, frames))
+
+    @classmethod
+    def join(cls, name: str) -> Self:
+        """Join the named arena `name`.
+
+        Raises
+        ------
+        ArenaNotFoundError : there is none.
+        ArenaRefusedError : it is another user's, or no arena that this version can use.
+        """
+        with cls._lock:
+            control, frames = attach.open_named(name)
+            arena_id = attach.geometries.arena_id(attach.read_header(control))
+            return cls._known(arena_id) or cls(attach.attach(control, frames))
+
+    @classmethod
+    def open(cls, name: str, *, capacity: int | None = None) -> Self:
+        """Join the named arena `name`, or create it with `capacity` if there is none."""
+        while True:
+            try:
+                return cls.join(name)
+            except ArenaNotFoundError:
+                try:
+                    return cls.create(name, capacity=capacity)
+                except ArenaExistsError:
+                    continue  # another process was faster: join its arena
+
+    @classmethod
+    def reach(cls, address: Address) -> Self:
+        """Join the arena that a handle comes from; the ways are tried in DESIGN's order.
+
+        Raises
+        ------
+        ArenaUnreachableError : none of them led there; says what was tried, and the ways out.
+        """
+        with cls._lock:
+            return cls._known(address.arena_id) or cls(attach.attach(*attach.reach(address)))
+
+    @classmethod
+    def _known(cls, arena_id: int) -> Self | None:
+        found = cls._joined.get(arena_id)
+        if found is None or found._closed or not found.member.is_active():
+            return None
+        return found if isinstance(found, cls) else None
+
+    def close(self) -> None:
+        """Leave the arena as far as can be: no new work. Again: nothing.
+
+        What this process still holds (arrays, views, pins) stays valid and mapped, and keeps its
+        objects; the slot is given up when nothing is held, or when the process ends.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._joined.pop(self._made.arena_id, None)
+            if self.member.is_active() and self.member.is_idle():
+                self._leave()
+
+    def _leave(self) -> None:
+        """Give the slot up. Needs: nothing is held. The slot lock goes before the mappings."""
+        made = self._made
+        self.member.close()
+        slot_locks.let_go(self.member.my_word(L.MINE_SLOT_PAGE))
+        made.direct.close()
+        made.control.unmap(
+            made.control_address, made.geometry.control_words * L.WORD_BYTES
+        )
+        made.control.close()
+        made.frames.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether this process has closed the arena."""
+        return self._closed
+
+    @property
+    def arena_id(self) -> int:
+        """The arena's 128-bit number."""
+        return self._made.arena_id
+
+    @property
+    def path(self) -> str:
+        """Directory of a named arena, "" of an anonymous one."""
+        return self._made.path
+
+    def address(self) -> Address:
+        """Where this arena is, as data for handles."""
+        self._check_open()
+        return attach.address_of(self._made)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this arena was closed; join or create one")
+
+    def __repr__(self) -> str:
+        where = self.path or f"anonymous {self._made.arena_id:032x}"
+        return f"<Arena {where}{', closed' if self._closed else ''}>"
+
+    # --- allocation ----------------------------------------------------------------------------
+
+    def alloc(self, nbytes: int, *, node: int | None = None, zone: str | None = None) -> Scamem:
+        """Allocate an object.
+
+        Parameters
+        ----------
+        nbytes : at least one frame is given; rounded up to whole frames (4,096 bytes).
+        node, zone : where from; this arena has node 0 and zone "NORMAL".
+
+        Returns
+        -------
+        Scamem : the frames hold whatever their last object left there (see `zeros`).
+
+        Raises
+        ------
+        OutOfMemoryError : with the limit that was met; nothing is half done.
+        ValueError : a negative size, or a node or zone that the arena does not have.
+
+        Ownership: the returned object is one reference.
+        """
+        return Scamem(self, self.alloc_hold(nbytes, L.BY_HAND, node=node, zone=zone))
+
+    def alloc_hold(
+        self, nbytes: int, by: int, *, node: int | None = None, zone: str | None = None
+    ) -> Hold:
+        """Allocate an object and return the bare reference to it, of the kind `by` (layout.BY_*)."""
+        if self._closed:
+            self._check_open()
+        if nbytes < 0:
+            raise ValueError(f"asked for {nbytes} bytes; a size is not negative")
+        if node or (zone is not None and zone != "NORMAL"):
+            raise ValueError(f"asked for node {node}, zone {zone!r}; there is node 0, zone 'NORMAL'")
+        frames = -(-nbytes // FRAME_BYTES) or 1
+        if frames <= L.MEMDESCS_INSIDE_MAX:
+            held = self.member.alloc_small(frames, L.ZONE_NORMAL, by)
+            if held.__class__ is Hold:
+                return held
+        return self._alloc_slowly(frames, by)
+
+    def _alloc_slowly(self, frames: int, by: int) -> Hold:
+        """Allocate after making room, or in several runs."""
+        made = self._made
+        if frames > made.geometry.frames:
+            raise OutOfMemoryError(
+                f"asked for {frames:,} frames ({frames * self.frame_bytes:,} bytes); the arena's "
+                f"capacity is {made.geometry.frames:,} frames. Create one of larger capacity",
+                asked_bytes=frames * self.frame_bytes,
+                free_bytes=room.free_frames(made) * self.frame_bytes,
+                limit="capacity of the arena",
+            )
+        while True:
+            held = L.NO_RUN
+            if frames <= L.MEMDESCS_INSIDE_MAX:
+                held = self.member.alloc_small(frames, L.ZONE_NORMAL, by)
+                if isinstance(held, Hold):
+                    return held
+            if held == L.NO_RUN:
+                held = self.member.reserve(frames, L.ZONE_NORMAL, by)
+            if isinstance(held, Hold):
+                return self._fill(held)
+            self._make_room(held, frames)
+
+    def _fill(self, held: Hold) -> Hold:
+        """Give a reserved object its runs. On failure it is let go of, runs and all."""
+        try:
+            status = L.MORE
+            while status != L.OK:
+                status = self.member.take_run(held)
+                if status not in (L.OK, L.MORE):
+                    self._make_room(status, 0)
+            self.member.finish(held)
+            return held
+        except BaseException:
+            release(held)
+            raise
+
+    def _make_room(self, status: int, frames: int) -> None:
+        """Do what a status of the core asks for, so that it is worth trying again; or raise."""
+        if status == L.NO_FRAMES:
+            room.find_frames(self._made, frames)
+        elif L.NO_RECORDS <= status < L.NO_RECORDS + L.TABLES_COUNT:
+            room.grow_table(self._made, status - L.NO_RECORDS)
+        else:
+            raise self.error_of(status)
+
+    def error_of(self, status: int) -> ScamemError:
+        """Return the exception that a status of the core stands for."""
+        return self.member.error_of(status)
+
+    def hold_object(self, index: int, generation: int, by: int) -> Hold:
+        """Take a reference to an object known by its numbers. StaleHandleError if it is gone."""
+        self._check_open()
+        while True:
+            held = self.member.hold_first(index, generation, by)
+            if isinstance(held, Hold):
+                return held
+            if held == L.STALE:
+                raise StaleHandleError(
+                    f"object {index} (generation {generation}) of this arena was freed: its last "
+                    "reference is gone. Keep a reference, or publish it under a name"
+                )
+            self._make_room(held, 0)
+
+    # --- views ---------------------------------------------------------------------------------
+
+    def make_view(self, hold: Hold, by: int, *, writable: bool = True) -> View:
+        """Return a contiguous view of a held object, holding it by a reference of kind `by`."""
+        made = self._made
+        runs = mapping.merged(self.member.runs(hold))
+        nbytes = sum(count for _, count in runs) * self.frame_bytes
+        if len(runs) == 1:
+            base = made.direct.writable_address if writable else self._read_only_address()
+            address = base + runs[0][0] * self.frame_bytes
+            return make_view(hold.another(by), address, nbytes, writable, 0)
+        key = (hold.index, hold.generation, writable)
+        found = self._views.get(key)
+        if found is not None:
+            return found
+        return self._stitch(hold.another(by), runs, nbytes, writable)
+
+    def _stitch(
+        self, held: Hold, runs: list[tuple[int, int]], nbytes: int, writable: bool
+    ) -> View:
+        if not writable:
+            self._read_only_address()
+        address = mapping.vmap(
+            self._made.frames, self._made.direct, runs, self.frame_bytes, writable
+        )
+        try:
+            self.member.add_range(address, nbytes)
+        except BaseException:
+            mapping.vunmap(address, nbytes)
+            raise
+        mapping.budget.hand_over(address)
+        made = make_view(held, address, nbytes, writable, len(runs))
+        self._views[(held.index, held.generation, writable)] = made
+        return made
+
+    def _read_only_address(self) -> int:
+        """The read-only direct map, made and noted for fork when first asked for."""
+        direct = self._made.direct
+        with self._lock:
+            known = len(list(direct.ranges()))
+            address = direct.read_only_address
+            if known == 1:
+                self.member.add_range(address, direct.length)
+        return address
+
+    # --- frames --------------------------------------------------------------------------------
+
+    @overload
+    def page_to_nid(self, pfns: int) -> int: ...
+
+    @overload
+    def page_to_nid(self, pfns: Iterable[int]) -> NDArray[np.int64]: ...
+
+    def page_to_nid(self, pfns: int | Iterable[int]) -> int | NDArray[np.int64]:
+        """Return the NUMA node of a frame or of each of several; IndexError out of range."""
+        found = self._sections_of(pfns) * 0
+        return int(found) if found.ndim == 0 else found
+
+    @overload
+    def page_to_section(self, pfns: int) -> int: ...
+
+    @overload
+    def page_to_section(self, pfns: Iterable[int]) -> NDArray[np.int64]: ...
+
+    def page_to_section(self, pfns: int | Iterable[int]) -> int | NDArray[np.int64]:
+        """Return the section of a frame or of each of several; IndexError out of range."""
+        found = self._sections_of(pfns)
+        return int(found) if found.ndim == 0 else found
+
+    def page_zone(self, pfns: int | Iterable[int]) -> str | NDArray[np.str_]:
+        """Return the zone of a frame or of each of several; IndexError out of range."""
+        found = self._sections_of(pfns)
+        return "NORMAL" if found.ndim == 0 else np.full(found.shape, "NORMAL")
+
+    def _sections_of(self, pfns: int | Iterable[int]) -> NDArray[np.int64]:
+        numbers = np.asarray(pfns, dtype=np.int64)
+        most = self._made.geometry.frames
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < most):
+            raise IndexError(
+                f"asked for frames {numbers.min():,} to {numbers.max():,}; the arena has {most:,}"
+            )
+        return numbers >> self._made.geometry.section_shift
+
+    def page_to_scamem(self, pfn: int) -> Scamem | None:
+        """Return the object that a frame belongs to, None if it is free or offline.
+
+        Ownership: the Scamem is a reference of its own.
+
+        Raises
+        ------
+        IndexError : the arena has no such frame.
+        """
+        self._check_open()
+        while True:
+            index, generation = self.member.page_to_object(pfn)
+            if index == 0:
+                return None
+            try:
+                return Scamem(self, self.hold_object(index, generation, L.BY_HAND))
+            except StaleHandleError:
+                continue  # freed between the look and the hold: look again
+
+    # --- looks and care ------------------------------------------------------------------------
+
+    def stats(self) -> look.Stats:
+        """Return the arena's numbers, after reaping dead members."""
+        self.reap()
+        return look.stats(self._made)
+
+    def objects(self) -> list[look.ObjectInfo]:
+        """Return every object, with its holders, after reaping dead members."""
+        self.reap()
+        return list(look.objects(self._made))
+
+    def holders(self, obj: Scamem | int) -> list[look.Holder]:
+        """Return who holds an object, by kind, pid and name, after reaping dead members."""
+        self.reap()
+        return look.holders(self._made, obj if isinstance(obj, int) else obj.index)
+
+    def reap(self, loans: bool = False) -> int:
+        """Reap dead members and finish what they left; return how many were reaped.
+
+        Parameters
+        ----------
+        loans : also give up loans in transit whose lender let go or died, whatever their age,
+            where nothing else holds the object.
+        """
+        self._check_open()
+        self._made.refresh_descriptors()
+        count = self.member.reap()
+        if loans:
+            self.member.expire(0)
+        return count
+
+    def free_bitmap(self) -> NDArray[np.bool_]:
+        """Return which online frames are free, as of now: bool, one a frame. For pictures."""
+        online = room.online_frames(self._made)
+        used = np.zeros(online, dtype=bool)
+        for info in look.objects(self._made):
+            for start, count in self.member.runs_of(info.index):
+                used[start : start + count] = True
+        return ~used
+
+
+def _after_fork_in_child() -> None:
+    """Make this process's Python state its own; the core's handlers have run already."""
+    ArenaBase._lock = threading.RLock()
+    mapping.budget.after_fork_in_child()
+    lost = [arena for arena in ArenaBase._joined.values() if not arena.member.is_active()]
+    if lost:
+        message = (
+            "scamem: no member slot or record was to be had for this forked process; arrays that "
+            "it inherited will fault if touched. Use the spawn start method, or more slots\n"
+        )
+        os.write(2, message.encode())
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,356 @@
+"""Attaching to an arena's files: making them, finding them, believing them, taking a slot.
+
+Anonymous arenas live in two memfds, named ones in a directory; from then on there is no difference.
+Before a word of a control file is believed its owner, type, mode and size (backing), and its magic,
+version, byte order, checksum and geometry (core) are checked.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from scamem.address_space.map import DirectMap
+from scamem.backing import joining, places, slot_locks, system
+from scamem.backing.files import SharedFile
+from scamem.core.store import geometry as geometries
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import Geometry
+from scamem.core.store.words import pair
+from scamem.errors import (
+    ArenaBusyError,
+    ArenaRefusedError,
+    ArenaUnreachableError,
+    OutOfMemoryError,
+)
+
+from .member import Member
+
+CONTROL_LABEL = "scamem-control-"
+DEFAULT_LABEL = "scamem-default-"  # the control file of a process's default arena
+FRAMES_LABEL = "scamem-frames-"
+RANGES_MAX = 65_530
+GUEST_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where an arena is, as data: what a handle carries so that another process can join.
+
+    Attributes
+    ----------
+    arena_id : 128 random bits.
+    device, inode : of the control file.
+    path : directory of a named arena, "" of an anonymous one.
+    candidates : (pid, descriptor of the control file) of members, best first.
+    """
+
+    arena_id: int
+    device: int
+    inode: int
+    path: str
+    candidates: tuple[tuple[int, int], ...]
+
+
+@dataclass
+class Attachment:
+    """What a process has of an arena that it has joined."""
+
+    arena_id: int
+    geometry: Geometry
+    control: SharedFile
+    frames: SharedFile
+    control_address: int
+    direct: DirectMap
+    member: Member
+    path: str
+
+    def refresh_descriptors(self) -> None:
+        """Look at the kept descriptors; find lost ones again, and say where they are now.
+
+        Raises
+        ------
+        BlindError : no way leads to the control file.
+        """
+        fd = self.control.descriptor()
+        self.member.set_my_word(L.MINE_CONTROL_FD, fd)
+
+
+def new_files(
+    size: Geometry, path: str, label: str
+) -> tuple[SharedFile, SharedFile]:
+    """Make the files of a new arena and write its header. Ownership: the caller's.
+
+    The files appear under a named arena's path only when all of it is there.
+    """
+    arena_id = secrets.randbits(128)
+    name = f"{arena_id:032x}"
+    control_bytes = size.control_words * L.WORD_BYTES
+    frame_bytes = size.frames * size.frame_bytes
+    if not path:
+        control = SharedFile.memfd(label + name, control_bytes)
+        frames = SharedFile.memfd(FRAMES_LABEL + name, frame_bytes)
+        _write_header(size, arena_id, control, frames)
+        return control, frames
+    with places.creating(path) as made:
+        control = made.create("control", control_bytes)
+        frames = made.create("frames", frame_bytes)
+        _write_header(size, arena_id, control, frames)
+    return control, frames
+
+
+def _write_header(
+    size: Geometry, arena_id: int, control: SharedFile, frames: SharedFile
+) -> None:
+    control.allocate(0, size.fixed_words() * L.WORD_BYTES)
+    words = array("Q", bytes(L.SLOTS * L.WORD_BYTES))
+    # The clock that transit counts by; a value of this boot, as is the boot id beside it.
+    now_ns = _monotonic_ns()
+    geometries.write_header(words, size, arena_id, now_ns)
+    boot = places.boot_id()
+    words[L.HEADER_BOOT_LOW] = boot & L.ALL_ONES
+    words[L.HEADER_BOOT_HIGH] = boot >> 64
+    words[L.HEADER_FRAMES_DEVICE] = frames.device
+    words[L.HEADER_FRAMES_INODE] = frames.inode
+    data = memoryview(words).cast("B")
+    fd = control.descriptor()
+    done = 0
+    while done < len(data):
+        done += os.pwrite(fd, data[done:], done)
+
+
+def _monotonic_ns() -> int:
+    import time
+
+    return time.monotonic_ns()
+
+
+def read_header(control: SharedFile) -> array[int]:
+    """Return a control file's first words.
+
+    Raises
+    ------
+    ArenaRefusedError : it is no control file that this version can use; says why.
+    """
+    data = os.pread(control.descriptor(), L.SLOTS * L.WORD_BYTES, 0)
+    words = array("Q", data[: len(data) // L.WORD_BYTES * L.WORD_BYTES])
+    found = geometries.header_problems(words, min(control.size // L.WORD_BYTES, _words(control)))
+    if not found and len(words) >= L.HEADER_WORDS:
+        boot = words[L.HEADER_BOOT_LOW] | words[L.HEADER_BOOT_HIGH] << 64
+        if boot != places.boot_id():
+            found = ["it was written before the machine was started anew"]
+    if found:
+        raise ArenaRefusedError(
+            f"{control.path or control.label} is refused: {'; '.join(found)}. Nothing in it was "
+            "touched; remove it, or use the version of scamem that made it",
+            path=control.path or control.label,
+            reason="header",
+        )
+    return words
+
+
+def _words(control: SharedFile) -> int:
+    return os.fstat(control.descriptor()).st_size // L.WORD_BYTES
+
+
+def open_named(name: str) -> tuple[SharedFile, SharedFile]:
+    """Open the files of a named arena. Ownership: the caller's."""
+    control = places.open_file(name, "control")
+    try:
+        words = read_header(control)
+        frames = places.open_file(name, "frames")
+        expected = Geometry.from_words(words)
+        if frames.size < expected.frames * expected.frame_bytes:
+            raise ArenaRefusedError(
+                f"{frames.path} is refused: it has {frames.size:,} bytes, the arena's header asks "
+                f"for {expected.frames * expected.frame_bytes:,}",
+                path=frames.path or "",
+                reason="size",
+            )
+    except BaseException:
+        control.close()
+        raise
+    return control, frames
+
+
+def reach(address: Address) -> tuple[SharedFile, SharedFile]:
+    """Open an arena's files from a handle's address: path, inherited, the sender's, others'.
+
+    Raises
+    ------
+    ArenaUnreachableError : all failed; says what was tried, and the ways out.
+    """
+    if address.path:
+        control, frames = open_named(address.path)
+        if geometries.arena_id(read_header(control)) == address.arena_id:
+            return control, frames
+        control.close()
+        frames.close()
+        raise ArenaUnreachableError(
+            f"asked to join the arena at {address.path}; the one there now is another: the arena "
+            "of this handle was removed. Send the handle again from a living arena"
+        )
+
+    def verify(file: SharedFile) -> str | None:
+        try:
+            found = geometries.arena_id(read_header(file))
+        except ArenaRefusedError as error:
+            return str(error)
+        return None if found == address.arena_id else "it is another arena"
+
+    control = joining.reach(
+        address.candidates,
+        device=address.device,
+        inode=address.inode,
+        verify=verify,
+        label=CONTROL_LABEL + f"{address.arena_id:032x}",
+    )
+    words = read_header(control)
+    pids = [(pid, -1) for pid, _ in address.candidates]
+    try:
+        frames = joining.reach(
+            pids,
+            device=words[L.HEADER_FRAMES_DEVICE],
+            inode=words[L.HEADER_FRAMES_INODE],
+            verify=lambda file: None,
+            label=FRAMES_LABEL + f"{address.arena_id:032x}",
+        )
+    except BaseException:
+        control.close()
+        raise
+    return control, frames
+
+
+def attach(control: SharedFile, frames: SharedFile) -> Attachment:
+    """Map an arena's files and become a member of it.
+
+    Raises
+    ------
+    ArenaRefusedError, OutOfMemoryError : as the checks and mappings say.
+    ArenaBusyError : no slot is free, and no dead member's could be reaped.
+    """
+    words = read_header(control)
+    size = Geometry.from_words(words)
+    private_bytes = -(-size.private_words * L.WORD_BYTES // system.PAGE_BYTES) * system.PAGE_BYTES
+    mine = _private_memory(private_bytes)
+    ranges = _private_memory(RANGES_MAX * 2 * L.WORD_BYTES)
+    size.describe_to(_words_at(mine, L.MINE_TABLES_AT))
+    control_address = control.map(0, size.control_words * L.WORD_BYTES)
+    direct = DirectMap(frames)
+    member = Member(control_address, mine)
+    member.set_my_word(L.MINE_CONTROL_FD, control.descriptor())
+    member.set_my_word(L.MINE_CONTROL_DEVICE, control.device)
+    member.set_my_word(L.MINE_CONTROL_INODE, control.inode)
+    member.set_my_word(L.MINE_RANGES, ranges)
+    member.set_my_word(L.MINE_RANGES_MAX, RANGES_MAX)
+    path = os.path.dirname(control.path) if control.path else ""
+    made = Attachment(
+        geometries.arena_id(words), size, control, frames, control_address, direct, member, path
+    )
+    member.find_descriptor = made.refresh_descriptors
+    member.add_range(control_address, size.control_words * L.WORD_BYTES)
+    for address, length in direct.ranges():
+        member.add_range(address, length)
+    take_slot(made)
+    control.other_pids = lambda: other_pids(member)
+    frames.other_pids = control.other_pids
+    return made
+
+
+def take_slot(made: Attachment) -> None:
+    """Lock a FREE slot's byte and join in its place, reaping dead members if there is none.
+
+    Raises
+    ------
+    ArenaBusyError : every slot has a living member.
+    """
+    member, control = made.member, made.control
+    descriptors = pair(control.descriptor(), made.frames.descriptor())
+    for _ in range(2):
+        slot = member.find_free_slot(0)
+        while slot:
+            page = _lock_byte(control, slot)
+            if page:
+                if member.join(slot, os.getpid(), descriptors):
+                    member.set_my_word(L.MINE_SLOT_PAGE, page)
+                    return
+                slot_locks.let_go(page)
+            slot = member.find_free_slot(slot)
+        page = _lock_byte(control, L.SLOT_GUEST)  # busy: another joiner reaps
+        if page:
+            try:
+                member.reap_as_guest()
+            finally:
+                slot_locks.let_go(page)
+    raise ArenaBusyError(
+        f"asked to join an arena whose {made.geometry.slots_max - L.SLOT_FIRST:,} slots all have "
+        "living members. End some, or create the arena with more slots",
+    )
+
+
+def _lock_byte(control: SharedFile, slot: int) -> int:
+    try:
+        return slot_locks.hold_slot(control.descriptor(), control.device, control.inode, slot)
+    except BlockingIOError:
+        return 0
+
+
+def _private_memory(nbytes: int) -> int:
+    flags = system.MAP_PRIVATE | system.MAP_ANONYMOUS | system.MAP_NORESERVE
+    protection = system.PROT_READ | system.PROT_WRITE
+    try:
+        return system.mmap(None, nbytes, protection, flags, -1, 0)
+    except OSError as error:
+        raise OutOfMemoryError(
+            f"asked for {nbytes:,} bytes of private address space for an arena's tables: "
+            f"{error.strerror}. Create the arena with a smaller capacity, or raise RLIMIT_AS",
+            asked_bytes=nbytes,
+            limit="address space",
+        ) from error
+
+
+def _words_at(address: int, count: int) -> memoryview:
+    import ctypes
+
+    return memoryview((ctypes.c_uint64 * count).from_address(address)).cast("B").cast("Q")
+
+
+def member_pids(member: Member) -> Iterator[tuple[int, int, int]]:
+    """Yield (slot, pid, descriptors) of every slot in use, this process's too."""
+    for slot in range(L.SLOT_FIRST, member.read_word(L.SLOTS_NEXT)):
+        about = L.SLOTS + L.SLOT_WORDS * slot
+        if member.read_word(about + L.SLOT_STATE) & L.MASK_8 in (
+            L.SLOT_STATE_ACTIVE,
+            L.SLOT_STATE_FORKING,
+        ):
+            yield (
+                slot,
+                member.read_word(about + L.SLOT_PID),
+                member.read_word(about + L.SLOT_DESCRIPTORS),
+            )
+
+
+def other_pids(member: Member) -> Sequence[int]:
+    """Return the pids of the other members."""
+    own = os.getpid()
+    return [pid for _, pid, _ in member_pids(member) if pid not in (0, own)]
+
+
+def address_of(made: Attachment) -> Address:
+    """Return an arena's address for handles: this process first, then others."""
+    own = (os.getpid(), made.control.descriptor())
+    others = []
+    if not made.path:
+        for _, pid, descriptors in member_pids(made.member):
+            if pid not in (0, own[0]) and len(others) < 3:
+                others.append((pid, descriptors & L.MASK_32))
+    return Address(
+        made.arena_id,
+        made.control.device,
+        made.control.inode,
+        made.path,
+        (own, *others),
+    )

@@ -1,0 +1,42 @@
+from scamem.core.store.words cimport Words, word
+
+cdef extern from "<pthread.h>" nogil:
+    int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil,
+                       void (*child)() noexcept nogil)
+
+cdef enum:
+    JOINED_MAX = 256
+    SPINS = 200
+    FORK_NS = 1000000000
+    NAP_NS = 2000000
+
+# word 0: the process-local lock; then {arena, mine} of each joined arena, by address
+cdef word state[600]
+
+cdef Words local() noexcept nogil
+cdef void lock_local() noexcept nogil
+cdef void unlock_local() noexcept nogil
+cdef Words arena_of(word index) noexcept nogil
+cdef Words mine_of(word index) noexcept nogil
+cdef word enter(Words arena, Words mine) noexcept nogil
+cdef word leave(Words arena, Words mine) noexcept nogil
+cdef word add_member(Words arena, Words mine) noexcept nogil
+cdef void remove_member(Words mine) noexcept nogil
+cdef word add_range(Words mine, word address, word length) noexcept nogil
+cdef void remove_range(Words mine, word address) noexcept nogil
+cdef int probe(Words mine, word slot) noexcept nogil
+cdef word probe_holder(Words arena, Words mine) noexcept nogil
+cdef word reap_dead(Words arena, Words mine, word slot) noexcept nogil
+cdef word breathe(Words arena, Words mine, word deadline_ns) noexcept nogil
+cdef word reap_all(Words arena, Words mine, word deadline_ns) noexcept nogil
+cdef void free_dying(Words arena, Words mine) noexcept nogil
+cdef void let_go(Words arena, Words mine, word obj, word by) noexcept nogil
+cdef word enter_patiently(Words arena, Words mine, word deadline_ns) noexcept nogil
+cdef void advise(Words mine, int advice) noexcept nogil
+cdef void prepare_one(Words arena, Words mine, word deadline_ns) noexcept nogil
+cdef word find_child_slot(Words arena, Words mine) noexcept nogil
+cdef word copy_records(Words arena, Words mine, word deadline_ns) noexcept nogil
+cdef void prepare() noexcept nogil
+cdef void in_parent() noexcept nogil
+cdef void in_child() noexcept nogil
+cdef int install() noexcept nogil

@@ -1,0 +1,13 @@
+from scamem.arena.member cimport Hold
+
+cdef class View:
+    cdef readonly Hold hold
+    cdef readonly unsigned long long address
+    cdef readonly unsigned long long nbytes
+    cdef readonly unsigned long long runs
+    cdef readonly bint writable
+    cdef unsigned long long mapped
+
+cdef View new_view(Hold held, unsigned long long address, unsigned long long nbytes,
+                   bint writable, unsigned long long runs)
+cdef void unmap(View view) noexcept

@@ -1,0 +1,79 @@
+"""A contiguous view of an object in this process, and the reference that keeps it.
+
+A view of one run lies in the direct map and costs nothing; a view of several runs is a mapping of
+its own (address_space.map.vmap), unmapped when the last buffer taken from the view is gone. Buffers
+(memoryview, NumPy) keep the view alive, the view keeps the reference.
+"""
+
+import cython
+from cython.cimports.cpython.buffer import PyBuffer_FillInfo
+from cython.cimports.posix.mman import munmap
+from cython.cimports.scamem.arena import process
+from cython.cimports.scamem.arena.member import Hold
+
+
+@cython.cclass
+class View:
+    """Memory of an object that Python can look at.
+
+    Attributes
+    ----------
+    hold : the reference that keeps it (a mapping's or a pin's).
+    address, nbytes : where it is in this process, and its length in bytes.
+    runs : mappings that it is made of; 0 where it lies in the direct map.
+    writable : whether it may be written.
+    """
+
+    def __init__(self) -> None:
+        raise TypeError("views are made by Scamem.map")
+
+    def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
+        PyBuffer_FillInfo(
+            buffer,
+            self,
+            cython.cast(cython.p_void, self.address),
+            self.nbytes,
+            not self.writable,
+            flags,
+        )
+
+    def __dealloc__(self) -> None:
+        unmap(self)
+
+
+def new_view(
+    held: Hold,
+    address: cython.ulonglong,
+    nbytes: cython.ulonglong,
+    writable: cython.bint,
+    runs: cython.ulonglong,
+) -> View:
+    made: View = View.__new__(View)
+    made.hold = held
+    made.address = address
+    made.nbytes = nbytes
+    made.writable = writable
+    made.runs = runs
+    made.mapped = 1 if runs != 0 else 0
+    return made
+
+
+def unmap(view: View) -> cython.void:
+    """Unmap a stitched view: forgotten by fork first, unmapped, counted. Before its hold goes."""
+    if view.mapped != 0:
+        view.mapped = 0
+        process.lock_local()
+        process.remove_range(view.hold.member.mine, view.address)
+        process.state[1] += view.runs
+        munmap(cython.cast(cython.p_void, view.address), view.nbytes)
+        process.unlock_local()
+
+
+def make_view(held: Hold, address: int, nbytes: int, writable: bool, runs: int) -> View:
+    """Return a view of memory that is mapped already; a stitched one (runs > 0) owns its mapping."""
+    return new_view(held, address, nbytes, writable, runs)
+
+
+def runs_unmapped() -> int:
+    """Return how many mappings of stitched views this process has given back, ever."""
+    return process.state[1]

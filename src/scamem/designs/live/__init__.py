@@ -1,0 +1,1 @@
+"""Two experiments on the running kernel, for root: harmless, bounded, cleaned up."""
