@@ -1,1 +1,86 @@
-"""Scattered memory: page frames that need not lie side by side, as one refcounted object."""
+"""Scattered memory for Python: page frames as refcounted objects that processes share.
+
+    import numpy as np, scamem
+    x = scamem.array(np.random.rand(50_000, 1_000))   # goes to other processes by handle
+"""
+
+import os
+import sys
+
+from .errors import (
+    ArenaBusyError,
+    ArenaDamagedError,
+    ArenaExistsError,
+    ArenaNotFoundError,
+    ArenaRefusedError,
+    ArenaUnreachableError,
+    BlindError,
+    ClosedError,
+    LockTimeoutError,
+    NameExistsError,
+    NameNotFoundError,
+    NotAMemberError,
+    OutOfMemoryError,
+    PlatformError,
+    ScamemError,
+    StaleHandleError,
+    TooManyLoansError,
+    TooScatteredError,
+)
+
+if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", "aarch64"):
+    raise PlatformError(
+        f"scamem runs on Linux on x86-64 and aarch64; this is {sys.platform} on "
+        f"{os.uname().machine}"
+    )
+
+from .arena.look import Holder, MemberInfo, ObjectInfo, Stats
+from .arena.scamem import Pin, Scamem
+from .arena.view import View
+from .arrays.array import Array
+from .handles import array, asarray, default, empty, full, zeros
+from .handles.arena import Arena, from_handle, handle
+from .handles.handle import Handle
+from .handles.pickling import by_handle
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Arena",
+    "ArenaBusyError",
+    "ArenaDamagedError",
+    "ArenaExistsError",
+    "ArenaNotFoundError",
+    "ArenaRefusedError",
+    "ArenaUnreachableError",
+    "Array",
+    "BlindError",
+    "ClosedError",
+    "Handle",
+    "Holder",
+    "LockTimeoutError",
+    "MemberInfo",
+    "NameExistsError",
+    "NameNotFoundError",
+    "NotAMemberError",
+    "ObjectInfo",
+    "OutOfMemoryError",
+    "Pin",
+    "PlatformError",
+    "Scamem",
+    "ScamemError",
+    "StaleHandleError",
+    "Stats",
+    "TooManyLoansError",
+    "TooScatteredError",
+    "View",
+    "array",
+    "asarray",
+    "by_handle",
+    "default",
+    "empty",
+    "from_handle",
+    "full",
+    "handle",
+    "zeros",
+]

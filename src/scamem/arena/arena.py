@@ -53,6 +53,7 @@ class ArenaBase:
         self._made = made
         self._closed = False
         self.member = made.member
+        self.member.owner = self
         self.frame_bytes = made.geometry.frame_bytes
         self.direct_address = made.direct.address
         self._views: weakref.WeakValueDictionary[tuple[int, int, bool], View] = (
@@ -185,6 +186,12 @@ class ArenaBase:
         """Directory of a named arena, "" of an anonymous one."""
         return self._made.path
 
+    def has_other_members(self) -> bool:
+        """Tell whether another living process is a member."""
+        self.reap()
+        own = self.member.my_word(L.MINE_SLOT)
+        return any(slot != own for slot, _, _ in attach.member_pids(self.member))
+
     def address(self) -> Address:
         """Where this arena is, as data for handles."""
         self._check_open()
@@ -259,7 +266,7 @@ class ArenaBase:
                 held = self.member.reserve(frames, L.ZONE_NORMAL, by)
             if isinstance(held, Hold):
                 return self._fill(held)
-            self._make_room(held, frames)
+            self.make_room(held, frames)
 
     def _fill(self, held: Hold) -> Hold:
         """Give a reserved object its runs. On failure it is let go of, runs and all."""
@@ -268,14 +275,14 @@ class ArenaBase:
             while status != L.OK:
                 status = self.member.take_run(held)
                 if status not in (L.OK, L.MORE):
-                    self._make_room(status, 0)
+                    self.make_room(status)
             self.member.finish(held)
             return held
         except BaseException:
             release(held)
             raise
 
-    def _make_room(self, status: int, frames: int) -> None:
+    def make_room(self, status: int, frames: int = 0) -> None:
         """Do what a status of the core asks for, so that it is worth trying again; or raise."""
         if status == L.NO_FRAMES:
             room.find_frames(self._made, frames)
@@ -300,7 +307,7 @@ class ArenaBase:
                     f"object {index} (generation {generation}) of this arena was freed: its last "
                     "reference is gone. Keep a reference, or publish it under a name"
                 )
-            self._make_room(held, 0)
+            self.make_room(held)
 
     # --- views ---------------------------------------------------------------------------------
 
@@ -336,6 +343,22 @@ class ArenaBase:
         made = make_view(held, address, nbytes, writable, len(runs))
         self._views[(held.index, held.generation, writable)] = made
         return made
+
+    def direct_address_of(self, hold: Hold, writable: bool = True) -> int:
+        """Return where a held object of one run lies in the direct map, 0 if it has several."""
+        first, count = self.member.first_run(hold)
+        if count != self.member.nr(hold):
+            return 0
+        base = self.direct_address if writable else self._read_only_address()
+        return base + first * self.frame_bytes
+
+    def offset_in_object(self, hold: Hold, address: int) -> int:
+        """Return which byte of a held object of one run an address of the direct map is."""
+        first, _ = self.member.first_run(hold)
+        base = self.direct_address
+        if not base <= address < base + self._made.direct.length:
+            base = self._read_only_address()
+        return address - base - first * self.frame_bytes
 
     def _read_only_address(self) -> int:
         """The read-only direct map, made and noted for fork when first asked for."""

@@ -1,3 +1,4 @@
+cimport cython
 from scamem.core.store.words cimport Words, word
 
 cdef enum:
@@ -8,6 +9,7 @@ cdef class Member:
     cdef Words mine
     cdef public double lock_timeout_s
     cdef public object find_descriptor
+    cdef public object owner
     cdef int begin(self) except -1
     cdef int wait(self, word deadline_ns) except -1
     cdef int end(self) except -1
@@ -15,6 +17,8 @@ cdef class Member:
     cdef tuple name_read(self)
     cdef object record(self, word holder)
 
+# in no cycle; and its member must still be there when it is deallocated
+@cython.no_gc
 cdef class Hold:
     cdef readonly Member member
     cdef readonly word index

@@ -120,6 +120,7 @@ class Member:
     Attributes
     ----------
     lock_timeout_s : how long to wait for an arena's lock that a living process has.
+    owner : the Arena that it belongs to.
     find_descriptor : called when the control file's descriptor was lost; sets the word anew.
     """
 
@@ -128,6 +129,7 @@ class Member:
         self.mine = cython.cast(Words, cython.cast(word, mine))
         self.lock_timeout_s = 10.0
         self.find_descriptor = None
+        self.owner = None
 
     # --- entering and leaving ------------------------------------------------------------------
 

@@ -157,7 +157,6 @@ class ArenaLayout(Design):
         insert_check="mappable",
     )
 
-
     def metadata(self, nr: int, runs: int | None = None) -> list[MetadataAllocation]:
         """Records of tables that exist already: an object slot, and one record a run."""
         length = nr if runs is None else runs
@@ -188,7 +187,8 @@ def design(name: str) -> Design:
     ------
     LookupError : names the designs that there are.
     """
-    known = {kind.name: kind for kind in (*DESIGNS, ArenaLayout)}
+    kinds: list[type[Design]] = [*DESIGNS, ArenaLayout]
+    known = {kind.name: kind for kind in kinds}
     if name not in known:
         raise LookupError(f"asked for design {name!r}; there are: {', '.join(known)}")
     return known[name]()

@@ -183,8 +183,9 @@ def table_sizes(topology: Topology, of: str) -> list[Cost]:
 def big_machine(gib: int) -> Topology:
     """A PC-like machine of so many GiB: DMA, DMA32, a hole, then one span a node."""
     frames = gib * GIB // PAGE_SIZE
-    nodes = next(n for limit, n in ((64, 1), (512, 2), (4096, 4), (32768, 8), (1 << 30, 16))
-                 if gib <= limit)
+    nodes = next(
+        n for limit, n in ((64, 1), (512, 2), (4096, 4), (32768, 8), (1 << 30, 16)) if gib <= limit
+    )
     below = 786432  # 3 GiB below the hole for devices
     rows = [MemoryRange(1, 159, 0, "DMA"), MemoryRange(256, 4096, 0, "DMA")]
     rows.append(MemoryRange(4096, below, 0, "DMA32"))

@@ -253,13 +253,13 @@ class Machine:
         if self.topology.memory_model != "sparse" or self.words.location(pfn) is not None:
             return pfn
         if self.words.type(pfn) == PageType.FILE or self.rules.flags in ("memdesc", "slot"):
-            return self.locate(pfn) and pfn
+            self.locate(pfn)
+            return pfn
         if self.rules.entries == "pfn" and self.words.has_pointer:
             self.search_slot(self.counter(pfn), pfn)
             return pfn
         raise UnsupportedError(
-            "page_to_pfn() needs the section, which is looked up by pfn: circular "
-            "without vmemmap"
+            "page_to_pfn() needs the section, which is looked up by pfn: circular without vmemmap"
         )
 
     def _place_from_word(self, pfn: int, found: tuple[int | None, int | None, int]) -> Place:

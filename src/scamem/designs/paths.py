@@ -42,9 +42,7 @@ class Kernel(Machine):
     def pick(self, count: int, where: Where) -> tuple[int, ...]:
         """Scattered free frames, taken from each place of `where` in turn."""
         share = [count // len(where) + (i < count % len(where)) for i in range(len(where))]
-        pools = [
-            self.referee.pick(nr, *place) for nr, place in zip(share, where, strict=True)
-        ]
+        pools = [self.referee.pick(nr, *place) for nr, place in zip(share, where, strict=True)]
         frames = [pools[i % len(pools)][i // len(pools)] for i in range(count)]
         return tuple(frames)
 
@@ -119,7 +117,7 @@ class Kernel(Machine):
                 yield f"vfree {name}: put page {pfn}"
         elif area.held is not None:
             held, area.held = area.held, None
-            self._vfree_counted(area, held)
+            self._vfree_counted(held)
             yield f"vfree {name}: put {held.name}"
         else:
             for slot, pfn in enumerate(area.frames):
@@ -127,7 +125,7 @@ class Kernel(Machine):
         if not area.gone and (self.rules.count != "area" or self.rules.area_ends == "vfree"):
             self.end_area(area)
 
-    def _vfree_counted(self, area: Area, held: Counted) -> None:
+    def _vfree_counted(self, held: Counted) -> None:
         self.put(held, "vfree")
         if self.rules.count == "area" and self.rules.area_ends == "vfree" and held.live:
             self.free_memory(held)  # the count lies in vm_struct, which goes now

@@ -34,7 +34,7 @@ class Scenario:
     path: str
     title: str
     steps: tuple[Step, ...]
-    topology: Callable[[Design], Topology | None] = lambda design: None
+    topology: Callable[[Design], Topology | None] = lambda _: None
 
     def play(self, design: Design) -> Verdict:
         """Run the steps until the first one that fails."""
@@ -59,9 +59,7 @@ class Scenario:
     ) -> Verdict:
         if outcome != "pass":
             trace.append(f"  {outcome}: {kind + ': ' if kind else ''}{reason}")
-        return Verdict(
-            design.name, self.name, self.path, outcome, kind, step, reason, tuple(trace)
-        )
+        return Verdict(design.name, self.name, self.path, outcome, kind, step, reason, tuple(trace))
 
 
 def _try(step: Step, kernel: Kernel) -> tuple[Outcome, str, str] | None:

@@ -82,9 +82,7 @@ class Struct:
                 lines.append(f"\n\t/* XXX {offset - expected} bytes hole, try to pack */\n")
             ctype, declarator = member.declaration()
             shown = 0 if member.array else member.size
-            lines.append(
-                f"\t{ctype:<{types}} {declarator:<{names}} /* {offset:5d} {shown:5d} */"
-            )
+            lines.append(f"\t{ctype:<{types}} {declarator:<{names}} /* {offset:5d} {shown:5d} */")
             expected = offset + shown
         size = self.size()
         lines.append("")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,9 @@ def _search_slots(bench: Bench) -> object:
     if pages <= ROW_MAX:
         slots = (bench.listed[owners] == some[:, None]).argmax(axis=1)
     else:
-        slots = np.array([int(np.argmax(bench.listed[o] == p)) for o, p in zip(owners, some)])
+        slots = np.array(
+            [int(np.argmax(bench.listed[o] == p)) for o, p in zip(owners, some, strict=True)]
+        )
     return (bench.slot_flags[owners * pages + slots] >> NODE_SHIFT) & NODE_MASK
 
 
@@ -173,19 +176,24 @@ def allocate(bench: Bench) -> Work:
     return work
 
 
+def _nodes_in_order(bench: Bench) -> object:
+    """flags[] read from its first entry to its last."""
+    return (bench.slot_flags >> NODE_SHIFT) & NODE_MASK
+
+
 def free(bench: Bench) -> Work | None:
     """Find each page's node, its index in the object being known, and reset its word."""
     rules, pfns = bench.design.rules, bench.pfns
-    find = page_to_nid(bench)
+    locate = page_to_nid(bench)
     if rules.word == "pointer" and rules.flags == "slot":
-        find = lambda: (bench.slot_flags >> NODE_SHIFT) & NODE_MASK  # noqa: E731  # one line
-    if find is None:
+        locate = partial(_nodes_in_order, bench)
+    if locate is None:
         return None
-    locate = find
+    find = locate
     word = bench.words[pfns].copy()
 
     def work() -> object:
-        nodes = locate()
+        nodes = find()
         bench.words[pfns] = word
         return nodes
 
@@ -238,7 +246,7 @@ def time_tables(sizes_gib: Sequence[int] = (24, 2048, 65536), lookups: int = 655
         pfns = generator.integers(1048576, topology.end, size=lookups)
         for name in ("range", "pageblock", "section"):
             found = table(topology, name)
-            value = measure(lambda found=found, pfns=pfns: found.lookup(pfns), lookups)  # type: ignore[misc]  # defaults bind the loop's values
+            value = measure(partial(found.lookup, pfns), lookups)
             of = f"{size:,} GiB"
             rows.append(Cost(f"{name} table", "lookup", round(value, 2), "ns a page", of))
     return rows

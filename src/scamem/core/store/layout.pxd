@@ -145,6 +145,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_HOLDER_MEMBER 0x1ULL
     #define SCAMEM_LAYOUT_HOLDER_AREA 0x2ULL
     #define SCAMEM_LAYOUT_HOLDER_TRANSIT 0x3ULL
+    #define SCAMEM_LAYOUT_HOLDER_DROPPED 0x4ULL
     #define SCAMEM_LAYOUT_COUNT_MAPPING 0x1ULL
     #define SCAMEM_LAYOUT_COUNT_HAND 0x1000000ULL
     #define SCAMEM_LAYOUT_COUNT_IO 0x1000000000000ULL
@@ -397,6 +398,7 @@ cdef extern from *:
     const unsigned long long HOLDER_MEMBER "SCAMEM_LAYOUT_HOLDER_MEMBER"  # 1
     const unsigned long long HOLDER_AREA "SCAMEM_LAYOUT_HOLDER_AREA"  # 2
     const unsigned long long HOLDER_TRANSIT "SCAMEM_LAYOUT_HOLDER_TRANSIT"  # 3
+    const unsigned long long HOLDER_DROPPED "SCAMEM_LAYOUT_HOLDER_DROPPED"  # 4
     const unsigned long long COUNT_MAPPING "SCAMEM_LAYOUT_COUNT_MAPPING"  # 1
     const unsigned long long COUNT_HAND "SCAMEM_LAYOUT_COUNT_HAND"  # 0x1000000
     const unsigned long long COUNT_IO "SCAMEM_LAYOUT_COUNT_IO"  # 0x1000000000000

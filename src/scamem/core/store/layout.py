@@ -182,6 +182,7 @@ HOLDER_KIND_SHIFT = 48
 HOLDER_MEMBER = 1
 HOLDER_AREA = 2
 HOLDER_TRANSIT = 3
+HOLDER_DROPPED = 4  # on no list any more, but still on a drop stack: free when it is popped
 COUNT_MAPPING = 1
 COUNT_HAND = 0x1000000
 COUNT_IO = 0x1000000000000

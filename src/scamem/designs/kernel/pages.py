@@ -130,8 +130,9 @@ def count_flags(path: str = "/proc/kpageflags", batch: int = 1 << 20) -> dict[in
             if not data:
                 return totals
             words: NDArray[np.uint64] = np.frombuffer(data, dtype="<u8")
-            values, counts = np.unique(words & np.uint64(~HACKERS_BITS & (1 << 64) - 1),
-                                       return_counts=True)
+            values, counts = np.unique(
+                words & np.uint64(~HACKERS_BITS & (1 << 64) - 1), return_counts=True
+            )
             for value, count in zip(values.tolist(), counts.tolist(), strict=True):
                 totals[value] = totals.get(value, 0) + count
 
@@ -148,8 +149,15 @@ def runs(frames: Sequence[int]) -> list[tuple[int, int]]:
 
 
 # names in /proc/PID/maps behind which there is kernel memory given to a process
-_KERNEL_MEMORY = ("anon_inode:bpf-map", "anon_inode:[perf_event]", "anon_inode:[io_uring]",
-                  "socket:[", "/dev/snd/", "/dev/video", "/dev/kcov")
+_KERNEL_MEMORY = (
+    "anon_inode:bpf-map",
+    "anon_inode:[perf_event]",
+    "anon_inode:[io_uring]",
+    "socket:[",
+    "/dev/snd/",
+    "/dev/video",
+    "/dev/kcov",
+)
 
 
 @dataclass(frozen=True, slots=True)

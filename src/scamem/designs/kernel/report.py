@@ -33,6 +33,7 @@ class KernelReport:
     zone_rows: list[MemoryRange]
     exact_rows: list[MemoryRange]
     mixed_sections: list[int]
+    overlapping_spans: list[tuple[str, str]]
     costs: list[Cost]
 
 
@@ -66,15 +67,32 @@ def report(snapshot: Snapshot) -> KernelReport:
         zone_rows=zone_rows,
         exact_rows=snapshot.ranges(),
         mixed_sections=mixed,
+        overlapping_spans=overlapping(snapshot),
         costs=costs,
     )
+
+
+def overlapping(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """Zones whose spans overlap, so that zone_spans_pfn() alone does not decide."""
+    zones = sorted(snapshot.zones, key=lambda zone: zone.start)
+    return [
+        (f"node {a.node} {a.name}", f"node {b.node} {b.name}")
+        for number, a in enumerate(zones)
+        for b in zones[number + 1 :]
+        if b.start < a.end
+    ]
 
 
 def flag_rows(snapshot: Snapshot, limit: int = 12) -> list[tuple[str, int, str, str]]:
     """page-types' summary: flags, page count, letters, names; most pages first."""
     rows = sorted(snapshot.page_flags.items(), key=lambda item: -item[1])[:limit]
     return [
-        (f"0x{int(value, 16):016x}", count, flag_letters(int(value, 16)), flag_names(int(value, 16)))
+        (
+            f"0x{int(value, 16):016x}",
+            count,
+            flag_letters(int(value, 16)),
+            flag_names(int(value, 16)),
+        )
         for value, count in rows
     ]
 
@@ -100,8 +118,13 @@ def as_json(found: KernelReport) -> dict[str, object]:
         "nested_vmallocs": found.nested,
         "unpurged": snapshot.unpurged,
         "callers": [
-            {"caller": row.caller, "place": found.places.get(row.caller, ""), "areas": row.areas,
-             "pages": row.pages, "user_mappable": row.user_mappable}
+            {
+                "caller": row.caller,
+                "place": found.places.get(row.caller, ""),
+                "areas": row.areas,
+                "pages": row.pages,
+                "user_mappable": row.user_mappable,
+            }
             for row in found.callers
         ],
         "sizes": [{"pages": pages, "areas": count} for pages, count in found.sizes],
@@ -111,6 +134,7 @@ def as_json(found: KernelReport) -> dict[str, object]:
             for row in found.exact_rows
         ],
         "sections_of_several_zones": found.mixed_sections,
+        "overlapping_zone_spans": found.overlapping_spans,
         "user_mappings": snapshot.mappings,
         "costs": [row.as_json() for row in found.costs],
         "unseen": snapshot.unseen,

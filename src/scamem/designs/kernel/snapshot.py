@@ -85,21 +85,21 @@ class Snapshot:
 def read_live() -> Snapshot:
     """Read this machine; without root what is hidden goes into `unseen`, nothing raises."""
     seen = Snapshot(platform.node() or "this machine", f"{platform.release()} {platform.machine()}")
-    lines = _try(seen, "/proc/vmallocinfo", _lines, [])
-    areas = _try(seen, "lines of /proc/vmallocinfo", lambda _: vmallocinfo.parse(lines), [])
+    lines = _try(seen, "/proc/vmallocinfo", _lines) or []
+    areas = _try(seen, "lines of /proc/vmallocinfo", lambda _: vmallocinfo.parse(lines)) or []
     seen.vmallocinfo = [area.format() for area in areas if area.live]
     seen.unpurged = sum(not area.live for area in areas)
-    seen.zones = memory_map.parse_zoneinfo(_try(seen, "/proc/zoneinfo", _lines, []))
-    seen.ram = memory_map.parse_iomem(_try(seen, "/proc/iomem", _lines, []))
+    seen.zones = memory_map.parse_zoneinfo(_try(seen, "/proc/zoneinfo", _lines) or [])
+    seen.ram = memory_map.parse_iomem(_try(seen, "/proc/iomem", _lines) or [])
     if not seen.ram:
         seen.unseen.append("/proc/iomem: addresses hidden; ranges are whole zone spans")
     seen.block_frames, seen.blocks = memory_map.read_blocks(Path("/sys/devices/system/memory"))
     if not seen.blocks:
         seen.unseen.append("/sys/devices/system/memory: no memory blocks (CONFIG_MEMORY_HOTPLUG)")
-    flags = _try(seen, "/proc/kpageflags", pages.count_flags, {})
+    flags = _try(seen, "/proc/kpageflags", pages.count_flags) or {}
     seen.page_flags = {f"{value:#x}": count for value, count in sorted(flags.items())}
     _read_layout(seen)
-    seen.sites = _try(seen, "/proc/allocinfo", _lines, [])
+    seen.sites = _try(seen, "/proc/allocinfo", _lines) or []
     seen.mappings = [asdict(row) for row in pages.user_mappings()]
     seen.unseen.append(
         "frames of areas: /proc shows no pfn of a vmalloc page that is not mapped to user space; "
@@ -110,7 +110,7 @@ def read_live() -> Snapshot:
 
 def _read_layout(seen: Snapshot) -> None:
     layout = seen.layout
-    found = _try(seen, "/sys/kernel/btf/vmlinux", btf.read, None)
+    found = _try(seen, "/sys/kernel/btf/vmlinux", btf.read)
     if found is not None:
         layout.struct_page = found.sizes.get("page")
         layout.vm_struct = found.sizes.get("vm_struct")
@@ -118,7 +118,7 @@ def _read_layout(seen: Snapshot) -> None:
         layout.nr_pageflags = found.enums.get("__NR_PAGEFLAGS")
         layout.zones = found.enums.get("__MAX_NR_ZONES")
         layout.page_has_memdesc_flags = "memdesc_flags_t" in found.typedefs
-    config = _try(seen, "/proc/config.gz", _config, {})
+    config = _try(seen, "/proc/config.gz", _config) or {}
     if "CONFIG_NODES_SHIFT" in config:
         layout.nodes_shift = int(config["CONFIG_NODES_SHIFT"])
     if config:
@@ -135,13 +135,13 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines()
 
 
-def _try(seen: Snapshot, path: str, read: Callable[[str], Value], empty: Value) -> Value:
+def _try(seen: Snapshot, path: str, read: Callable[[str], Value]) -> Value | None:
     try:
         return read(path)
     except (OSError, ValueError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         seen.unseen.append(f"{path}: {reason}")
-        return empty
+        return None
 
 
 def record(seen: Snapshot, path: str | Path) -> None:
@@ -151,7 +151,7 @@ def record(seen: Snapshot, path: str | Path) -> None:
     data["vmallocinfo"] = rebased(seen.vmallocinfo)
     data["sites"] = [line for line in seen.sites if allocinfo.parse([line])]
     if not seen.made_up:
-        data["name"] = f"{seen.kernel}, {len(seen.areas)} areas"
+        data["name"] = Path(path).stem
     Path(path).write_text(json.dumps(data, indent=1) + "\n")
 
 

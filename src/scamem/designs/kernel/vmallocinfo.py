@@ -11,9 +11,7 @@ from ..structs import PAGE_SIZE
 # mm/vmalloc.c prints the words in this order
 KIND_WORDS = ("ioremap", "sparse", "vmalloc", "vmap", "user", "dma-coherent", "vpages")
 
-_LINE = re.compile(
-    r"^0x(?P<start>[0-9a-f]+)-0x(?P<end>[0-9a-f]+) (?P<size> *\d+)(?P<rest>.*)$"
-)
+_LINE = re.compile(r"^0x(?P<start>[0-9a-f]+)-0x(?P<end>[0-9a-f]+) (?P<size> *\d+)(?P<rest>.*)$")
 _NODE = re.compile(r"^N(\d+)=(\d+)$")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..scenario import Scenario, needed
 from ..steps import (
     all_free,
+    alloc_object,
     close_file,
     exits,
     fault,
@@ -16,7 +17,6 @@ from ..steps import (
     munmap,
     old_insert_check,
     open_file,
-    alloc_object,
     refcount,
     refused,
     smaps,
@@ -204,7 +204,7 @@ MAPPINGS = (
     Scenario(
         "map-a-stack",
         "P25",
-        "a kernel stack is vmalloc'ed too, and must not be mapped to user space",
+        "vm_insert_page() of a kernel stack's page, by a driver's mistake",
         (
             vmalloc("S", 4, stack=True),
             old_insert_check(),

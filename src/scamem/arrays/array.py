@@ -1,0 +1,96 @@
+"""`Array`: a NumPy array on scattered memory.
+
+It is an ndarray in every way but how it travels: views and slices of it remember which object they
+lie in, so that they go to another process by handle; results of arithmetic are plain ndarrays, as
+with np.memmap, and what owns private memory (a copy, fancy indexing) goes by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scamem.arena.member import Hold
+from scamem.arena.view import View
+
+Reduced = str | tuple[Any, ...]
+
+
+class Place(NamedTuple):
+    """Where an array lies: the reference that keeps it, and its first byte's place in the object."""
+
+    hold: Hold
+    offset: int
+
+
+class Array(np.ndarray[Any, Any]):
+    """An array on frames of an arena; made by `scamem.array`, `zeros` and so on, or by a handle.
+
+    Ownership: its base holds one reference (a pin), dropped when the last array that looks at the
+    same memory is gone, in any thread and order, also at interpreter exit.
+    Threads: as ndarray. fork: the child's copy is held by a reference of the child's own.
+    Pickling: by handle in multiprocessing and concurrent.futures; by value in plain pickle.
+    """
+
+    __slots__ = ()
+
+    # Set by handles: how an array is pickled where by_handle() is in force, or None.
+    reduce_by_handle: Callable[[Array], Reduced | None] | None = None
+    # Called with each subclass, since ForkingPickler goes by the exact type.
+    on_subclass: Callable[[type[Array]], None] | None = None
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if Array.on_subclass is not None:
+            Array.on_subclass(cls)
+
+    def __array_wrap__(
+        self, array: NDArray[Any], context: Any = None, return_scalar: bool = False
+    ) -> Any:
+        if array is self:  # an in-place operation
+            return array
+        if return_scalar:
+            return array[()]
+        return array.view(np.ndarray)
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        if isinstance(found, Array) and isinstance(root(found), np.ndarray):  # a copy
+            return found.view(np.ndarray)
+        return found
+
+    def __reduce_ex__(self, protocol: Any) -> Reduced:
+        if Array.reduce_by_handle is not None:
+            reduced = Array.reduce_by_handle(self)
+            if reduced is not None:
+                return reduced
+        return self.view(np.ndarray).__reduce_ex__(protocol)
+
+    def __reduce__(self) -> Reduced:
+        return self.__reduce_ex__(2)
+
+
+def root(array: NDArray[Any]) -> Any:
+    """Return what keeps an array's memory: a Hold, a View, another's object, or an ndarray."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.base is None:
+            return base
+        base = base.base
+    while isinstance(base, memoryview):
+        base = base.obj
+    return base
+
+
+def locate(array: NDArray[Any]) -> Place | None:
+    """Return where an array lies in an object, None if its memory is private."""
+    base = root(array)
+    address = array.__array_interface__["data"][0]
+    if isinstance(base, Hold):
+        return Place(base, base.member.owner.offset_in_object(base, address))
+    if isinstance(base, View):
+        return Place(base.hold, address - base.address)
+    return None

@@ -1,0 +1,196 @@
+"""Making arrays in an arena: as NumPy's functions of the same names, on scattered memory."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from scamem.core.store import layout as L
+
+from .array import Array, locate
+from .construct import new_array
+
+if TYPE_CHECKING:
+    from scamem.arena.arena import ArenaBase
+    from scamem.arena.member import Hold
+
+OFFSET_FROM_BYTES = 1 << 20  # arrays of at least so many bytes choose where in a frame they begin
+OFFSET_BYTES = 64
+ALIGN_BYTES = 64
+
+
+def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return a dtype that frames can hold.
+
+    Raises
+    ------
+    TypeError : it holds references to Python objects, which mean nothing in another process.
+    """
+    found = np.dtype(dtype)
+    if found.hasobject:
+        raise TypeError(
+            f"asked for an array of dtype {found}: it holds Python objects, which live in one "
+            "process. Use a fixed-width dtype (numbers, 'S20', 'U20', structured), or "
+            "arena.put(obj), which pickles what cannot be shared"
+        )
+    return found
+
+
+def checked_shape(shape: Any) -> tuple[int, ...]:
+    """Return a shape as a tuple; TypeError or ValueError as NumPy's."""
+    try:
+        found = (operator.index(shape),)
+    except TypeError:
+        found = tuple(operator.index(length) for length in shape)
+    if any(length < 0 for length in found):
+        raise ValueError("negative dimensions are not allowed")
+    return found
+
+
+def empty(
+    arena: ArenaBase,
+    shape: Any,
+    dtype: DTypeLike = float,
+    order: str = "C",
+    *,
+    node: int | None = None,
+    zone: str | None = None,
+    offset: int = 0,
+    kind: type[Array] = Array,
+) -> Array:
+    """Return an uninitialised array in an arena.
+
+    Parameters
+    ----------
+    shape : an int or ints.
+    dtype : anything but one that holds Python objects.
+    order : "C" or "F".
+    node, zone : as `Arena.alloc`.
+    offset : bytes from the object's start to the array's; it begins on a frame otherwise.
+
+    Raises
+    ------
+    OutOfMemoryError : with the limit that was met.
+    TooScatteredError : the free frames are so scattered that one view of them cannot be had.
+    TypeError, ValueError : as NumPy's, and for dtypes that hold Python objects.
+
+    Ownership: the array's memory is one reference, dropped with the last view of it.
+    """
+    kind_of = checked_dtype(dtype)
+    lengths = checked_shape(shape)
+    if order not in ("C", "F"):
+        raise ValueError(f"order must be 'C' or 'F', not {order!r}")
+    if len(lengths) > 64:
+        raise ValueError(f"maximum supported dimension for an ndarray is 64, found {len(lengths)}")
+    nbytes = math.prod(lengths) * kind_of.itemsize
+    strides = fortran_strides(lengths, kind_of.itemsize) if order == "F" else None
+    hold = arena.alloc_hold(nbytes + offset, L.BY_PIN, node=node, zone=zone)
+    return over(arena, hold, offset, lengths, kind_of, strides, kind=kind)
+
+
+def fortran_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return the strides, in bytes, of a Fortran-ordered array."""
+    strides = []
+    step = itemsize
+    for length in shape:
+        strides.append(step)
+        step *= max(length, 1)
+    return tuple(strides)
+
+
+def over(
+    arena: ArenaBase,
+    hold: Hold,
+    offset: int,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    strides: tuple[int, ...] | None = None,
+    *,
+    writable: bool = True,
+    kind: type[Array] = Array,
+) -> Array:
+    """Return an array over a held object; the caller has checked that it lies inside.
+
+    Ownership: the array takes the reference over (a stitched view takes one of its own).
+    """
+    address = arena.direct_address_of(hold, writable)
+    base: Any = hold
+    if address == 0:
+        base = arena.make_view(hold, L.BY_MAPPING, writable=writable)
+        address = base.address
+    made: Array = new_array(kind, dtype, shape, strides, address + offset, writable, base)
+    return made
+
+
+def zeros(arena: ArenaBase, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
+    """Return an array of zeros; see `empty`."""
+    made = empty(arena, shape, dtype, order, **where)
+    if made.nbytes:
+        bytes_of(made).fill(0)
+    return made
+
+
+def bytes_of(array: Array) -> NDArray[np.uint8]:
+    """Return a contiguous array's memory as bytes."""
+    flat = array.T if array.flags.f_contiguous else array
+    return np.frombuffer(memoryview(flat.view(np.ndarray).reshape(-1).view(np.uint8)), np.uint8)
+
+
+def full(
+    arena: ArenaBase,
+    shape: Any,
+    fill_value: Any,
+    dtype: DTypeLike | None = None,
+    order: str = "C",
+    **where: Any,
+) -> Array:
+    """Return an array filled with a value, of its dtype unless one is given; see `empty`."""
+    kind = np.asarray(fill_value).dtype if dtype is None else dtype
+    made = empty(arena, shape, kind, order, **where)
+    made[...] = fill_value
+    return made
+
+
+def array(
+    arena: ArenaBase,
+    values: ArrayLike,
+    dtype: DTypeLike | None = None,
+    *,
+    order: str = "K",
+    node: int | None = None,
+    zone: str | None = None,
+) -> Array:
+    """Return a copy of an array, or of what NumPy makes an array of, in an arena.
+
+    Arrays of 1 MiB and more begin where in a frame the copy runs fastest: (destination - source)
+    mod 4096 of at least 64 bytes. See `empty` for errors and ownership.
+    """
+    source = np.asanyarray(values, dtype=dtype)
+    kind = checked_dtype(source.dtype)
+    fortran = order == "F" or (
+        order in ("K", "A") and source.flags.f_contiguous and not source.flags.c_contiguous
+    )
+    if order not in ("K", "A", "C", "F"):
+        raise ValueError(f"order must be one of 'K', 'A', 'C' or 'F', not {order!r}")
+    offset = 0
+    if source.nbytes >= OFFSET_FROM_BYTES:
+        start = source.__array_interface__["data"][0] % arena.frame_bytes
+        offset = (start + 2 * OFFSET_BYTES - 1) // OFFSET_BYTES * OFFSET_BYTES % arena.frame_bytes
+    made = empty(
+        arena, source.shape, kind, "F" if fortran else "C", node=node, zone=zone, offset=offset
+    )
+    np.copyto(made.view(np.ndarray), source, casting="no")
+    return made
+
+
+def asarray(arena: ArenaBase, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
+    """Return the array itself if it lies in this arena already, else a copy there; see `array`."""
+    if isinstance(values, Array) and (dtype is None or np.dtype(dtype) == values.dtype):
+        place = locate(values)
+        if place is not None and place.hold.member is arena.member:
+            return values
+    return array(arena, values, dtype, **where)

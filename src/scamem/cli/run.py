@@ -1,0 +1,69 @@
+"""Running a command: every end of it is one line and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+
+import click
+
+from scamem.errors import ScamemError
+
+from .group import group
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+DEBUG = "SCAMEM_DEBUG"
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    try:
+        with _warnings_as_lines():
+            code = group.main(args=arguments, prog_name="scamem", standalone_mode=False)
+            sys.stdout.flush()
+            return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted", EXIT_INTERRUPTED)
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "scamem"
+        return _say(f"{error.format_message()} (see {command} --help)", EXIT_USAGE)
+    except click.ClickException as error:
+        return _say(error.format_message(), EXIT_FAILED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing may be written at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except ScamemError as error:
+        return _say(str(error), EXIT_FAILED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{where}{error.strerror or error}", EXIT_FAILED)
+    except Exception as error:  # noqa: BLE001 - the end of the line: said, and not hidden
+        if os.environ.get(DEBUG):
+            raise
+        return _say(f"{type(error).__name__}: {error} ({DEBUG}=1 shows where)", EXIT_FAILED)
+
+
+def _say(text: str, code: int) -> int:
+    with contextlib.suppress(OSError):  # stderr may be gone
+        print("scamem: " + " ".join(text.split()), file=sys.stderr)
+    return code
+
+
+@contextlib.contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Show a warning as a line, without the place in our source that it was given at."""
+
+    def show(message: Warning | str, *_about: object) -> None:
+        _say(f"warning: {message}", 0)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show  # type: ignore[assignment]  # fewer parameters are named
+        yield

@@ -1,0 +1,116 @@
+"""What the commands print: tables for people, and the same as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from scamem.arena.look import Holder, ObjectInfo, Stats
+from scamem.backing.text import sized
+
+COUNTS = (
+    ("mappings", "mapping"),
+    ("pins", "pin"),
+    ("io_pins", "I/O pin"),
+    ("hands", "in hand"),
+    ("loans", "loan"),
+)
+
+
+def console() -> Console:
+    """Return where results go; a pipe gets lines that are not folded."""
+    made = Console(highlight=False)
+    return made if made.is_terminal else Console(highlight=False, width=max(made.width, 160))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(value, indent=1))
+
+
+def counted(count: int, thing: str) -> str:
+    """`1 pin`, `2 pins`."""
+    plural = "" if count == 1 or thing == "in hand" else "s"
+    return f"{count:,} {thing}{plural}"
+
+
+def holder_text(holder: Holder) -> str:
+    """Say who holds an object, and by what."""
+    if holder.kind == "area":
+        return f"area {holder.name}"
+    parts = [
+        counted(getattr(holder, field), thing)
+        for field, thing in COUNTS
+        if getattr(holder, field)
+    ]
+    if holder.kind == "transit":
+        return f"transit: {', '.join(parts)}"
+    return f"pid {holder.pid}: {', '.join(parts) or 'nothing now'}"
+
+
+def object_json(found: ObjectInfo) -> dict[str, Any]:
+    """Return an object as JSON has it."""
+    made = dataclasses.asdict(found)
+    made["refcount"] = found.refcount
+    made["names"] = list(found.names)
+    for holder, text in zip(found.holders, made["holders"], strict=True):
+        text["count"] = holder.count
+    return made
+
+
+def print_objects(found: list[ObjectInfo]) -> None:
+    """Print objects as a table."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("names", overflow="fold")
+    for name in ("size", "frames", "runs", "refcount"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("object", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("held by", overflow="fold")
+    for info in found:
+        others = [holder_text(holder) for holder in info.holders if holder.count]
+        table.add_row(
+            escape(", ".join(info.names)) or "-",
+            sized(info.nbytes),
+            f"{info.nr:,}",
+            f"{info.runs:,}",
+            f"{info.refcount:,}",
+            str(info.index),
+            info.state,
+            escape("; ".join(others)) or "nobody",
+        )
+    console().print(table)
+
+
+def print_stats(stats: Stats) -> None:
+    """Print an arena's numbers."""
+    frame = stats.frame_bytes
+    used = stats.frames_online - stats.frames_free
+    rows = (
+        ("arena", stats.path or f"anonymous {stats.arena_id}"),
+        ("capacity", sized(stats.capacity_bytes)),
+        ("online", f"{sized(stats.frames_online * frame)} in {stats.sections_online:,} sections"),
+        ("in use", f"{sized(used * frame)} ({used:,} frames)"),
+        ("free", f"{sized(stats.frames_free * frame)} ({stats.frames_free:,} frames, "
+                 f"{stats.frames_reserved:,} of them promised)"),
+        ("longest free run", sized(stats.longest_free_run * frame)),
+        ("objects", f"{stats.objects:,}"),
+        ("names", f"{stats.areas:,}"),
+        ("loans in transit", f"{stats.loans:,}"),
+        ("members", ", ".join(f"pid {m.pid} ({counted(m.objects, 'object')})"
+                              for m in stats.members)),
+        ("reaped so far", f"{counted(stats.reaped_members, 'member')}, "
+                          f"{counted(stats.reaped_holders, 'record')}"),
+        ("locks taken over", f"{stats.takeovers:,}, {counted(stats.rollbacks, 'word')} put back"),
+        ("control file", sized(stats.control_bytes)),
+    )
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, text in rows:
+        table.add_row(name, escape(text))
+    console().print(table)

@@ -1,0 +1,243 @@
+# cython: boundscheck=True, annotation_typing=False
+"""What holds of an arena at rest: I1 to I7, one function each.
+
+They read a copy of the control file, made under the arena's lock; the words may be damaged in any
+way. Nothing is stored, nothing is believed unseen, each walk has an end (walk.py).
+
+I1  every online frame is in exactly one free run or in exactly one object
+I2  an object's holder records are on its list and each on one slot's list; their number is its count
+I3  an object lives exactly while that number is not 0
+I4  `nr` equals the sum of its runs
+I5  the memdescs of its frames, and no others, lead to it
+I6  nothing is held by a dead member after a reap
+I7  the journal is empty
+"""
+
+import cython
+
+from . import walk
+from .check_lists import check_lists, unaccounted
+from .walk import LIVING, WITH_RUNS, Finding, high, low, objects_in, runs_of
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from .store import layout as L
+    from .store.words import Words
+
+FINDINGS_MAX = 64  # of one rule: a torn list makes many, the first ones tell
+STATE_NAMES = ("FREE", "ALLOCATING", "LIVE", "DYING", "RETIRED")
+ALL_STATES = tuple(range(L.OBJECT_STATE_MASK + 1))
+
+
+@cython.locals(mine=cython.ulonglong[:], owners=cython.uchar[:], k=cython.ulonglong)
+def mark(mine: Words, owners: bytearray, start: int, frames: int) -> str:
+    """Count a run's frames in `owners`; say what is wrong with where it lies."""
+    if frames == 0 or start + frames > mine[L.MINE_FRAMES]:
+        return f"frames {start} to {start + frames - 1} are not all in the arena"
+    for k in range(start, start + frames):
+        if owners[k] != 0:
+            return f"frame {k} is " + ("offline" if owners[k] == 2 else "somebody else's too")
+        owners[k] = 1
+    return ""
+
+
+def check_frames(arena: Words, mine: Words) -> list[Finding]:
+    """I1: every online frame is in exactly one free run or in exactly one object."""
+    found = []
+    size = 1 << mine[L.MINE_SECTION_SHIFT]
+    owners = bytearray()  # of a frame: 0 nobody yet, 1 somebody, 2 offline
+    for section in range(mine[L.MINE_SECTIONS]):
+        state = arena[mine[L.MINE_SECTIONS_AT] + section * L.SECTION_WORDS] & L.MASK_8
+        owners += (b"\0" if state == L.SECTION_STATE_ONLINE else b"\2") * size
+        if state > L.SECTION_STATE_ONLINE:
+            found.append(Finding("I1", f"section {section}", f"state {state} does not exist"))
+    online = owners.count(0)
+    runs, wrong = walk.free_runs(arena, mine)
+    found += [Finding("I1", "free frames", text) for text in wrong]
+    for start, frames in runs:
+        text = mark(mine, owners, start, frames)
+        if text:
+            found.append(Finding("I1", f"free run {start}", text))
+    free = sum(frames for _, frames in runs)
+    reserved = 0
+    for obj, at in objects_in(arena, mine, WITH_RUNS):
+        if arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK == L.OBJECT_STATE_ALLOCATING:
+            reserved += high(arena[at + L.OBJECT_LINK])
+        for start, frames in runs_of(arena, mine, at)[0]:
+            text = mark(mine, owners, start, frames)
+            if text:
+                found.append(Finding("I1", f"object {obj}", text))
+    if 0 in owners:
+        nobody = f"belongs to nobody, and {owners.count(0) - 1} more"
+        found.append(Finding("I1", f"frame {owners.index(0)}", nobody))
+    said = (L.ZONE_FREE, free), (L.ZONE_RESERVED, reserved), (L.ZONE_ONLINE, online // size)
+    for name, (word, counted) in zip(("free", "reserved", "online sections"), said, strict=True):
+        value = arena[L.ZONES + word]
+        if value != counted:
+            found.append(Finding("I1", "zone 0", f"{name}: it says {value}, there are {counted}"))
+    return found
+
+
+
+
+def check_lives(arena: Words, mine: Words) -> list[Finding]:
+    """I3: an object is ALLOCATING or LIVE exactly while it has holder records."""
+    found = []
+    dying, wrong = walk.chain(arena, mine, L.TABLE_OBJECTS, arena[L.DYING_HEAD], L.OBJECT_LINK)
+    if wrong:
+        found.append(Finding("I3", "dying objects", wrong))
+    used = set()
+    for obj, at in objects_in(arena, mine, ALL_STATES):
+        value = arena[at + L.OBJECT_STATE]
+        state = value & L.OBJECT_STATE_MASK
+        count = high(arena[at + L.OBJECT_NR])
+        wrong = ""
+        if state > L.OBJECT_STATE_RETIRED:
+            wrong = f"state {state} does not exist"
+        elif (state in LIVING) != (count != 0) and state != L.OBJECT_STATE_FREE:
+            wrong = f"is {STATE_NAMES[state]} with {count} holder records"
+        elif (state == L.OBJECT_STATE_DYING) != (obj in dying):
+            wrong = f"is {STATE_NAMES[state]}, and {'' if obj in dying else 'not '}on the dying list"
+        elif state == L.OBJECT_STATE_ALLOCATING:
+            wrong = owner_wrong(
+                arena, mine, value >> L.OBJECT_OWNER_SHIFT & L.MASK_16, value >> L.SHIFT_32
+            )
+        if state != L.OBJECT_STATE_FREE:
+            used.add(obj)
+        if wrong:
+            found.append(Finding("I3", f"object {obj}", wrong))
+    count = len(objects_in(arena, mine, LIVING))
+    if count != arena[L.OBJECTS_COUNT]:
+        text = f"counts {arena[L.OBJECTS_COUNT]}, there are {count}"
+        found.append(Finding("I3", "objects", text))
+    return found + unaccounted(arena, mine, L.TABLE_OBJECTS, used, "I3")
+
+
+def owner_wrong(arena: Words, mine: Words, slot: int, incarnation: int) -> str:
+    """Say what is wrong with who owns a state; empty when the owner can still finish it."""
+    if not L.SLOT_FIRST <= slot < mine[L.MINE_SLOTS_MAX]:
+        return f"its owner's slot is {slot}"
+    at = L.SLOTS + L.SLOT_WORDS * slot
+    if arena[at + L.SLOT_STATE] & L.MASK_8 == L.SLOT_STATE_FREE:
+        return f"its owner, slot {slot}, is free"
+    if low(arena[at + L.SLOT_INCARNATION]) != low(incarnation):
+        return f"its owner, slot {slot}, is another member now"
+    return ""
+
+
+def check_sizes(arena: Words, mine: Words) -> list[Finding]:
+    """I4: an object's `nr` equals the sum of its runs."""
+    found = []
+    used: set[int] = set()
+    for obj, at in objects_in(arena, mine, WITH_RUNS):
+        runs, records, wrong = runs_of(arena, mine, at)
+        frames = sum(frames for _, frames in runs)
+        if not wrong and frames != low(arena[at + L.OBJECT_NR]):
+            wrong = f"nr is {low(arena[at + L.OBJECT_NR])}, its runs have {frames} frames"
+        if not wrong and not used.isdisjoint(records):
+            wrong = "has a run record of another object"
+        used.update(records)
+        if wrong:
+            found.append(Finding("I4", f"object {obj}", wrong))
+    return found + unaccounted(arena, mine, L.TABLE_RUNS, used, "I4")
+
+
+@cython.locals(
+    arena=cython.ulonglong[:],
+    mine=cython.ulonglong[:],
+    k=cython.ulonglong,
+    at=cython.ulonglong,
+    value=cython.ulonglong,
+)
+def check_memdescs(arena: Words, mine: Words) -> list[Finding]:
+    """I5: page_to_scamem(pfn) leads from each frame of an object to it, and from no other."""
+    found = []
+    names: dict[int, int] = {}  # a memdesc that stands for a LIVE object -> the object
+    owned: dict[int, int] = {}  # and how many of its frames say so
+    at = mine[L.MINE_MEMDESCS_AT]
+    for obj, place in objects_in(arena, mine, (L.OBJECT_STATE_LIVE,)):
+        value = L.MEMDESC_SCAMEM | obj << L.MEMDESC_OBJECT_SHIFT
+        value |= low(arena[place + L.OBJECT_GENERATION]) << L.MEMDESC_GENERATION_SHIFT
+        names[int(value)] = obj
+        owned[obj] = 0
+        for start, frames in runs_of(arena, mine, place)[0]:
+            for k in range(start, min(start + frames, mine[L.MINE_FRAMES])):
+                owned[obj] += 1
+                if arena[at + k] != value and len(found) < FINDINGS_MAX:
+                    text = f"its memdesc does not lead to object {obj}, which has it"
+                    found.append(Finding("I5", f"frame {k}", text))
+    for section in range(mine[L.MINE_SECTIONS]):
+        if arena[mine[L.MINE_SECTIONS_AT] + section] & L.MASK_8 != L.SECTION_STATE_ONLINE:
+            continue
+        start = section << mine[L.MINE_SECTION_SHIFT]
+        for k in range(start, start + (1 << mine[L.MINE_SECTION_SHIFT])):
+            value = arena[at + k]
+            if value in names:
+                owned[names[value]] -= 1
+    for obj, left in owned.items():
+        if left < 0:
+            text = f"{-left} frames that it does not have lead to it"
+            found.append(Finding("I5", f"object {obj}", text))
+    return found
+
+
+def check_members(arena: Words, mine: Words, dead: tuple[int, ...] = ()) -> list[Finding]:
+    """I6: a free slot holds nothing; of the dead ones, which were reaped, nothing is left."""
+    found = []
+    used = arena[L.SLOTS_NEXT]
+    if not L.SLOT_FIRST <= used <= mine[L.MINE_SLOTS_MAX]:
+        found.append(Finding("I6", "slots", f"the first that was never used is {used}"))
+    for slot in range(mine[L.MINE_SLOTS_MAX]):
+        at = L.SLOTS + L.SLOT_WORDS * slot
+        state = arena[at + L.SLOT_STATE] & L.MASK_8
+        wrong = ""
+        if state > L.SLOT_STATE_REAPING or (state and (slot < L.SLOT_FIRST or slot >= used)):
+            wrong = f"state {state} cannot be"
+        elif state and slot in dead:
+            wrong = "its member is dead and was reaped, the slot is not free"
+        elif state == L.SLOT_STATE_FREE and slot >= L.SLOT_FIRST:
+            held = arena[at + L.SLOT_HOLDERS] | arena[at + L.SLOT_HOLDERS_COUNT]
+            if held | arena[at + L.SLOT_DROPS]:
+                wrong = "is free, and has holder records"
+        if wrong:
+            found.append(Finding("I6", f"slot {slot}", wrong))
+    for section in range(mine[L.MINE_SECTIONS]):
+        state = arena[mine[L.MINE_SECTIONS_AT] + section] & L.MASK_8
+        if (state == L.SECTION_STATE_ONLINING) != (low(arena[L.ONLINING]) == section + 1):
+            text = "is ONLINING, and nobody brings it online, or the other way round"
+            found.append(Finding("I6", f"section {section}", text))
+    if arena[L.ONLINING]:
+        wrong = owner_wrong(arena, mine, high(arena[L.ONLINING]), arena[L.ONLINING_INCARNATION])
+        if wrong or low(arena[L.ONLINING]) > mine[L.MINE_SECTIONS]:
+            found.append(Finding("I6", "the section that is ONLINING", wrong or "does not exist"))
+    return found
+
+
+def check_journal(arena: Words, mine: Words) -> list[Finding]:
+    """I7: outside a critical section the journal is empty, and nothing was found damaged."""
+    words = (
+        (L.JOURNAL_LENGTH, "has entries that nobody put back"),
+        (L.JOURNAL_FAILED, "has a failed transaction that nobody put back"),
+        (L.JOURNAL_DAMAGED, "says that a transaction met a damaged word"),
+    )
+    return [Finding("I7", "journal", text) for at, text in words if arena[at] != 0]
+
+
+def check(arena: Words, mine: Words, dead: tuple[int, ...] = ()) -> list[Finding]:
+    """Say where an arena at rest is not as I1 to I7 say; an empty list when all holds.
+
+    Parameters
+    ----------
+    arena : the control file's words, copied under the arena's lock: a writable buffer of unsigned
+        64-bit words, MINE_CONTROL_WORDS long. It is not changed.
+    mine : a member's private words, whose places are trusted.
+    dead : slots of members that were dead, and were reaped since.
+
+    Any words may be given: damage makes findings, never an exception.
+    """
+    found: list[Finding] = []
+    for rule in (check_frames, check_lists, check_lives, check_sizes, check_memdescs):
+        found += rule(arena, mine)[:FINDINGS_MAX]
+    found += check_members(arena, mine, dead)[:FINDINGS_MAX]
+    return found + check_journal(arena, mine)

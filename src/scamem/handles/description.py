@@ -1,0 +1,142 @@
+"""What lies in an object's bytes, as data: how another process makes an array of it again.
+
+A description is read from handles and from areas, so it is input: whatever does not lie inside the
+object, or is no dtype of plain data, is refused before memory is looked at.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import struct
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scamem.arrays.create import checked_dtype
+from scamem.errors import ScamemError
+
+RAW = 0  # the object itself, frames without a meaning
+ARRAY = 1
+BYTES = 2
+PICKLE = 3  # a pickle and its buffers (objects.py)
+
+HEAD = struct.Struct("<BBBxIQ")  # kind, flags, dimensions, bytes of the dtype, offset
+READ_ONLY = 1
+STRIDED = 2
+DIMENSIONS_MAX = 64
+
+
+class Description(NamedTuple):
+    """What an object's bytes are.
+
+    `strides` is None for C order; `shape` of BYTES and PICKLE is (bytes,).
+    """
+
+    kind: int
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...] | None
+    dtype: np.dtype[Any] | None
+    read_only: bool
+
+
+def encode(found: Description) -> bytes:
+    """Return a description as bytes."""
+    dtype = b"" if found.dtype is None else dtype_text(found.dtype)
+    flags = (READ_ONLY if found.read_only else 0) | (0 if found.strides is None else STRIDED)
+    numbers = found.shape if found.strides is None else found.shape + found.strides
+    return (
+        HEAD.pack(found.kind, flags, len(found.shape), len(dtype), found.offset)
+        + struct.pack(f"<{len(numbers)}q", *numbers)
+        + dtype
+    )
+
+
+@lru_cache(maxsize=256)
+def dtype_text(dtype: np.dtype[Any]) -> bytes:
+    """Return a dtype as text that `dtype_of` reads; no code in it."""
+    return repr(np.lib.format.dtype_to_descr(dtype)).encode()
+
+
+@lru_cache(maxsize=256)
+def dtype_of(text: bytes) -> np.dtype[Any]:
+    """Return the dtype that a text describes.
+
+    Raises
+    ------
+    ScamemError : it is no description of a dtype of plain data.
+    """
+    try:
+        return checked_dtype(np.lib.format.descr_to_dtype(ast.literal_eval(text.decode())))
+    except (ValueError, TypeError, SyntaxError, KeyError, IndexError, RecursionError, MemoryError):
+        raise ScamemError(
+            f"a handle or area describes a dtype that is none: {text[:60]!r}. It was tampered with, "
+            "or made by another version"
+        ) from None
+
+
+def decode(data: bytes | memoryview, object_bytes: int) -> Description:
+    """Read a description and see that it lies inside an object of so many bytes.
+
+    Raises
+    ------
+    ScamemError : it does not, or is none.
+    """
+    try:
+        kind, flags, ndim, dtype_bytes, offset = HEAD.unpack_from(data)
+        count = 2 * ndim if flags & STRIDED else ndim
+        if ndim > DIMENSIONS_MAX or kind > PICKLE:
+            raise struct.error
+        numbers = struct.unpack_from(f"<{count}q", data, HEAD.size)
+    except struct.error:
+        raise ScamemError(
+            f"a handle or area has no readable description ({len(data)} bytes). It was tampered "
+            "with, or made by another version"
+        ) from None
+    end = HEAD.size + 8 * count
+    text = bytes(data[end : end + dtype_bytes])
+    found = Description(
+        kind,
+        offset,
+        numbers[:ndim],
+        numbers[ndim:] if flags & STRIDED else None,
+        dtype_of(text) if text else None,
+        bool(flags & READ_ONLY),
+    )
+    first, last = extent(found)
+    if kind == ARRAY and found.dtype is None:
+        raise ScamemError("a handle or area describes an array without a dtype")
+    if first < 0 or last > object_bytes or any(length < 0 for length in found.shape):
+        raise ScamemError(
+            f"a handle or area describes bytes {first} to {last} of an object of {object_bytes}; "
+            "it was tampered with"
+        )
+    return found
+
+
+def extent(found: Description) -> tuple[int, int]:
+    """Return the first byte that is described, and the one behind the last."""
+    itemsize = 1 if found.dtype is None else found.dtype.itemsize
+    if 0 in found.shape:
+        return found.offset, found.offset
+    if found.strides is None:
+        return found.offset, found.offset + math.prod(found.shape) * itemsize
+    steps = [
+        (length - 1) * stride for length, stride in zip(found.shape, found.strides, strict=True)
+    ]
+    first = found.offset + sum(step for step in steps if step < 0)
+    return first, found.offset + sum(step for step in steps if step > 0) + itemsize
+
+
+def of_array(array: np.ndarray[Any, Any], offset: int, read_only: bool = False) -> Description:
+    """Describe an array that begins `offset` bytes into its object."""
+    return Description(
+        ARRAY,
+        offset,
+        array.shape,
+        None if array.flags.c_contiguous else array.strides,
+        array.dtype,
+        read_only or not array.flags.writeable,
+    )

@@ -1,0 +1,163 @@
+"""Verdicts follow from the model: they are complete, explained, and change with the rules."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+import scamem.designs
+from scamem.designs import DESIGNS, SCENARIOS, Design, Rules, design, designs, scenario, verdicts
+from scamem.designs.rules import parse_flip
+
+NAMES = ["today", "1", "2", "3", "4a", "4b", "4c", "4d", "choir", "subtype"]
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return verdicts(designs())
+
+
+def test_the_ten_designs_of_the_thread_in_order():
+    assert [kind.name for kind in designs()] == NAMES
+    assert len(DESIGNS) == 10
+
+
+def test_every_path_is_acted_out():
+    assert {play.path for play in SCENARIOS} == {f"P{number}" for number in range(1, 28)}
+    assert len({play.name for play in SCENARIOS}) == len(SCENARIOS)
+
+
+def test_each_scenario_has_a_verdict_of_each_design(cells):
+    assert len(cells) == len(SCENARIOS) * len(NAMES)
+    assert {cell.verdict for cell in cells} == {"pass", "fail", "n/a"}
+
+
+def test_a_failure_names_its_step_its_kind_and_has_a_trace(cells):
+    for cell in cells:
+        if cell.verdict == "fail":
+            assert cell.step and cell.kind and cell.reason, cell
+            assert len(cell.trace) >= 2 and cell.reason in cell.trace[-1], cell
+        if cell.verdict == "n/a":
+            assert cell.step and cell.reason and not cell.kind, cell
+
+
+def test_runs_are_deterministic(cells):
+    again = verdicts(designs())
+    assert again == cells
+
+
+def test_no_scenario_or_machine_knows_a_design_by_name():
+    """Names occur in the catalogue alone, so no verdict can be written down for one."""
+    folder = Path(scamem.designs.__file__).parent
+    for path in folder.rglob("*.py"):
+        if path.name in ("catalogue.py", "drgn_plugin.py"):
+            continue
+        strings = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        assert not strings & set(NAMES), path
+
+
+@pytest.mark.parametrize(
+    ("name", "play", "answer"),
+    [
+        ("4b", "gup-after-munmap", {"word": "both"}),
+        ("4d", "node-of-live-page", {"flags_when": "always"}),
+        ("choir", "gup-fast-against-final-put", {"memory": "kfree_rcu"}),
+        ("choir", "gup-fast-against-final-put", {"array": "separate"}),
+        ("4a", "vfree-while-mapped", {"pages": "object"}),
+        ("1", "charge-while-pinned", {"charge": "page"}),
+        ("4c", "offline-in-use", {"offline": "type"}),
+        ("4c", "poison-pinned", {"poison": "object"}),
+        ("4c", "sparse-without-vmemmap", {"entries": "pfn"}),
+        ("4d", "vmap-put-pages", {"lists_foreign": True}),
+        ("subtype", "type-after-allocation", {"typed": "at allocation"}),
+        ("3", "typed-page-insert", {"insert_check": "mappable"}),
+    ],
+)
+def test_a_rule_that_mends(name, play, answer):
+    before = scenario(play).play(design(name))
+    after = scenario(play).play(design(name).with_rules(**answer))
+    assert (before.verdict, after.verdict) == ("fail", "pass")
+
+
+@pytest.mark.parametrize(
+    ("name", "play", "answer", "kind"),
+    [
+        ("4c", "munmap-tlb-last-put", {"put": "at zap"}, "use after free"),
+        ("4c", "gup-fast-against-final-put", {"recheck": False}, "use after free"),
+        ("4c", "gup-fast-against-final-put", {"memory": "kfree"}, "use after free"),
+        ("4b", "split-fork", {"dup_holds": False}, "use after free"),
+        ("4b", "two-objects-one-file", {"vma_slot": "vm_file"}, "unsupported"),
+        ("4c", "free-across-zones", {"table": "section"}, "wrong zone"),
+        ("3", "gup-after-munmap", {"area_ends": "vfree"}, "use after free"),
+        ("4c", "vmap-foreign", {"vmap": "claims words"}, "wrong object"),
+        ("4c", "longterm-movable", {"longterm": "type"}, "wrong zone"),
+        ("4c", "vfree-while-mapped", {"mapping": "none"}, "use after free"),
+        ("choir", "charge-while-pinned", {"charge": "area"}, "undercharged"),
+        ("today", "gup-slow", {"pte": "special"}, "unsupported"),
+    ],
+)
+def test_a_rule_that_breaks(name, play, answer, kind):
+    before = scenario(play).play(design(name))
+    after = scenario(play).play(design(name).with_rules(**answer))
+    assert before.verdict == "pass"
+    assert (after.verdict, after.kind) == ("fail", kind)
+
+
+def test_a_design_is_added_in_a_few_lines():
+    class Mended(Design):
+        name, title = "mended", "choir with six answers changed"
+        object_name = "choir"
+        rules = dataclasses.replace(
+            design("choir").rules,
+            flags_when="always",
+            memory="kfree_rcu",
+            poison="object",
+            offline="type",
+            insert_check="mappable",
+            lists_foreign=True,
+        )
+
+    failing = {cell.path for cell in verdicts([Mended()]) if cell.verdict == "fail"}
+    assert failing == {"P11", "P16", "P17", "P21", "P22"}
+
+
+def test_gup_after_munmap_by_vma_fails_where_only_the_page_is_left():
+    cell = scenario("gup-after-munmap").play(design("4b"))
+    assert cell.step == "9: unpin_user_page(pin)"
+    assert "no pointer" in cell.reason
+
+
+def test_a_scenario_is_found_by_its_path_too():
+    assert scenario("P18").name == "gup-fast-against-final-put"
+    with pytest.raises(LookupError, match="there are"):
+        scenario("P28")
+    with pytest.raises(LookupError, match="there are"):
+        design("5")
+
+
+def test_flips_are_read_from_text():
+    assert parse_flip("flags_when=always") == ("flags_when", "always")
+    assert parse_flip("recheck=false") == ("recheck", False)
+    with pytest.raises(ValueError, match="RULE one of"):
+        parse_flip("colour=red")
+    with pytest.raises(ValueError, match="it can be"):
+        parse_flip("word=wide")
+
+
+def test_every_single_answer_can_be_run_without_an_accident():
+    """No combination of one changed answer may escape as anything but a verdict."""
+    for kind in designs():
+        for rule, value in kind.rules.flips():
+            changed = kind.with_rules(**{rule: value})
+            for play in SCENARIOS:
+                if play.path in ("P2", "P19", "P25", "P6"):
+                    assert play.play(changed).verdict in ("pass", "fail", "n/a")
+
+
+def test_flips_cover_every_rule():
+    assert {rule for rule, _ in Rules().flips()} == {f.name for f in dataclasses.fields(Rules)}

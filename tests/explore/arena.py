@@ -1,0 +1,172 @@
+"""An arena in private memory whose every store is seen, judged, and may be the last one.
+
+`ArenaWords` is what the interpreted core takes for the control file. Of each store it asks: does
+the storing member hold the arena's lock, and is the word's old value in the journal, or is it one
+of the words that may be stored without? It keeps digests of its words up to date, so that a state
+is recognised where it comes up again.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import Geometry
+
+LOGGED, ANY, UNDER_LOCK, OWN, JOURNAL = range(5)  # who may store a word, and how
+
+# Words that never repeat or only count: two states that differ in them alone are one.
+IGNORED = frozenset(
+    {L.LOCK, L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.REAPED_MEMBERS, L.REAPED_HOLDERS, L.AREAS_EVENT}
+)
+
+
+class Crash(Exception):  # noqa: N818 - it is an event, not an error
+    """The process that stores died: nothing after this store happened."""
+
+
+class Violation(AssertionError):
+    """A rule was broken; the first word of the message names it."""
+
+
+@cache
+def kinds_of(geometry: Geometry) -> bytes:
+    """Return who may store each word: LOGGED in the journal first, or one of the others."""
+    kinds = bytearray(geometry.control_words)
+    kinds[L.LOCK] = ANY
+    for at in (
+        L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.DRAINING, L.AREAS_EVENT,
+        L.JOURNAL_LENGTH, L.JOURNAL_FAILED, L.JOURNAL_DAMAGED,
+    ):  # fmt: skip
+        kinds[at] = UNDER_LOCK
+    for k in range(L.JOURNAL_ENTRIES_MAX * L.JOURNAL_ENTRY_WORDS):
+        kinds[L.JOURNAL_ENTRIES + k] = JOURNAL
+    for slot in range(geometry.slots_max):
+        kinds[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_DROPS] = ANY
+        kinds[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_DESCRIPTORS] = UNDER_LOCK
+    regions = geometry.regions()
+    for record in range(geometry.holders_max):
+        at = regions["holders_max"].start + L.HOLDER_WORDS * record
+        for word in (L.HOLDER_COUNTS, L.HOLDER_PINS, L.HOLDER_DROPS):
+            kinds[at + word] = OWN
+    for pfn in range(geometry.frames):
+        kinds[regions["memdescs"].start + pfn] = OWN
+    return bytes(kinds)
+
+
+class ArenaWords(array):  # type: ignore[type-arg]  # not generic at run time before 3.12
+    """The control file's words. Make with `ArenaWords.new(geometry)` or `.copy()`."""
+
+    kinds: bytes
+    actor: int  # slot of the member that runs; 0: nobody asks
+    countdown: int  # the store at which it dies; 0: it does not
+    stores: int
+    digest: int  # of all words but IGNORED ones and the journal's entries
+    logged_digest: int  # of the words that a roll-back puts back
+    journal_digest: int
+    logged: set[int]  # words of the transaction under way whose old values are in the journal
+    fresh: int  # the word that was logged last, and not stored yet
+    at_rest: list[int]  # logged_digest whenever the journal became empty
+    watch: Callable[[int, int, int], None] | None  # called with place, old and new value
+
+    @classmethod
+    def new(cls, geometry: Geometry) -> ArenaWords:
+        words = cls("Q", bytes(8 * geometry.control_words))
+        words.kinds = kinds_of(geometry)
+        words.digest = words.logged_digest = words.journal_digest = 0
+        words.logged = set()
+        words.begin()
+        return words
+
+    def begin(self) -> None:
+        """Count anew."""
+        self.actor = self.countdown = self.stores = 0
+        self.fresh = -1
+        self.at_rest = []
+        self.watch = None
+
+    def copy(self) -> ArenaWords:
+        """Return the same words, counting anew."""
+        words = ArenaWords("Q", self.tobytes())
+        words.kinds = self.kinds
+        words.digest, words.logged_digest = self.digest, self.logged_digest
+        words.journal_digest = self.journal_digest
+        words.logged = set(self.logged)
+        words.begin()
+        return words
+
+    def key(self) -> tuple[int, int, int]:
+        """Return what a state is recognised by: its words, its journal, its lock word's low part."""
+        journal = self.journal_digest if array.__getitem__(self, L.JOURNAL_LENGTH) else 0
+        return self.digest, journal, array.__getitem__(self, L.LOCK) & (L.LOCK_TICKET_ONE - 1)
+
+    def raw(self, at: int, value: int) -> int:
+        """Store a word with no question asked: what makes an arena, and what damages one."""
+        old = array.__getitem__(self, at)
+        if old != value:
+            array.__setitem__(self, at, value)
+            change = hash((at, old)) ^ hash((at, value))
+            kind = self.kinds[at]
+            if kind == JOURNAL:
+                self.journal_digest ^= change
+            elif at not in IGNORED:
+                self.digest ^= change
+                if kind == LOGGED:
+                    self.logged_digest ^= change
+        return int(old)
+
+    def __setitem__(self, at: int, value: int) -> None:  # type: ignore[override]  # words only
+        if not 0 <= at < len(self):
+            raise Violation(f"bounds: a store at word {at} of {len(self)}")
+        if not 0 <= value <= L.ALL_ONES:
+            raise Violation(f"wrap: {value} was stored at word {at}")
+        self.judge(at, value)
+        old = self.raw(at, value)
+        self.stores += 1
+        if self.watch is not None:
+            self.watch(at, old, value)
+        if self.countdown == self.stores:
+            raise Crash
+
+    def judge(self, at: int, value: int) -> None:
+        """Ask whether this store may be made now."""
+        kind = self.kinds[at]
+        if kind in (ANY, OWN):
+            return
+        holder = array.__getitem__(self, L.LOCK) & L.LOCK_SLOT_MASK
+        if self.actor != 0 and holder != self.actor:
+            raise Violation(f"lock: slot {self.actor} stored word {at}, slot {holder} has the lock")
+        if at == L.JOURNAL_LENGTH:
+            self.judge_length(value)
+        elif kind == LOGGED and at not in self.logged:
+            raise Violation(f"journal: word {at} was stored before its old value was logged")
+
+    def judge_length(self, value: int) -> None:
+        """The journal's length may grow by one entry, or fall to 0."""
+        length = array.__getitem__(self, L.JOURNAL_LENGTH)
+        entry = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * length
+        if value == 0:
+            self.logged.clear()
+            self.at_rest.append(self.logged_digest)
+            return
+        if value != length + 1:
+            raise Violation(f"journal: its length went from {length} to {value}")
+        place = array.__getitem__(self, entry)
+        if place >= len(self) or self.kinds[place] != LOGGED:
+            raise Violation(f"journal: word {place} was logged; it is stored without the lock too")
+        if array.__getitem__(self, place) != array.__getitem__(self, entry + 1):
+            raise Violation(f"journal: the old value of word {place} was logged wrong")
+        self.logged.add(place)
+        self.fresh = place
+
+    def exchange(self, at: int, value: int) -> int:
+        old = int(array.__getitem__(self, at))
+        self[at] = value
+        return old
+
+    def plain(self) -> Any:
+        """Return a copy as a plain array, for the compiled check."""
+        return array("Q", self.tobytes())

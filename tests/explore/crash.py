@@ -1,0 +1,213 @@
+"""Crash a member after each of its stores; recover as the next one would; ask what is left.
+
+Of a scenario, each store of the operation is made the last one of its process. The next member
+takes over, and at each store of *its* work it dies too, and so does the one after it, as deep as
+asked. Whoever is left reaps the dead. Then I1 to I7 must hold, and the arena must look as if the
+operation had stopped between two of its transactions, or had not begun, or was done: which looks
+are right is found out by killing the member at rest.
+
+Two crashes that leave the same words are one: the arena's digest tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scamem.core.store import layout as L
+from tests.explore.arena import Crash, Violation
+from tests.explore.interpreted import Core
+from tests.explore.view import View, view
+from tests.explore.world import Member, World, new_world
+
+Edge = tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One operation of one member, and what was there before."""
+
+    name: str
+    prepare: Callable[[World], Any]
+    operate: Callable[[World, Any], None]
+    actor: int = 0  # which member operates
+    sections: int = 2
+
+
+@dataclass
+class Report:
+    """What the explorer did."""
+
+    operations: int = 0
+    crash_points: int = 0
+    nested: int = 0
+    edges: set[Edge] = field(default_factory=set)
+    measured: dict[str, int] = field(default_factory=dict)
+
+    def note(self, measured: dict[str, int]) -> None:
+        """Keep the largest number of stores of each transaction."""
+        for name, stores in measured.items():
+            self.measured[name] = max(stores, self.measured.get(name, 0))
+
+
+class Explorer:
+    """Explores one scenario with one core."""
+
+    def __init__(self, core: Core, scenario: Scenario, report: Report, nested: int) -> None:
+        self.scenario = scenario
+        self.report = report
+        self.nested = nested
+        self.base = new_world(core, members=4, sections=scenario.sections)
+        self.context = scenario.prepare(self.base)
+        self.base.check()
+        self.base.arena.begin()
+        self.seen: set[Any] = set()
+        self.right: dict[tuple[int, ...], set[View]] = {}
+        self.rests: list[int] = []
+        self.trace: list[str] = []
+
+    def actor(self, world: World) -> Member:
+        """Return who died: the member that operates, the child or joiner if it has begun."""
+        return world.members[self.scenario.actor]
+
+    def watch_edges(self, world: World) -> None:
+        """Note each state that a transaction stores."""
+        mine = world.members[0].mine
+        objects = world.geometry.regions()["objects_max"]
+        sections = world.geometry.regions()["sections"]
+        arena = world.arena
+
+        def watch(at: int, old: int, new: int) -> None:
+            if at != arena.fresh:
+                return
+            arena.fresh = -1
+            if objects.start <= at < objects.start + objects.words:
+                if (at - objects.start) % L.OBJECT_WORDS == L.OBJECT_STATE:
+                    mask = L.OBJECT_STATE_MASK
+                    self.report.edges.add(("objects", old & mask, new & mask))
+            elif sections.start <= at < sections.start + mine[L.MINE_SECTIONS]:
+                self.report.edges.add(("sections", old & L.MASK_8, new & L.MASK_8))
+            elif L.SLOTS <= at < L.SLOTS + L.SLOT_WORDS * mine[L.MINE_SLOTS_MAX]:
+                if (at - L.SLOTS) % L.SLOT_WORDS == L.SLOT_STATE:
+                    self.report.edges.add(("members", old & L.MASK_8, new & L.MASK_8))
+
+        arena.watch = watch
+
+    def explore(self) -> None:
+        """Crash the operation after each store."""
+        world = self.base.copy()
+        self.watch_edges(world)
+        self.scenario.operate(world, self.context)
+        world.check()
+        stores = world.arena.stores
+        if stores == 0:
+            raise Violation(f"scenario: {self.scenario.name} stores nothing")
+        self.report.note(world.measured)
+        self.report.operations += 1
+        rest = world.arena.at_rest
+        for store in range(1, stores + 1):
+            self.report.crash_points += 1
+            crashed = self.die(self.base, store)
+            crashed.allowed = {self.base.arena.logged_digest, *rest}
+            self.trace = [f"store {store} of {stores}"]
+            self.recover(crashed, self.nested)
+
+    def die(self, before: World, store: int) -> World:
+        """Run the operation up to a store, which is its last."""
+        world = before.copy()
+        world.arena.countdown = store
+        try:
+            self.scenario.operate(world, self.context)
+        except Crash:
+            world.arena.countdown = 0
+            self.actor(world).alive = False
+            return world
+        raise Violation(f"scenario: {self.scenario.name} is not the same twice")
+
+    def next_member(self, world: World) -> Member:
+        """Return who recovers: the first of the living that did not operate."""
+        for member in world.members[1:]:
+            if member.alive and member is not self.actor(world):
+                return member
+        raise Violation("scenario: everybody is dead")
+
+    def recover(self, crashed: World, deaths: int) -> None:
+        """Let the next member recover; and, while deaths are left, die at each of its stores."""
+        state = (crashed.arena.key(), crashed.dead(), deaths)
+        if state in self.seen:
+            return
+        self.seen.add(state)
+        world = crashed.copy()
+        fresh: list[int] = []
+        dead = (*world.dead(), self.next_member(world).slot)
+        self.watch_edges(world)
+        inner = world.arena.watch
+        arena = world.arena
+
+        def watch(at: int, old: int, new: int) -> None:
+            if inner is not None:
+                inner(at, old, new)
+            if deaths and (arena.key(), tuple(sorted(dead)), deaths - 1) not in self.seen:
+                fresh.append(arena.stores)
+
+        arena.watch = watch
+        self.finish(world)
+        self.report.note(world.measured)
+        self.judge(world)
+        for store in fresh:
+            self.report.nested += 1
+            again = crashed.copy()
+            again.arena.countdown = store
+            try:
+                self.finish(again)
+            except Crash:
+                again.arena.countdown = 0
+                self.next_member(again).alive = False
+                again.allowed = {*(crashed.allowed or ()), *again.arena.at_rest}
+                self.trace.append(f"store {store} of the recovery")
+                self.recover(again, deaths - 1)
+                self.trace.pop()
+
+    def finish(self, world: World) -> None:
+        """Take over, leave, reap."""
+        member = self.next_member(world)
+        world.enter(member)
+        world.leave(member)
+        world.reap(member)
+
+    def judge(self, world: World) -> None:
+        """Ask the rules, and whether the arena looks as after a death at rest."""
+        world.check(world.dead())
+        if view(world) not in self.looks(world):
+            raise Violation("atomicity: the operation neither happened nor did not")
+
+    def looks(self, world: World) -> set[View]:
+        """Return the right looks, given who is dead by now."""
+        dead = world.dead()
+        if dead not in self.right:
+            self.right[dead] = set()
+            rest = self.die_at_rest()
+            for other in rest:
+                for member in other.members:
+                    member.alive = member.alive and member.slot not in dead
+                self.finish(other)
+                self.right[dead].add(view(other))
+        return self.right[dead]
+
+    def die_at_rest(self) -> list[World]:
+        """Return worlds in which the operation stopped before it began, or at a commit."""
+        commits: list[int] = []
+        world = self.base.copy()
+
+        def watch(at: int, old: int, new: int) -> None:
+            if at == L.JOURNAL_LENGTH and new == 0 and old != 0:
+                commits.append(world.arena.stores)
+
+        world.arena.watch = watch
+        self.scenario.operate(world, self.context)
+        self.actor(world).alive = False
+        unbegun = self.base.copy()
+        if self.scenario.actor < len(unbegun.members):
+            self.actor(unbegun).alive = False
+        return [unbegun, world, *(self.die(self.base, store) for store in commits)]
