@@ -20,6 +20,7 @@ import scamem
 from scamem import Arena
 from scamem.core.store import layout as L
 from tests.death import operations
+from tests.death.findings import findings
 from tests.death.nursery import Nursery
 from tests.death.operations import KEPT, LARGE_BYTES, SCATTERED, SMALL_BYTES, Operation
 
@@ -157,7 +158,7 @@ def sweep(
             lent.close()
         settle(arena)
         assert state_of(arena) == before, f"after death at store {store} of {kind.__name__}"
-        assert arena.check() == [], f"after death at store {store} of {kind.__name__}"
+        assert findings(arena) == [], f"after death at store {store} of {kind.__name__}"
         if completed:
             break
     for name in (KEPT, SCATTERED):

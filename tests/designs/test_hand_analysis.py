@@ -66,7 +66,7 @@ DIFFERENCES = {
 }
 
 
-def model():
+def model() -> dict[str, set[str]]:
     broken: dict[str, set[str]] = {}
     for cell in verdicts(designs()):
         if cell.verdict == "fail":
@@ -75,11 +75,11 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def broken():
+def broken() -> dict[str, set[str]]:
     return model()
 
 
-def test_the_model_agrees_or_the_difference_is_explained(broken):
+def test_the_model_agrees_or_the_difference_is_explained(broken: dict[str, set[str]]) -> None:
     found = {
         (path, name)
         for path, by_hand in HAND.items()
@@ -88,13 +88,13 @@ def test_the_model_agrees_or_the_difference_is_explained(broken):
     assert found == set(DIFFERENCES)
 
 
-def test_paths_without_an_opinion_by_hand(broken):
+def test_paths_without_an_opinion_by_hand(broken: dict[str, set[str]]) -> None:
     assert broken["P25"] == {"today", "1", "2", "3", *OBJECTS, "subtype"}
     assert broken["P26"] == {"subtype"}
     assert broken["P27"] == {"3", "4d", "choir"}
 
 
-def test_the_documentation_tells_each_difference():
+def test_the_documentation_tells_each_difference() -> None:
     text = " ".join((Path(__file__).parents[2] / "docs" / "designs.md").read_text().split())
     for (path, name), why in DIFFERENCES.items():
         if not why.startswith("as "):

@@ -24,7 +24,7 @@ IGNORED = frozenset(
 )
 
 
-class Crash(Exception):  # noqa: N818 - it is an event, not an error
+class Crash(Exception):
     """The process that stores died: nothing after this store happened."""
 
 
@@ -57,7 +57,7 @@ def kinds_of(geometry: Geometry) -> bytes:
     return bytes(kinds)
 
 
-class ArenaWords(array):  # type: ignore[type-arg]  # not generic at run time before 3.12
+class ArenaWords(array):
     """The control file's words. Make with `ArenaWords.new(geometry)` or `.copy()`."""
 
     kinds: bytes
@@ -99,7 +99,7 @@ class ArenaWords(array):  # type: ignore[type-arg]  # not generic at run time be
         return words
 
     def key(self) -> tuple[int, int, int]:
-        """Return what a state is recognised by: its words, its journal, its lock word's low part."""
+        """Return what a state is recognised by: words, journal, the lock word's low part."""
         journal = self.journal_digest if array.__getitem__(self, L.JOURNAL_LENGTH) else 0
         return self.digest, journal, array.__getitem__(self, L.LOCK) & (L.LOCK_TICKET_ONE - 1)
 

@@ -54,10 +54,13 @@ class Report:
 class Explorer:
     """Explores one scenario with one core."""
 
-    def __init__(self, core: Core, scenario: Scenario, report: Report, nested: int) -> None:
+    def __init__(
+        self, core: Core, scenario: Scenario, report: Report, nested: int, stride: int = 1
+    ) -> None:
         self.scenario = scenario
         self.report = report
-        self.nested = nested
+        self.nested = nested  # how many of those who recover die as well
+        self.stride = stride  # at each store, or at every so-many-th, another one each time
         self.base = new_world(core, members=4, sections=scenario.sections)
         self.context = scenario.prepare(self.base)
         self.base.check()
@@ -67,9 +70,17 @@ class Explorer:
         self.rests: list[int] = []
         self.trace: list[str] = []
 
-    def actor(self, world: World) -> Member:
-        """Return who died: the member that operates, the child or joiner if it has begun."""
-        return world.members[self.scenario.actor]
+    def actor(self, world: World) -> Member | None:
+        """Return the member that operates; None: it has not begun to join."""
+        actor = self.scenario.actor
+        return world.members[actor] if actor < len(world.members) else None
+
+    def kill_actor(self, world: World) -> World:
+        """Let the member that operates die."""
+        actor = self.actor(world)
+        if actor is not None:
+            actor.alive = False
+        return world
 
     def watch_edges(self, world: World) -> None:
         """Note each state that a transaction stores."""
@@ -79,18 +90,21 @@ class Explorer:
         arena = world.arena
 
         def watch(at: int, old: int, new: int) -> None:
-            if at != arena.fresh:
+            if at != arena.fresh or old == new:
                 return
             arena.fresh = -1
+            edge: Edge | None = None
             if objects.start <= at < objects.start + objects.words:
                 if (at - objects.start) % L.OBJECT_WORDS == L.OBJECT_STATE:
                     mask = L.OBJECT_STATE_MASK
-                    self.report.edges.add(("objects", old & mask, new & mask))
+                    edge = "objects", old & mask, new & mask
             elif sections.start <= at < sections.start + mine[L.MINE_SECTIONS]:
-                self.report.edges.add(("sections", old & L.MASK_8, new & L.MASK_8))
+                edge = "sections", old & L.MASK_8, new & L.MASK_8
             elif L.SLOTS <= at < L.SLOTS + L.SLOT_WORDS * mine[L.MINE_SLOTS_MAX]:
                 if (at - L.SLOTS) % L.SLOT_WORDS == L.SLOT_STATE:
-                    self.report.edges.add(("members", old & L.MASK_8, new & L.MASK_8))
+                    edge = "members", old & L.MASK_8, new & L.MASK_8
+            if edge is not None and edge[1] != edge[2]:
+                self.report.edges.add(edge)
 
         arena.watch = watch
 
@@ -121,8 +135,7 @@ class Explorer:
             self.scenario.operate(world, self.context)
         except Crash:
             world.arena.countdown = 0
-            self.actor(world).alive = False
-            return world
+            return self.kill_actor(world)
         raise Violation(f"scenario: {self.scenario.name} is not the same twice")
 
     def next_member(self, world: World) -> Member:
@@ -155,7 +168,7 @@ class Explorer:
         self.finish(world)
         self.report.note(world.measured)
         self.judge(world)
-        for store in fresh:
+        for store in fresh[self.report.crash_points % self.stride :: self.stride]:
             self.report.nested += 1
             again = crashed.copy()
             again.arena.countdown = store
@@ -206,8 +219,6 @@ class Explorer:
 
         world.arena.watch = watch
         self.scenario.operate(world, self.context)
-        self.actor(world).alive = False
-        unbegun = self.base.copy()
-        if self.scenario.actor < len(unbegun.members):
-            self.actor(unbegun).alive = False
+        self.kill_actor(world)
+        unbegun = self.kill_actor(self.base.copy())
         return [unbegun, world, *(self.die(self.base, store) for store in commits)]

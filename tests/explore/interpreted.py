@@ -98,13 +98,11 @@ class Core:
 
 
 def not_interpreted(core: Core) -> list[str]:
-    """Return the core's modules that are not the source files themselves, run by the interpreter."""
+    """Return what is not the source files themselves, run by the interpreter."""
     wrong = []
     for inner, module in core.modules.items():
         file = CORE / (inner.replace(".", "/") + ".py")
-        if Path(str(module.__file__)) != file or not isinstance(
-            module.__loader__, ChangedLoader
-        ):
+        if Path(str(module.__file__)) != file or not isinstance(module.__loader__, ChangedLoader):
             wrong.append(inner)
         for value in vars(module).values():
             code = getattr(value, "__code__", None)

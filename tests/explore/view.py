@@ -19,9 +19,7 @@ def holder_view(world: World, arena: Any, mine: Any, record: int) -> tuple[Any, 
     if owner & L.MASK_16 == L.SLOT_AREAS:
         return owner, 0, 0, ()
     loans, _ = walk.chain(arena, mine, L.TABLE_LOANS, head, L.LOAN_LINKS)
-    ids = tuple(
-        sorted(arena[walk.place(mine, L.TABLE_LOANS, k) + L.LOAN_ID] for k in loans)
-    )
+    ids = tuple(sorted(arena[walk.place(mine, L.TABLE_LOANS, k) + L.LOAN_ID] for k in loans))
     return owner, arena[at + L.HOLDER_COUNTS], arena[at + L.HOLDER_PINS], ids
 
 

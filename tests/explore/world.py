@@ -5,11 +5,12 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from scamem.core.check import check
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS, Geometry, write_header
+from scamem.core.store.words import Words
 from tests.explore.arena import ArenaWords, Violation
 from tests.explore.interpreted import Core
 
@@ -74,6 +75,7 @@ class World:
 
     def leave(self, member: Member) -> None:
         """Unlock, coming back as long as there is more to drop."""
+        self.arena.actor = member.slot
         while self.core.hold.leave(self.arena, member.mine) == L.MORE:
             self.enter(member)
 
@@ -110,7 +112,7 @@ class World:
     def join(self) -> Member:
         """Let a process join, in the first free slot."""
         mine = array("Q", bytes(8 * self.geometry.private_words))
-        self.geometry.describe_to(mine)
+        self.geometry.describe_to(cast("Words", mine))
         slot = self.core.join.find_free(self.arena, mine, 0)
         if slot == 0:
             raise Violation("join: no slot is free")
@@ -154,7 +156,7 @@ def new_world(core: Core, geometry: Geometry = TINY, members: int = 2, sections:
     """Return an arena with some sections online and some members."""
     core.words.clock[0] = CREATED_NS
     plain = array("Q", bytes(8 * geometry.control_words))
-    write_header(plain, geometry, ARENA_ID, CREATED_NS)
+    write_header(cast("Words", plain), geometry, ARENA_ID, CREATED_NS)
     for table, (name, _, _) in enumerate(TABLE_RECORDS):
         plain[L.TABLES + L.TABLE_WORDS * table + L.TABLE_BACKED] = getattr(geometry, name)
     world = World(core, geometry, ArenaWords.new(geometry))

@@ -1,6 +1,14 @@
 cimport cython
 from scamem.core.store.words cimport Words, word
 
+cdef extern from *:
+    """
+    #define SCAMEM_FNV_OFFSET 0xCBF29CE484222325ull
+    #define SCAMEM_FNV_PRIME 0x100000001B3ull
+    """
+    const unsigned long long FNV_OFFSET "SCAMEM_FNV_OFFSET"
+    const unsigned long long FNV_PRIME "SCAMEM_FNV_PRIME"
+
 cdef enum:
     NAP_NS = 2000000
 
@@ -14,7 +22,8 @@ cdef class Member:
     cdef int wait(self, word deadline_ns) except -1
     cdef int end(self) except -1
     cdef object refuse(self, word status)
-    cdef tuple name_read(self)
+    cdef void store_name(self, char* name, size_t name_bytes, char* text,
+                         size_t text_bytes) noexcept nogil
     cdef object record(self, word holder)
 
 # in no cycle; and its member must still be there when it is deallocated
@@ -27,3 +36,4 @@ cdef class Hold:
 
 cdef Hold new_hold(Member member, word obj, word generation, word by)
 cdef int await_slot(Member member, word seen, word deadline_ns) except -1
+cdef size_t checked_length(bytes text, word words) except? 9999

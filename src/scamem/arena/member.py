@@ -12,7 +12,7 @@ object has the reference; its deallocation lets go, in any thread and at any tim
 
 import cython
 from cython.cimports.cpython.exc import PyErr_CheckSignals
-from cython.cimports.libc.string import memcpy
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.scamem.arena import process
 from cython.cimports.scamem.core import holders, loans, objects
 from cython.cimports.scamem.core.frames import free_runs, memdesc, sections
@@ -107,6 +107,13 @@ def await_slot(member: Member, seen: word, deadline_ns: word) -> cython.int:
             pid=pid,
         )
     return 0
+
+
+def checked_length(text: bytes, words: word) -> cython.size_t:
+    """Return a text's length, having seen that it fits so many words."""
+    if len(text) > words * L.WORD_BYTES:
+        raise ValueError(f"{len(text)} bytes; {words * L.WORD_BYTES} is the most")
+    return len(text)
 
 
 @cython.cclass
@@ -456,38 +463,40 @@ class Member:
 
     # --- names ---------------------------------------------------------------------------------
 
-    def set_name(self, name: bytes, description: bytes) -> None:
-        """Put a name and a description where the next transaction finds them. Keep the GIL."""
-        k: cython.Py_ssize_t
-        value: word = 0xCBF29CE484222325
-        address: cython.p_char
-        for k in range(len(name)):
-            value = (value ^ cython.cast(word, cython.cast(cython.uchar, name[k]))) * 0x100000001B3
-        for k in range(L.AREA_NAME_WORDS + L.AREA_DESCRIPTION_WORDS):
-            self.mine[L.MINE_NAME + k] = 0
-        address = name
-        memcpy(cython.cast(cython.p_void, self.mine + L.MINE_NAME), address, len(name))
-        address = description
-        memcpy(
-            cython.cast(cython.p_void, self.mine + L.MINE_DESCRIPTION), address, len(description)
+    def store_name(
+        self,
+        name: cython.p_char,
+        name_bytes: cython.size_t,
+        text: cython.p_char,
+        text_bytes: cython.size_t,
+    ) -> cython.void:
+        """Put a name and a description where the next transaction finds them. Needs: both locks."""
+        k: cython.size_t
+        value: word = FNV_OFFSET
+        for k in range(name_bytes):
+            value = (value ^ cython.cast(word, cython.cast(cython.uchar, name[k]))) * FNV_PRIME
+        memset(
+            cython.cast(cython.p_void, self.mine + L.MINE_NAME),
+            0,
+            (L.AREA_NAME_WORDS + L.AREA_DESCRIPTION_WORDS) * L.WORD_BYTES,
         )
+        memcpy(cython.cast(cython.p_void, self.mine + L.MINE_NAME), name, name_bytes)
+        memcpy(cython.cast(cython.p_void, self.mine + L.MINE_DESCRIPTION), text, text_bytes)
         self.mine[L.MINE_NAME_HASH] = value
-        self.mine[L.MINE_NAME_BYTES] = len(name)
-        self.mine[L.MINE_DESCRIPTION_BYTES] = len(description)
-
-    def name_read(self) -> tuple:
-        """Return the name and description that a transaction left in the private words."""
-        name = cython.cast(cython.p_char, cython.cast(cython.p_void, self.mine + L.MINE_NAME))
-        text = cython.cast(cython.p_char, cython.cast(cython.p_void, self.mine + L.MINE_DESCRIPTION))
-        return name[: self.mine[L.MINE_NAME_BYTES]], text[: self.mine[L.MINE_DESCRIPTION_BYTES]]
+        self.mine[L.MINE_NAME_BYTES] = name_bytes
+        self.mine[L.MINE_DESCRIPTION_BYTES] = text_bytes
 
     def publish(self, held: Hold, name: bytes, description: bytes, replace: bool) -> int:
         """Give an object a name: the area's number, or the status of why not."""
+        also: word = 1 if replace else 0
+        length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
+        text_length: cython.size_t = checked_length(description, L.AREA_DESCRIPTION_WORDS)
+        address: cython.p_char = name
+        text: cython.p_char = description
         if held.index == 0:
             raise ClosedError("this reference was closed")
-        also: word = 1 if replace else 0
         self.begin()
-        self.set_name(name, description)
+        self.store_name(address, length, text, text_length)
         area: word = publish.publish(self.arena, self.mine, held.index, held.generation, also)
         self.end()
         self.free_dying()
@@ -495,8 +504,10 @@ class Member:
 
     def unpublish(self, name: bytes) -> bool:
         """Take a name away; False if there is none."""
+        length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
+        address: cython.p_char = name
         self.begin()
-        self.set_name(name, b"")
+        self.store_name(address, length, address, 0)
         status: word = publish.unpublish(self.arena, self.mine)
         self.end()
         self.free_dying()
@@ -504,30 +515,50 @@ class Member:
 
     def hold_name(self, name: bytes, by: word) -> tuple[Hold | int, bytes, int]:
         """Hold the object of a name: (Hold, description, 0), or (status, b"", event to wait on)."""
+        length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
+        address: cython.p_char = name
+        text = cython.declare(cython.char[1024])
+        text_length: cython.size_t = 0
+        generation: word = 0
         self.begin()
-        self.set_name(name, b"")
+        self.store_name(address, length, address, 0)
         obj: word = publish.find(self.arena, self.mine)
         event: word = self.arena[L.AREAS_EVENT]
         status: word = obj
-        generation: word = 0
         if obj < L.STATUS:
             generation = objects.generation(self.arena, self.mine, obj)
             status = hold.first(self.arena, self.mine, obj, generation, by)
+            text_length = self.mine[L.MINE_DESCRIPTION_BYTES]
+            memcpy(
+                cython.cast(cython.p_void, text),
+                cython.cast(cython.p_void, self.mine + L.MINE_DESCRIPTION),
+                text_length,
+            )
         self.end()
         if status != L.OK:
             return status, b"", event
-        description = self.name_read()[1]
-        return new_hold(self, obj, generation, by), description, 0
+        return new_hold(self, obj, generation, by), text[:text_length], 0
 
     def read_area(self, area: word) -> tuple[bytes, bytes, int] | None:
         """Return (name, description, object) of an area, None if that record is free."""
+        text = cython.declare(cython.char[1024])
+        middle: cython.size_t = L.AREA_NAME_WORDS * L.WORD_BYTES
+        name_length: cython.size_t = 0
+        text_length: cython.size_t = 0
         self.begin()
         obj: word = publish.read_area(self.arena, self.mine, area)
+        if obj < L.STATUS:
+            name_length = self.mine[L.MINE_NAME_BYTES]
+            text_length = self.mine[L.MINE_DESCRIPTION_BYTES]
+            memcpy(
+                cython.cast(cython.p_void, text),
+                cython.cast(cython.p_void, self.mine + L.MINE_NAME),
+                (L.AREA_NAME_WORDS + L.AREA_DESCRIPTION_WORDS) * L.WORD_BYTES,
+            )
         self.end()
         if obj >= L.STATUS:
             return None
-        name, description = self.name_read()
-        return name, description, obj
+        return text[:name_length], text[middle : middle + text_length], obj
 
     def await_names(self, seen: word, timeout_s: float) -> None:
         """Wait until a name is published after `seen`, at most so long; then look again."""

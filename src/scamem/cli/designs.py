@@ -210,7 +210,7 @@ def _print_verdicts(console: Console, found: Comparison) -> None:
     for outcome in ("pass", "fail", "n/a"):
         counts = [str(found.tally(name)[outcome]) for name in names]
         table.add_row("", f"{outcome}, in all", *counts)
-    _print_wide(console, table)
+    print_wide(console, table)
 
 
 def _cell(verdict: Verdict) -> str:
@@ -233,7 +233,7 @@ def _print_costs(console: Console, found: Comparison) -> None:
     for quantity, unit in MACHINE_FIGURES:
         values = [found.value(kind.name, quantity, unit) for kind in found.designs]
         table.add_row(f"{quantity}, {unit}", *map(_figure, values))
-    _print_wide(console, table)
+    print_wide(console, table)
     for line in snapshot.unseen:
         console.print(f"[dim]not seen: {escape(line)}[/]", soft_wrap=True)
 
@@ -253,13 +253,13 @@ def _print_times(console: Console, found: Comparison) -> None:
     for quantity, of in heads:
         row = {c.design: c.value for c in timed if (c.quantity, c.of) == (quantity, of)}
         table.add_row(f"{quantity}, {of}", *(_figure(row.get(k.name)) for k in found.designs))
-    _print_wide(console, table)
+    print_wide(console, table)
     others = [cost for cost in timed if cost.design not in names]
     for cost in others:
         console.print(f"{cost.design}: {cost.quantity} {cost.value} {cost.unit} ({cost.of})")
 
 
-def _print_wide(console: Console, table: Table) -> None:
+def print_wide(console: Console, table: Table) -> None:
     """A table that is not squeezed: lines may be longer than the terminal."""
     width = max(
         console.width, console.measure(table, options=console.options.update(width=400)).maximum

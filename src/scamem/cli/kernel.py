@@ -17,6 +17,7 @@ from ..designs.kernel.report import KernelReport, as_json, flag_rows, report
 from ..designs.kernel.snapshot import Snapshot, find, read_live, record
 from ..designs.kernel.vmallocinfo import KMEM_HEADER, kmem_row
 from ..designs.live.experiments import EXPERIMENTS
+from .designs import print_wide
 
 FIGURES = (
     ("memmap and lookup table", "bytes"),
@@ -175,7 +176,7 @@ def _print_callers(console: Console, found: KernelReport) -> None:
         table.add_row(
             escape(row.caller), place, str(row.areas), f"{row.pages:,}", str(row.user_mappable)
         )
-    console.print(table)
+    print_wide(console, table)
 
 
 def _print_ranges(console: Console, found: KernelReport) -> None:
@@ -189,7 +190,7 @@ def _print_ranges(console: Console, found: KernelReport) -> None:
         table.add_column(head, justify="right")
     for row in exact:
         table.add_row(f"{row.start:x}", f"{row.end:x}", f"{row.frames:,}", str(row.node), row.zone)
-    console.print(table)
+    print_wide(console, table)
     if found.mixed_sections:
         shown = ", ".join(map(str, found.mixed_sections))
         console.print(
@@ -230,7 +231,7 @@ def _print_costs(console: Console, found: KernelReport) -> None:
                 else ""
             )
         table.add_row(kind.name, *cells)
-    console.print(table)
+    print_wide(console, table)
     for cost in found.costs:
         if cost.design.endswith(" table"):
             console.print(

@@ -14,6 +14,7 @@ from rich.table import Table
 from scamem.arena.look import Holder, ObjectInfo, Stats
 from scamem.backing.text import sized
 
+RUNS_MAX = 20
 COUNTS = (
     ("mappings", "mapping"),
     ("pins", "pin"),
@@ -114,3 +115,15 @@ def print_stats(stats: Stats) -> None:
     for name, text in rows:
         table.add_row(name, escape(text))
     console().print(table)
+
+
+def print_runs(runs: list[tuple[int, int]]) -> None:
+    """Print where an object's frames are: its first runs, and how many more there are."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ("run", "first pfn", "frames"):
+        table.add_column(name, justify="right")
+    for number, (start, frames) in enumerate(runs[:RUNS_MAX], 1):
+        table.add_row(str(number), f"{start:,}", f"{frames:,}")
+    console().print(table)
+    if len(runs) > RUNS_MAX:
+        click.echo(f"and {len(runs) - RUNS_MAX:,} more runs")

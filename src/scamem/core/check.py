@@ -5,7 +5,7 @@ They read a copy of the control file, made under the arena's lock; the words may
 way. Nothing is stored, nothing is believed unseen, each walk has an end (walk.py).
 
 I1  every online frame is in exactly one free run or in exactly one object
-I2  an object's holder records are on its list and each on one slot's list; their number is its count
+I2  its holder records are on an object's list and each on one slot's; their number is its count
 I3  an object lives exactly while that number is not 0
 I4  `nr` equals the sum of its runs
 I5  the memdescs of its frames, and no others, lead to it
@@ -17,13 +17,12 @@ import cython
 
 from . import walk
 from .check_lists import check_lists, unaccounted
-from .walk import LIVING, WITH_RUNS, Finding, high, low, objects_in, runs_of
+from .walk import LIVING, WITH_RUNS, Finding, Image, high, low, objects_in, runs_of
 
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .store import layout as L
-    from .store.words import Words
 
 FINDINGS_MAX = 64  # of one rule: a torn list makes many, the first ones tell
 STATE_NAMES = ("FREE", "ALLOCATING", "LIVE", "DYING", "RETIRED")
@@ -31,7 +30,7 @@ ALL_STATES = tuple(range(L.OBJECT_STATE_MASK + 1))
 
 
 @cython.locals(mine=cython.ulonglong[:], owners=cython.uchar[:], k=cython.ulonglong)
-def mark(mine: Words, owners: bytearray, start: int, frames: int) -> str:
+def mark(mine: Image, owners: bytearray, start: int, frames: int) -> str:
     """Count a run's frames in `owners`; say what is wrong with where it lies."""
     if frames == 0 or start + frames > mine[L.MINE_FRAMES]:
         return f"frames {start} to {start + frames - 1} are not all in the arena"
@@ -42,7 +41,7 @@ def mark(mine: Words, owners: bytearray, start: int, frames: int) -> str:
     return ""
 
 
-def check_frames(arena: Words, mine: Words) -> list[Finding]:
+def check_frames(arena: Image, mine: Image) -> list[Finding]:
     """I1: every online frame is in exactly one free run or in exactly one object."""
     found = []
     size = 1 << mine[L.MINE_SECTION_SHIFT]
@@ -79,9 +78,7 @@ def check_frames(arena: Words, mine: Words) -> list[Finding]:
     return found
 
 
-
-
-def check_lives(arena: Words, mine: Words) -> list[Finding]:
+def check_lives(arena: Image, mine: Image) -> list[Finding]:
     """I3: an object is ALLOCATING or LIVE exactly while it has holder records."""
     found = []
     dying, wrong = walk.chain(arena, mine, L.TABLE_OBJECTS, arena[L.DYING_HEAD], L.OBJECT_LINK)
@@ -98,7 +95,9 @@ def check_lives(arena: Words, mine: Words) -> list[Finding]:
         elif (state in LIVING) != (count != 0) and state != L.OBJECT_STATE_FREE:
             wrong = f"is {STATE_NAMES[state]} with {count} holder records"
         elif (state == L.OBJECT_STATE_DYING) != (obj in dying):
-            wrong = f"is {STATE_NAMES[state]}, and {'' if obj in dying else 'not '}on the dying list"
+            wrong = (
+                f"is {STATE_NAMES[state]}, and {'' if obj in dying else 'not '}on the dying list"
+            )
         elif state == L.OBJECT_STATE_ALLOCATING:
             wrong = owner_wrong(
                 arena, mine, value >> L.OBJECT_OWNER_SHIFT & L.MASK_16, value >> L.SHIFT_32
@@ -114,7 +113,7 @@ def check_lives(arena: Words, mine: Words) -> list[Finding]:
     return found + unaccounted(arena, mine, L.TABLE_OBJECTS, used, "I3")
 
 
-def owner_wrong(arena: Words, mine: Words, slot: int, incarnation: int) -> str:
+def owner_wrong(arena: Image, mine: Image, slot: int, incarnation: int) -> str:
     """Say what is wrong with who owns a state; empty when the owner can still finish it."""
     if not L.SLOT_FIRST <= slot < mine[L.MINE_SLOTS_MAX]:
         return f"its owner's slot is {slot}"
@@ -126,7 +125,7 @@ def owner_wrong(arena: Words, mine: Words, slot: int, incarnation: int) -> str:
     return ""
 
 
-def check_sizes(arena: Words, mine: Words) -> list[Finding]:
+def check_sizes(arena: Image, mine: Image) -> list[Finding]:
     """I4: an object's `nr` equals the sum of its runs."""
     found = []
     used: set[int] = set()
@@ -150,7 +149,7 @@ def check_sizes(arena: Words, mine: Words) -> list[Finding]:
     at=cython.ulonglong,
     value=cython.ulonglong,
 )
-def check_memdescs(arena: Words, mine: Words) -> list[Finding]:
+def check_memdescs(arena: Image, mine: Image) -> list[Finding]:
     """I5: page_to_scamem(pfn) leads from each frame of an object to it, and from no other."""
     found = []
     names: dict[int, int] = {}  # a memdesc that stands for a LIVE object -> the object
@@ -182,9 +181,9 @@ def check_memdescs(arena: Words, mine: Words) -> list[Finding]:
     return found
 
 
-def check_members(arena: Words, mine: Words, dead: tuple[int, ...] = ()) -> list[Finding]:
+def check_members(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list[Finding]:
     """I6: a free slot holds nothing; of the dead ones, which were reaped, nothing is left."""
-    found = []
+    found: list[Finding] = []
     used = arena[L.SLOTS_NEXT]
     if not L.SLOT_FIRST <= used <= mine[L.MINE_SLOTS_MAX]:
         found.append(Finding("I6", "slots", f"the first that was never used is {used}"))
@@ -214,7 +213,7 @@ def check_members(arena: Words, mine: Words, dead: tuple[int, ...] = ()) -> list
     return found
 
 
-def check_journal(arena: Words, mine: Words) -> list[Finding]:
+def check_journal(arena: Image, mine: Image) -> list[Finding]:
     """I7: outside a critical section the journal is empty, and nothing was found damaged."""
     words = (
         (L.JOURNAL_LENGTH, "has entries that nobody put back"),
@@ -224,7 +223,7 @@ def check_journal(arena: Words, mine: Words) -> list[Finding]:
     return [Finding("I7", "journal", text) for at, text in words if arena[at] != 0]
 
 
-def check(arena: Words, mine: Words, dead: tuple[int, ...] = ()) -> list[Finding]:
+def check(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list[Finding]:
     """Say where an arena at rest is not as I1 to I7 say; an empty list when all holds.
 
     Parameters

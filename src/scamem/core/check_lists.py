@@ -8,15 +8,15 @@ Read as check.py reads: nothing is stored, nothing is believed unseen.
 import cython
 
 from . import walk
+from .walk import Image
 
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .store import layout as L
-    from .store.words import Words
 
 
-def check_lists(arena: Words, mine: Words) -> list[walk.Finding]:
+def check_lists(arena: Image, mine: Image) -> list[walk.Finding]:
     """I2: each holder record is on its object's list and on one slot's; counts say how many."""
     found: list[walk.Finding] = []
     first = walk.place(mine, L.TABLE_HOLDERS, 0)
@@ -27,7 +27,9 @@ def check_lists(arena: Words, mine: Words) -> list[walk.Finding]:
         members = [arena[first + r * L.HOLDER_WORDS] >> L.HOLDER_SLOT_SHIFT for r in records]
         members = [value for value in members if value >> L.MASK_16.bit_length() == L.HOLDER_MEMBER]
         if not wrong and len(records) != walk.high(arena[at + L.OBJECT_NR]):
-            wrong = f"counts {walk.high(arena[at + L.OBJECT_NR])} holder records, has {len(records)}"
+            wrong = (
+                f"counts {walk.high(arena[at + L.OBJECT_NR])} holder records, has {len(records)}"
+            )
         if not wrong and len(set(members)) != len(members):
             wrong = "has two records of one member"
         for record in records:
@@ -51,7 +53,7 @@ def check_lists(arena: Words, mine: Words) -> list[walk.Finding]:
 
 
 def check_slot_list(
-    arena: Words, mine: Words, slot: int, by_slot: dict[int, int]
+    arena: Image, mine: Image, slot: int, by_slot: dict[int, int]
 ) -> list[walk.Finding]:
     """Part of I2: one slot's list of holder records, their kinds, and its count."""
     at = L.SLOTS + L.SLOT_WORDS * slot
@@ -75,9 +77,7 @@ def check_slot_list(
     return [walk.Finding("I2", f"slot {slot}", wrong)] if wrong else []
 
 
-def check_loans(
-    arena: Words, mine: Words, by_slot: dict[int, int]
-) -> list[walk.Finding]:
+def check_loans(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk.Finding]:
     """Part of I2: each loan hangs on one record; a record in transit has at least one."""
     found = []
     first = walk.place(mine, L.TABLE_HOLDERS, 0)
@@ -111,9 +111,7 @@ def check_loans(
     return found + unaccounted(arena, mine, L.TABLE_LOANS, seen, "I2")
 
 
-def check_areas(
-    arena: Words, mine: Words, by_slot: dict[int, int]
-) -> list[walk.Finding]:
+def check_areas(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk.Finding]:
     """Part of I2: each area is in the chain of its name, and has one record of its own."""
     found = []
     first = walk.place(mine, L.TABLE_HOLDERS, 0)
@@ -143,16 +141,16 @@ def check_areas(
         if wrong:
             found.append(walk.Finding("I2", f"name bucket {bucket}", wrong))
     for record in records:
-        found.append(walk.Finding("I2", f"holder record {record}", "is an area's that is not there"))
+        found.append(
+            walk.Finding("I2", f"holder record {record}", "is an area's that is not there")
+        )
     if len(seen) != arena[L.AREAS_COUNT]:
         text = f"counts {arena[L.AREAS_COUNT]}, {len(seen)} are in the chains"
         found.append(walk.Finding("I2", "areas", text))
     return found + unaccounted(arena, mine, L.TABLE_AREAS, seen, "I2")
 
 
-def check_drops(
-    arena: Words, mine: Words, by_slot: dict[int, int]
-) -> list[walk.Finding]:
+def check_drops(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk.Finding]:
     """Part of I2: a member's record on a stack of drops stands for nothing; none is lost."""
     found = []
     first = walk.place(mine, L.TABLE_HOLDERS, 0)
@@ -185,7 +183,7 @@ def check_drops(
 
 
 def unaccounted(
-    arena: Words, mine: Words, table: int, used: set[int], rule: str
+    arena: Image, mine: Image, table: int, used: set[int], rule: str
 ) -> list[walk.Finding]:
     """Say which records of a table are neither used nor free, or both."""
     free, wrong = walk.free_list(arena, mine, table)

@@ -166,8 +166,13 @@ def unlink(arena: Words, mine: Words, holder: word) -> None:
 
 
 def turn_over(arena: Words, mine: Words, holder: word, second: word) -> None:
-    """Make a lender's record the arena's: its loans live on in transit. Stores: at most 12 words."""
+    """Make a lender's record the arena's: its loans live on in transit. Stores: at most 14 words.
+
+    The counts of a dead lender end here; a living one has none. So a roll-back need not know them.
+    """
     place: word = at(arena, mine, holder)
+    store(arena, place + L.HOLDER_COUNTS, 0)
+    store(arena, place + L.HOLDER_PINS, 0)
     unlink_from_slot(arena, mine, holder)
     put(arena, place + L.HOLDER_OBJECT, object_of(arena, mine, holder) | L.HOLDER_TRANSIT << L.HOLDER_KIND_SHIFT)
     put(arena, place + L.HOLDER_LOANS, pair(low(arena[place + L.HOLDER_LOANS]), second))

@@ -6,7 +6,7 @@ unsigned 64-bit words (`array('Q')`, a cast memoryview): a copy of the control f
 lock, and the member's private words, whose places are trusted.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import cython
 
@@ -14,11 +14,16 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .store import layout as L
-    from .store.words import Words
 
 LIVING = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_LIVE)
 WITH_RUNS = (*LIVING, L.OBJECT_STATE_DYING)
 UNITS = ("object", "holder record", "run", "loan", "area")
+
+
+class Image(Protocol):
+    """A copy of an arena's words, or a member's private ones: a buffer of unsigned 64-bit words."""
+
+    def __getitem__(self, at: int, /) -> int: ...
 
 
 class Finding(NamedTuple):
@@ -40,14 +45,14 @@ def high(value: int) -> int:
 
 
 @cython.locals(arena=cython.ulonglong[:], mine=cython.ulonglong[:])
-def table_end(arena: Words, mine: Words, table: int) -> int:
+def table_end(arena: Image, mine: Image, table: int) -> int:
     """Return the first record of a table that was never used, or the table's end."""
     used = arena[L.TABLES + L.TABLE_WORDS * table + L.TABLE_NEXT]
     return min(used, mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * table + L.MINE_TABLE_MAX])
 
 
 @cython.locals(mine=cython.ulonglong[:])
-def place(mine: Words, table: int, index: int) -> int:
+def place(mine: Image, table: int, index: int) -> int:
     """Return the word offset of a record. Needs: the index is below table_end()."""
     about = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
     return mine[about + L.MINE_TABLE_AT] + index * mine[about + L.MINE_TABLE_RECORD]
@@ -62,12 +67,10 @@ def place(mine: Words, table: int, index: int) -> int:
     record=cython.ulonglong,
     link=cython.ulonglong,
 )
-def chain(
-    arena: Words, mine: Words, table: int, first: int, offset: int
-) -> tuple[list[int], str]:
+def chain(arena: Image, mine: Image, table: int, first: int, offset: int) -> tuple[list[int], str]:
     """Follow links (the low half of the word at `offset`) from a record: the records, and why
     the walk stopped short, if it did. A walk that comes back to where it was stops."""
-    end = table_end(arena, mine, table)
+    end: int = table_end(arena, mine, table)
     at = place(mine, table, 0) + offset
     record = mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * table + L.MINE_TABLE_RECORD]
     link = L.MASK_32
@@ -81,11 +84,11 @@ def chain(
             return found, f"links to {UNITS[table]} {index} twice"
         seen.add(index)
         found.append(int(index))
-        index = arena[at + index * record] & link
+        index = int(arena[at + index * record]) & link
     return found, ""
 
 
-def free_list(arena: Words, mine: Words, table: int) -> tuple[list[int], str]:
+def free_list(arena: Image, mine: Image, table: int) -> tuple[list[int], str]:
     """Return the records of a table that were given back."""
     first = arena[L.TABLES + L.TABLE_WORDS * table + L.TABLE_FREE]
     offset = mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * table + L.MINE_TABLE_LINK]
@@ -93,7 +96,7 @@ def free_list(arena: Words, mine: Words, table: int) -> tuple[list[int], str]:
 
 
 @cython.locals(mine=cython.ulonglong[:])
-def leaf_at(mine: Words, index: int) -> int:
+def leaf_at(mine: Image, index: int) -> int:
     """Return the place of a leaf of the (one) zone's tree, -1 for one that cannot be."""
     height = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
     section = index >> height
@@ -105,7 +108,7 @@ def leaf_at(mine: Words, index: int) -> int:
 
 
 @cython.locals(mine=cython.ulonglong[:])
-def node_at(mine: Words, level: int, index: int) -> int:
+def node_at(mine: Image, level: int, index: int) -> int:
     """Return the place of a node of level 1 and higher, -1 for one that cannot be."""
     height = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
     top = L.MINE_ZONE_TABLE
@@ -128,7 +131,7 @@ def bits_summary(bits: int, size: int) -> tuple[int, int, int]:
 
 
 @cython.locals(arena=cython.ulonglong[:], mine=cython.ulonglong[:])
-def summary(arena: Words, mine: Words, level: int, index: int) -> tuple[int, int, int]:
+def summary(arena: Image, mine: Image, level: int, index: int) -> tuple[int, int, int]:
     """Return {free at the start, free at the end, longest run} as a node or leaf says it."""
     at = leaf_at(mine, index) if level == 0 else node_at(mine, level, index)
     if at < 0:
@@ -150,7 +153,7 @@ def joined(
 
 
 @cython.locals(arena=cython.ulonglong[:], mine=cython.ulonglong[:])
-def free_runs(arena: Words, mine: Words) -> tuple[list[tuple[int, int]], list[str]]:
+def free_runs(arena: Image, mine: Image) -> tuple[list[tuple[int, int]], list[str]]:
     """Decode the tree of free frames: runs {start, frames}, lowest first, and what is wrong."""
     shift = int(mine[L.MINE_LEAF_SHIFT])
     root = int(arena[L.ZONES + L.ZONE_ROOT_LEVEL])
@@ -180,7 +183,7 @@ def free_runs(arena: Words, mine: Words) -> tuple[list[tuple[int, int]], list[st
     return runs, wrong
 
 
-def objects_in(arena: Words, mine: Words, states: tuple[int, ...]) -> list[tuple[int, int]]:
+def objects_in(arena: Image, mine: Image, states: tuple[int, ...]) -> list[tuple[int, int]]:
     """Return {object, its place} for each object in one of the given states."""
     first = place(mine, L.TABLE_OBJECTS, 0)
     end = table_end(arena, mine, L.TABLE_OBJECTS)
@@ -192,7 +195,7 @@ def objects_in(arena: Words, mine: Words, states: tuple[int, ...]) -> list[tuple
     ]
 
 
-def runs_of(arena: Words, mine: Words, at: int) -> tuple[list[tuple[int, int]], list[int], str]:
+def runs_of(arena: Image, mine: Image, at: int) -> tuple[list[tuple[int, int]], list[int], str]:
     """Return an object's runs {start, frames}, their records, and what is wrong with its list."""
     runs = arena[at + L.OBJECT_RUNS]
     records, wrong = chain(arena, mine, L.TABLE_RUNS, low(runs), L.RUN_LINK)
@@ -203,7 +206,7 @@ def runs_of(arena: Words, mine: Words, at: int) -> tuple[list[tuple[int, int]], 
     return [(low(word), high(word)) for word in words], records, wrong
 
 
-def two_way(arena: Words, mine: Words, start: int, offset: int) -> tuple[list[int], str]:
+def two_way(arena: Image, mine: Image, start: int, offset: int) -> tuple[list[int], str]:
     """Walk a list of holder records; say also where its links back do not agree."""
     records, wrong = chain(arena, mine, L.TABLE_HOLDERS, start, offset)
     first = place(mine, L.TABLE_HOLDERS, 0) + offset

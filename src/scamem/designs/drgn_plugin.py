@@ -118,7 +118,10 @@ def page_lines(prog: Program, address: int) -> Iterator[str]:
     flags = page.flags if _has(page, "flags") else None
     if flags is not None:
         word = flags.f if _has(flags, "f") else flags  # memdesc_flags_t since 6.18
-        yield f"flags {word.value_():#018x}"
+        try:
+            yield f"flags {word.value_():#018x}"
+        except FaultError:
+            yield "flags cannot be read: no memory there"
     searched = entries = 0
     owner = None
     for area in program_areas(prog):

@@ -114,7 +114,7 @@ def word_struct(kind: WordKind, word_bytes: int = 8) -> Struct:
             "page",
             (
                 Member("memdesc_flags_t", "flags", word_bytes),
-                Member("struct list_head", "lru", 2 * word_bytes),
+                Member("struct list_head", "lru", 2 * word_bytes, alignment=word_bytes),
                 Member("struct address_space *", "mapping", word_bytes),
                 Member("unsigned long", "index", word_bytes),
                 Member("unsigned long", "private", word_bytes),

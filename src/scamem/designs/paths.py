@@ -98,6 +98,7 @@ class Kernel(Machine):
             area.source = pages
         elif self.rules.vmap == "claims words":
             claim = self.new_counted(f"{self.design.object_name} {name}", area.frames, "permanent")
+            claim.places = tuple(self.referee.place(pfn) for pfn in area.frames)
             for pfn in area.frames:
                 self._set_word(pfn, claim.address, area)
         self.areas[name] = area
@@ -354,6 +355,7 @@ class Kernel(Machine):
             raise UnsupportedError("gup_fast sees a special PTE and gives up; slow GUP: EFAULT")
         if self.words.type(pte.pfn) == PageType.BUDDY:
             return False
+        serial = self.referee.serial(pte.pfn)
         seen = self.counter(pte.pfn)
         yield f"gup_fast: frame {pte.pfn} -> {seen.name} at {seen.address:#x}"
         found = self.load(seen)
@@ -367,6 +369,7 @@ class Kernel(Machine):
             self.put(found, "gup_fast")
             return False
         self._pinned(pin, pte.pfn)
+        self.referee.same(pte.pfn, serial, f"pin {pin}")
         return True
 
     def _unchanged(self, mm: Mm, address: int, pte: Pte, found: Counted) -> bool:

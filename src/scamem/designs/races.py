@@ -33,9 +33,9 @@ class Race:
     def play(self, design: Design) -> Verdict:
         """Run every order; the verdict of the shortest that fails, or a pass."""
         found = search(self, design)
-        if isinstance(found, NotApplicableError):
+        if found.absent:
             return Verdict(
-                design.name, self.name, self.path, "n/a", step="0: setup", reason=found.text
+                design.name, self.name, self.path, "n/a", step="0: setup", reason=found.absent
             )
         if found.failure is None:
             told = f"{found.orders} orders of {len(self.cpus)} CPUs, none fails"
@@ -79,20 +79,20 @@ class Found:
     orders: int = 0
     failing: int = 0
     failure: Failure | None = None
+    """The shortest that fails."""
+    absent: str = ""
+    """Why the design does not come to what the race is about, if so; no order is run then."""
 
 
-def search(race: Race, design: Design) -> Found | NotApplicableError:
-    """Run every order of a race's steps.
-
-    Returns NotApplicableError when the design does not come to what the race is about.
-    """
+def search(race: Race, design: Design) -> Found:
+    """Run every order of a race's steps."""
     found = Found()
     try:
         race.setup(Kernel(design))
     except (UnsupportedError, BrokenError) as refusal:
-        return NotApplicableError(f"does not come so far: {refusal}")
+        return Found(absent=f"does not come so far: {refusal}")
     except NotApplicableError as absent:
-        return absent
+        return Found(absent=absent.text)
     for failure in _orders(race, design, found):
         found.failing += 1
         if found.failure is None or failure.length < found.failure.length:

@@ -49,6 +49,17 @@ class Referee:
         """Whether a frame is on a free list (withheld frames are not)."""
         return not self.owner[pfn]
 
+    def serial(self, pfn: int) -> int:
+        """Which allocation a frame is of, 0 if none."""
+        return int(self.owner[pfn])
+
+    def same(self, pfn: int, serial: int, who: str) -> None:
+        """A frame must still be of the allocation that it was of when it was looked up."""
+        if self.owner[pfn] != serial:
+            raise BrokenError(
+                "use after free", f"{who} holds frame {pfn}, which has been freed and used again"
+            )
+
     def in_use(self) -> list[int]:
         """Frames allocated and not withheld."""
         return [int(pfn) for pfn in np.flatnonzero(self.owner) if int(pfn) not in self.withheld]

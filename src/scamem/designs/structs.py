@@ -26,6 +26,13 @@ class Member:
     size: int
     array: bool = False
     counted_by: str = ""
+    alignment: int = 0
+    """Alignment in bytes where it is not the size: structs within structs."""
+
+    @property
+    def align(self) -> int:
+        """Alignment in bytes."""
+        return self.alignment or min(self.size, 8)
 
     def declaration(self) -> tuple[str, str]:
         """Type and declarator as pahole would print them."""
@@ -36,7 +43,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Struct:
-    """A C struct: members in order, each aligned to its own size (8 at most)."""
+    """A C struct: members in order, each aligned as C aligns it."""
 
     name: str
     members: tuple[Member, ...]
@@ -49,13 +56,13 @@ class Struct:
     @property
     def align(self) -> int:
         """Alignment of the whole struct, in bytes."""
-        return max((min(member.size, 8) for member in self.members), default=1)
+        return max((member.align for member in self.members), default=1)
 
     def offsets(self) -> Iterator[tuple[Member, int]]:
         """Each member with its offset, in bytes."""
         offset = 0
         for member in self.members:
-            offset = round_up(offset, min(member.size, 8))
+            offset = round_up(offset, member.align)
             yield member, offset
             offset += 0 if member.array else member.size
 

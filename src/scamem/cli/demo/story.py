@@ -62,7 +62,7 @@ class Story:
 
     def say(self, text: str) -> None:
         """Print a line; it may hold markup."""
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, soft_wrap=True)
 
     def head(self, text: str) -> None:
         """Begin a step."""

@@ -1,0 +1,220 @@
+"""Files as arrays, and arrays as files: .npy, .npz, .csv, and bytes as they are.
+
+A file of several arrays (.npz) is read as one array for each member. A table (.csv) is one
+structured array with a field for each column: whole numbers int64, other numbers float64 (with NaN
+for what is missing), the rest text of the width of the longest.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+
+NPY: Final = "npy"
+NPZ: Final = "npz"
+CSV: Final = "csv"
+RAW: Final = "raw"
+FORMATS: Final = (NPY, NPZ, CSV, RAW)
+STANDARD: Final = "-"  # stdin or stdout
+MISSING: Final = frozenset(("", "NA", "N/A", "NaN", "nan", "null"))
+ROWS_AT_ONCE: Final = 1 << 14
+
+
+def format_of(file: str, wanted: str | None) -> str:
+    """Return the format of a file: the wanted one, else by its name's ending, else raw."""
+    if wanted:
+        return wanted
+    ending = Path(file).suffix.lower().removeprefix(".")
+    return ending if ending in FORMATS else RAW
+
+
+def read(file: str, kind: str) -> NDArray[Any] | Arrays:
+    """Return a file's array, or for .npz its arrays by name.
+
+    Large .npy and raw files are mapped, not read: who copies them reads them then.
+
+    Raises
+    ------
+    click.ClickException : the file is not what it should be.
+    OSError : it cannot be read.
+    """
+    try:
+        if file == STANDARD:
+            return _read_standard(kind)
+        if kind == CSV:
+            with open(file, newline="", encoding="utf-8-sig") as text:
+                return read_table(text, file)
+        if kind == RAW:
+            if Path(file).is_file() and Path(file).stat().st_size:
+                return np.memmap(file, np.uint8, "r")
+            with open(file, "rb") as source:
+                return np.frombuffer(source.read(), np.uint8)
+        if kind == NPZ:
+            with np.load(file, allow_pickle=False) as members:
+                return {name: members[name] for name in members.files}
+        return np.lib.format.open_memmap(file, mode="r")
+    except (ValueError, EOFError, UnicodeDecodeError, SyntaxError, csv.Error) as error:
+        raise _unreadable(file, kind, error) from error
+    except Exception as error:
+        if type(error).__name__ == "BadZipFile":
+            raise _unreadable(file, kind, error) from error
+        raise
+
+
+def _unreadable(file: str, kind: str, error: Exception) -> click.ClickException:
+    return click.ClickException(
+        f"{file} cannot be read as {kind}: {error}. Say what it is with --as"
+    )
+
+
+def _read_standard(kind: str) -> NDArray[Any]:
+    if kind == CSV:
+        return read_table(sys.stdin, "stdin")
+    if kind == RAW:
+        return np.frombuffer(sys.stdin.buffer.read(), np.uint8)
+    raise click.UsageError(f"stdin can be csv or raw, not {kind}; name a file")
+
+
+def read_table(lines: Iterable[str], source: str) -> NDArray[Any]:
+    """Return a CSV table as a structured array; its first line names the columns."""
+    reader = csv.reader(lines)
+    names = next(reader, None)
+    if not names:
+        raise click.ClickException(f"{source} is empty; a table begins with its columns' names")
+    if len(set(names)) < len(names) or "" in names:
+        raise click.ClickException(f"{source}: every column needs a name of its own; got {names}")
+    columns: list[list[str]] = [[] for _ in names]
+    for row in reader:
+        if not row:
+            continue
+        if len(row) != len(names):
+            raise click.ClickException(
+                f"{source}, line {reader.line_num}: {len(row)} values for {len(names)} columns"
+            )
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    typed = [typed_column(column) for column in columns]
+    table = np.empty(len(columns[0]), [(n, c.dtype) for n, c in zip(names, typed, strict=True)])
+    for name, column in zip(names, typed, strict=True):
+        table[name] = column
+    return table
+
+
+def typed_column(texts: list[str]) -> NDArray[Any]:
+    """Return a column as whole numbers, as numbers, or as text: the first that all of it is."""
+    found: NDArray[Any] = np.array(texts, dtype=np.str_) if texts else np.empty(0, "U1")
+    there = found[~np.isin(found, list(MISSING))] if found.size else found
+    if there.size == 0:
+        return found
+    kinds: tuple[type[np.generic], ...] = (np.int64, np.float64)
+    for kind in kinds:
+        if kind is np.int64 and there.size < found.size:
+            continue  # whole numbers have no NaN
+        try:
+            filled = np.where(np.isin(found, list(MISSING)), "nan", found)
+            return filled.astype(kind)
+        except (ValueError, OverflowError):
+            continue
+    return found
+
+
+def write(file: IO[bytes], kind: str, arrays: NDArray[Any] | Arrays, step: Callable[[int], None]) -> None:
+    """Write an array, or several, to an open file.
+
+    Parameters
+    ----------
+    step : called with the number of bytes that were written since its last call.
+    """
+    if kind == NPZ:
+        several = arrays if isinstance(arrays, Mapping) else {"array": arrays}
+        np.savez(file, allow_pickle=False, **_named(several))
+    elif kind == CSV:
+        table = _table(arrays)
+        for text, nbytes in _csv_lines(table):
+            file.write(text)
+            step(nbytes)
+    elif isinstance(arrays, Mapping):
+        names = ", ".join(list(arrays)[:5])
+        raise click.UsageError(
+            f"there are {len(arrays)} arrays ({names}); write .npz or .csv, or name one of them"
+        )
+    elif kind == NPY:
+        np.lib.format.write_array(file, _plain(arrays), allow_pickle=False)
+        step(arrays.nbytes)
+    else:
+        _write_raw(file, arrays, step)
+
+
+def _named(arrays: Arrays) -> dict[str, Any]:
+    return {name: _plain(array) for name, array in arrays.items()}
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    return array.view(np.ndarray)
+
+
+def _write_raw(file: IO[bytes], array: NDArray[Any], step: Callable[[int], None]) -> None:
+    data = memoryview(np.ascontiguousarray(_plain(array)).reshape(-1).view(np.uint8))
+    for start in range(0, len(data), CHUNK_BYTES):
+        part = data[start : start + CHUNK_BYTES]
+        file.write(part)
+        step(len(part))
+
+
+CHUNK_BYTES: Final = 8 << 20
+
+
+def _table(arrays: NDArray[Any] | Arrays) -> dict[str, NDArray[Any]]:
+    """Return the columns of what is to be written as a table."""
+    if isinstance(arrays, Mapping):
+        columns = {name: _plain(array) for name, array in arrays.items()}
+    elif arrays.dtype.names and arrays.ndim == 1:
+        columns = {name: _plain(arrays[name]) for name in arrays.dtype.names}
+    elif arrays.ndim == 1 and not arrays.dtype.names:
+        columns = {"value": _plain(arrays)}
+    elif arrays.ndim == 2 and not arrays.dtype.names:
+        columns = {f"c{k}": _plain(arrays[:, k]) for k in range(arrays.shape[1])}
+    else:
+        raise click.UsageError(
+            f"an array of shape {arrays.shape} is no table; write .npy, .npz or raw"
+        )
+    lengths = {array.shape for array in columns.values()}
+    if len(lengths) > 1 or any(array.ndim != 1 for array in columns.values()):
+        raise click.UsageError("these arrays are not columns of one length; write .npz")
+    return columns
+
+
+def _csv_lines(columns: dict[str, NDArray[Any]]) -> Iterable[tuple[bytes, int]]:
+    """Yield pieces of a table as text, and how many bytes of the arrays each was."""
+    import io
+
+    row_bytes = sum(array.dtype.itemsize for array in columns.values())
+    rows = len(next(iter(columns.values()))) if columns else 0
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for start in range(0, max(rows, 1), ROWS_AT_ONCE):
+        part = [_texts(array[start : start + ROWS_AT_ONCE]) for array in columns.values()]
+        writer.writerows(zip(*part, strict=True))
+        yield text.getvalue().encode(), row_bytes * len(part[0])
+        text.seek(0)
+        text.truncate()
+
+
+def _texts(array: NDArray[Any]) -> list[Any]:
+    """Return values as CSV has them: NaN as nothing."""
+    if array.dtype.kind == "f":
+        return ["" if value != value else repr(value) for value in array.tolist()]
+    if array.dtype.kind == "S":
+        return [value.decode("utf-8", "backslashreplace") for value in array.tolist()]
+    values: list[Any] = array.tolist()
+    return values

@@ -1,0 +1,154 @@
+"""Every transaction, crashed after each of its stores."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from scamem.core.store import layout as L
+from tests.explore import figures
+from tests.explore.arena import Violation
+from tests.explore.crash import Edge, Explorer, Report, Scenario
+from tests.explore.interpreted import CORE, Core, not_interpreted
+from tests.explore.scenarios import SCENARIOS
+
+# How many stores each transaction makes at most in these scenarios (8 frames, names of a word).
+# A change here is a change of the protocol: read the module's argument again before you make it.
+STORES = {
+    "alloc.describe": 3,
+    "alloc.finish": 5,
+    "alloc.reserve": 81,
+    "alloc.small": 161,
+    "alloc.take_run": 57,
+    "fork.arrive": 9,
+    "fork.begin": 26,
+    "fork.copy": 54,
+    "free.free_some": 69,
+    "hold.add": 1,
+    "hold.defer": 3,
+    "hold.first": 49,
+    "hold.put_holder": 117,
+    "hold.subtract": 1,
+    "join.join": 26,
+    "lend.cancel": 117,
+    "lend.expire": 117,
+    "lend.lend": 33,
+    "lend.load": 101,
+    "online.abort": 9,
+    "online.begin": 13,
+    "online.extend_table": 5,
+    "online.finish": 49,
+    "publish.find": 1,
+    "publish.publish": 197,
+    "publish.unpublish": 142,
+    "reap.begin": 9,
+    "reap.step": 125,
+}
+NESTED_STRIDE = 4  # in `make test`; `make explore` lets each of those who recover die everywhere
+
+# Run within another transaction, or with the lock itself, and measured there.
+PARTS = {
+    "hold.drain": "hold.leave",
+    "hold.drain_one": "hold.leave",
+    "hold.recover_drain": "hold.leave",
+    "hold.leave": "ends every transaction, and has a scenario of its own",
+    "publish.announce": "publish.publish",
+    "publish.read_area": "publish.find",
+}
+
+
+@pytest.fixture(scope="module")
+def report() -> Iterator[Report]:
+    """What all scenarios together did; printed at the end."""
+    report = Report()
+    yield report
+    figures.say(
+        f"crash explorer: {report.operations} operations, {report.crash_points:,} crash points, "
+        f"{report.nested:,} deaths of those who recover; each recovered and judged"
+    )
+
+
+def test_the_core_is_interpreted(core: Core) -> None:
+    assert not_interpreted(core) == []
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_crash(scenario: Scenario, core: Core, report: Report, deep: bool) -> None:
+    nested, stride = (2, 1) if deep else (1, NESTED_STRIDE)
+    explorer = Explorer(core, scenario, report, nested, stride)
+    try:
+        explorer.explore()
+    except Violation as error:
+        raise Violation(f"{scenario.name}, {', then '.join(explorer.trace)}: {error}") from error
+
+
+def called(module: str, function: ast.expr) -> str:
+    """Return what a call calls, as `module.function`."""
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        return f"{function.value.id}.{function.attr}"
+    return f"{module}.{function.id}" if isinstance(function, ast.Name) else ""
+
+
+def transactions() -> set[str]:
+    """Return every function in transactions/ that stores, or calls one there that does."""
+    calls: dict[str, set[str]] = {}
+    for path in sorted((CORE / "transactions").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            calls[f"{path.stem}.{node.name}"] = {
+                called(path.stem, inner.func)
+                for inner in ast.walk(node)
+                if isinstance(inner, ast.Call)
+            }
+    ending = {"journal.commit", "store", "words.store"}
+    found: set[str] = set()
+    while True:
+        more = {
+            name
+            for name, called in calls.items()
+            if called & (ending | found) or any(c.endswith(".store") for c in called)
+        }
+        if more == found:
+            return found
+        found = more
+
+
+def test_every_transaction_has_a_scenario(report: Report) -> None:
+    """Part of others, and measured with them: see PARTS."""
+    missing = transactions() - set(report.measured) - set(PARTS)
+    assert not missing, f"no scenario in scenarios.py for {sorted(missing)}"
+
+
+def test_stores_are_as_stated(report: Report) -> None:
+    assert report.measured == STORES, "stores per transaction differ from the table above"
+
+
+NAMES = {
+    "objects": "OBJECT_STATE_",
+    "members": "SLOT_STATE_",
+    "sections": "SECTION_STATE_",
+}
+
+
+def documented(core: Core) -> set[Edge]:
+    """Return the edges of the state tables in the modules' docstrings."""
+    edges = set()
+    for module, prefix in NAMES.items():
+        doc = core.modules["frames.sections" if module == "sections" else module].__doc__ or ""
+        for before, after, _ in re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", doc, re.MULTILINE)[
+            1:
+        ]:
+            if before.startswith("-"):
+                continue
+            for old in re.findall(r"[A-Z]{4,}", before):
+                for new in re.findall(r"[A-Z]{4,}", after):
+                    edges.add((module, getattr(L, prefix + old), getattr(L, prefix + new)))
+    return edges
+
+
+def test_every_edge_is_taken_and_no_other(report: Report, core: Core) -> None:
+    """The tables in objects.py, members.py and sections.py say what happens."""
+    assert report.edges == documented(core)
