@@ -35,7 +35,7 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
     )
 
 from .arena.look import Holder, MemberInfo, ObjectInfo, Stats
-from .arena.scamem import Pin, Scamem
+from .arena.objects import Pin, Scamem
 from .arena.view import View
 from .arrays.array import Array
 from .handles import array, asarray, default, empty, full, zeros

@@ -7,18 +7,19 @@ from typing import Any
 
 import pytest
 
-click = pytest.importorskip("click")
+pytest.importorskip("click")
 pytest.importorskip("rich")
 
-from click.testing import CliRunner  # noqa: E402  # after the skip
+from click import Command  # after the skip
+from click.testing import CliRunner
 
-from scamem.cli.designs import designs_command  # noqa: E402
-from scamem.cli.kernel import kernel_command  # noqa: E402
+from scamem.cli.designs import designs_command
+from scamem.cli.kernel import kernel_command
 
 NAMES = ["today", "1", "2", "3", "4a", "4b", "4c", "4d", "choir", "subtype"]
 
 
-def call(command: "click.Command", *args: str, code: int = 0) -> str:
+def call(command: Command, *args: str, code: int = 0) -> str:
     result = CliRunner().invoke(command, args, env={"COLUMNS": "200"})
     assert result.exit_code == code, result.output
     return result.output
@@ -26,7 +27,8 @@ def call(command: "click.Command", *args: str, code: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def data() -> dict[str, Any]:
-    return json.loads(call(designs_command, "--json", "--snapshot", "two-node"))
+    read: dict[str, Any] = json.loads(call(designs_command, "--json", "--snapshot", "two-node"))
+    return read
 
 
 def test_json_of_verdicts(data: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ def world(core: Core) -> World:
     a, b, _, d = world.members
     S.furnish(world)
     S.hold(world, d, S.small(world, a))
-    fillers = [S.small(world, a) for _ in range(6)]
+    fillers = [S.small(world, a) for _ in range(8)]
     S.let_go(world, a, fillers[1])
     S.let_go(world, a, fillers[3])
     S.large(world, a, 2)  # takes the frames of fillers[1] and fillers[3]
@@ -106,7 +106,7 @@ DAMAGE: tuple[tuple[str, str, Callable[[World], int], Callable[[int], int]], ...
     ("I1", "reserved", at(L.ZONES + L.ZONE_RESERVED), plus(1)),
     ("I1", "root too high", at(L.ZONES + L.ZONE_ROOT_LEVEL), plus(50)),
     ("I1", "root too low", at(L.ZONES + L.ZONE_ROOT_LEVEL), plus(-1)),
-    ("I1", "bitmap", lambda w: walk.leaf_at(w.members[0].mine, 4), lambda v: v ^ 1),
+    ("I1", "bitmap", lambda w: walk.leaf_at(w.members[0].mine, 5), lambda v: v ^ 1),
     ("I1", "node", lambda w: walk.node_at(w.members[0].mine, 2, 0) + L.NODE_LONGEST, plus(1)),
     ("I1", "section offline", lambda w: w.members[0].mine[L.MINE_SECTIONS_AT], zero),
     ("I1", "section's state", lambda w: w.members[0].mine[L.MINE_SECTIONS_AT], plus(7)),

@@ -31,11 +31,12 @@ from scamem.errors import (
 from . import attach, look, room
 from .attach import Address, Attachment
 from .member import Hold, release
-from .scamem import Scamem
+from .objects import Scamem
 from .view import View, make_view, runs_unmapped
 
 mapping.budget.given_back = runs_unmapped
-NBYTES_MAX = L.MASK_32 * FRAME_BYTES
+SMALL_BYTES = L.MEMDESCS_INSIDE_MAX * FRAME_BYTES  # what one transaction allocates
+BY_HAND = L.BY_HAND
 
 
 class ArenaBase:
@@ -56,6 +57,8 @@ class ArenaBase:
         self.member.owner = self
         self.frame_bytes = made.geometry.frame_bytes
         self.direct_address = made.direct.address
+        self.member.direct_address = made.direct.address
+        self._alloc_small = self.member.alloc_small
         self._views: weakref.WeakValueDictionary[tuple[int, int, bool], View] = (
             weakref.WeakValueDictionary()
         )
@@ -177,6 +180,11 @@ class ArenaBase:
         return self._closed
 
     @property
+    def slot(self) -> int:
+        """This process's slot; a forked child has another."""
+        return int(self.member.my_word(L.MINE_SLOT))
+
+    @property
     def arena_id(self) -> int:
         """The arena's 128-bit number."""
         return self._made.arena_id
@@ -226,7 +234,11 @@ class ArenaBase:
 
         Ownership: the returned object is one reference.
         """
-        return Scamem(self, self.alloc_hold(nbytes, L.BY_HAND, node=node, zone=zone))
+        if node is None and zone is None and 0 < nbytes <= SMALL_BYTES and not self._closed:
+            held = self._alloc_small((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, 0, BY_HAND)
+            if held.__class__ is Hold:
+                return Scamem(self, held)
+        return Scamem(self, self.alloc_hold(nbytes, BY_HAND, node=node, zone=zone))
 
     def alloc_hold(
         self, nbytes: int, by: int, *, node: int | None = None, zone: str | None = None
@@ -346,11 +358,10 @@ class ArenaBase:
 
     def direct_address_of(self, hold: Hold, writable: bool = True) -> int:
         """Return where a held object of one run lies in the direct map, 0 if it has several."""
-        first, count = self.member.first_run(hold)
-        if count != self.member.nr(hold):
-            return 0
-        base = self.direct_address if writable else self._read_only_address()
-        return base + first * self.frame_bytes
+        address: int = self.member.address_of(hold)
+        if writable or address == 0:
+            return address
+        return address - self.direct_address + self._read_only_address()
 
     def offset_in_object(self, hold: Hold, address: int) -> int:
         """Return which byte of a held object of one run an address of the direct map is."""

@@ -11,6 +11,7 @@ cdef extern from *:
 
 cdef enum:
     NAP_NS = 2000000
+    FRAME_BYTES = 4096  # of zone NORMAL
 
 cdef class Member:
     cdef Words arena
@@ -18,6 +19,10 @@ cdef class Member:
     cdef public double lock_timeout_s
     cdef public object find_descriptor
     cdef public object owner
+    cdef public word direct_address
+    cpdef Hold hold_again(self, Hold held, word by)
+    cpdef word nr(self, Hold held) except? 987654321
+    cpdef word address_of(self, Hold held) except? 987654321
     cdef int begin(self) except -1
     cdef int wait(self, word deadline_ns) except -1
     cdef int end(self) except -1
@@ -37,3 +42,4 @@ cdef class Hold:
 cdef Hold new_hold(Member member, word obj, word generation, word by)
 cdef int await_slot(Member member, word seen, word deadline_ns) except -1
 cdef size_t checked_length(bytes text, word words) except? 9999
+cpdef release(Hold held)

@@ -64,7 +64,7 @@ class Hold:
         return self.member.hold_again(self, by)
 
 
-def release(held: Hold) -> None:
+def release(held: Hold) -> object:
     """Let go of a reference now; its deallocation does nothing then."""
     index: word = held.index
     held.index = 0
@@ -612,11 +612,21 @@ class Member:
         self.end()
         return bytes(made)
 
-    def nr(self, held: Hold) -> int:
+    def nr(self, held: Hold) -> word:
         """Return how many frames a held object has."""
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
             raise self.refuse(L.NOT_HELD)
         return objects.nr(self.arena, self.mine, held.index)
+
+    def address_of(self, held: Hold) -> word:
+        """Return where a held object of one run lies in the direct map, 0 if it has several."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
+            raise self.refuse(L.NOT_HELD)
+        runs: word = self.arena[objects.at(self.arena, self.mine, held.index) + L.OBJECT_RUNS]
+        if low(runs) != high(runs):
+            return 0
+        run: word = self.arena[tables.at(self.arena, self.mine, L.TABLE_RUNS, low(runs))]
+        return self.direct_address + low(run) * FRAME_BYTES
 
     def first_run(self, held: Hold) -> tuple[int, int]:
         """Return (first pfn, frames) of a held object's first run. It does not change."""

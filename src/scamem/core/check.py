@@ -1,4 +1,4 @@
-# cython: boundscheck=True, annotation_typing=False
+# cython: boundscheck=True, wraparound=True, annotation_typing=False
 """What holds of an arena at rest: I1 to I7, one function each.
 
 They read a copy of the control file, made under the arena's lock; the words may be damaged in any
@@ -151,7 +151,7 @@ def check_sizes(arena: Image, mine: Image) -> list[Finding]:
 )
 def check_memdescs(arena: Image, mine: Image) -> list[Finding]:
     """I5: page_to_scamem(pfn) leads from each frame of an object to it, and from no other."""
-    found = []
+    found: list[Finding] = []
     names: dict[int, int] = {}  # a memdesc that stands for a LIVE object -> the object
     owned: dict[int, int] = {}  # and how many of its frames say so
     at = mine[L.MINE_MEMDESCS_AT]

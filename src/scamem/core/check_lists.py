@@ -1,4 +1,4 @@
-# cython: boundscheck=True, annotation_typing=False
+# cython: boundscheck=True, wraparound=True, annotation_typing=False
 """I2: an object's holder records are on its list and each on exactly one slot's; the count says
 how many. Also what hangs on the records: loans, areas, and the stacks of records to be dropped.
 

@@ -1,4 +1,4 @@
-# cython: boundscheck=True, annotation_typing=False
+# cython: boundscheck=True, wraparound=True, annotation_typing=False
 """Reading an arena that may be damaged: each index is looked at before use, and each walk ends.
 
 Nothing here stores to the arena, and nothing trusts it. `arena` and `mine` are writable buffers of
@@ -75,7 +75,7 @@ def chain(arena: Image, mine: Image, table: int, first: int, offset: int) -> tup
     record = mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * table + L.MINE_TABLE_RECORD]
     link = L.MASK_32
     seen = set()
-    found = []
+    found: list[int] = []
     index = first
     while index != 0 and index != link:
         if index >= end:

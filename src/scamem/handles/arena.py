@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self, overload
 
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from scamem.arena import attach
 from scamem.arena.arena import ArenaBase
 from scamem.arena.member import Hold, release
-from scamem.arena.scamem import Scamem
+from scamem.arena.objects import Scamem
 from scamem.arena.view import View
 from scamem.arrays import create
 from scamem.arrays.array import Array, locate
@@ -29,13 +30,16 @@ from scamem.errors import (
 )
 
 from . import objects
-from .description import RAW, Description, decode, encode, of_array
-from .handle import Handle, load_hold, put_back, unpack
+from .description import RAW, Description, decode, encode, encode_array
+from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
 
 NAME_BYTES_MAX = 255
 DESCRIPTION_BYTES_MAX = L.AREA_DESCRIPTION_WORDS * L.WORD_BYTES
 RAW_DESCRIPTION = encode(Description(RAW, 0, (), None, None, False))
 LOOK_AGAIN_S = 1.0
+
+
+_by_id: weakref.WeakValueDictionary[bytes, Arena] = weakref.WeakValueDictionary()
 
 
 class Arena(ArenaBase):
@@ -99,6 +103,15 @@ class Arena(ArenaBase):
                 continue  # it was closed, or its process has ended: no default to be had there
         return None
 
+    @classmethod
+    def of_handle(cls, wire: Wire) -> Arena:
+        """Return the arena that a handle's bytes come from, joined if need be."""
+        found = _by_id.get(wire.arena_id)
+        if found is None or found.closed or not found.member.is_active():
+            found = Arena.reach(unpack_prefix(wire.prefix))
+            _by_id[wire.arena_id] = found
+        return found
+
     # --- arrays --------------------------------------------------------------------------------
 
     def empty(self, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
@@ -146,7 +159,7 @@ class Arena(ArenaBase):
             place = locate(value)
             if place is not None and place.hold.member is self.member:
                 return Handle(
-                    self, place.hold.another(L.BY_HAND), of_array(value, place.offset)
+                    self, place.hold.another(L.BY_HAND), encode_array(value, place.offset)
                 )
             value = value.view(np.ndarray)
         self._check_open()
@@ -257,11 +270,11 @@ class Arena(ArenaBase):
         if isinstance(value, np.ndarray):
             place = locate(value)
             if place is not None and place.hold.member is self.member:
-                return place.hold, encode(of_array(value, place.offset))
+                return place.hold, encode_array(value, place.offset)
             made = create.array(self, value)
             place = locate(made)
             if place is not None:
-                return place.hold.another(L.BY_PIN), encode(of_array(made, place.offset))
+                return place.hold.another(L.BY_PIN), encode_array(made, place.offset)
         handle = self.put(value)
         return handle.hold.another(L.BY_HAND), handle.description
 
@@ -390,7 +403,7 @@ def handle(value: Any) -> Handle:
             "arena first (scamem.array(x), or arena.put(x))"
         )
     return Handle(
-        place.hold.member.owner, place.hold.another(L.BY_HAND), of_array(value, place.offset)
+        place.hold.member.owner, place.hold.another(L.BY_HAND), encode_array(value, place.offset)
     )
 
 
@@ -409,7 +422,7 @@ def from_handle(data: Handle | bytes | bytearray | memoryview) -> Any:
         arena = data.arena
         return _value(arena, data.hold.another(L.BY_PIN), data.description)  # type: ignore[arg-type]  # every arena of a process is an Arena
     wire = unpack(data)
-    reached = Arena.reach(wire.address)
+    reached = Arena.of_handle(wire)
     hold = load_hold(reached, wire, L.BY_PIN)
     try:
         found = decode(wire.description, reached.member.nr(hold) * reached.frame_bytes)

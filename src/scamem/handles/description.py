@@ -77,13 +77,25 @@ def dtype_of(text: bytes) -> np.dtype[Any]:
         ) from None
 
 
-def decode(data: bytes | memoryview, object_bytes: int) -> Description:
+def decode(data: bytes, object_bytes: int) -> Description:
     """Read a description and see that it lies inside an object of so many bytes.
 
     Raises
     ------
     ScamemError : it does not, or is none.
     """
+    found, first, last = _decode(data)
+    if first < 0 or last > object_bytes:
+        raise ScamemError(
+            f"a handle or area describes bytes {first} to {last} of an object of {object_bytes}; "
+            "it was tampered with"
+        )
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _decode(data: bytes) -> tuple[Description, int, int]:
+    """Read a description: it, and the first and last byte that it describes."""
     try:
         kind, flags, ndim, dtype_bytes, offset = HEAD.unpack_from(data)
         count = 2 * ndim if flags & STRIDED else ndim
@@ -105,15 +117,11 @@ def decode(data: bytes | memoryview, object_bytes: int) -> Description:
         dtype_of(text) if text else None,
         bool(flags & READ_ONLY),
     )
-    first, last = extent(found)
     if kind == ARRAY and found.dtype is None:
         raise ScamemError("a handle or area describes an array without a dtype")
-    if first < 0 or last > object_bytes or any(length < 0 for length in found.shape):
-        raise ScamemError(
-            f"a handle or area describes bytes {first} to {last} of an object of {object_bytes}; "
-            "it was tampered with"
-        )
-    return found
+    if any(length < 0 for length in found.shape) or (kind in (BYTES, PICKLE) and ndim != 1):
+        raise ScamemError("a handle or area describes an impossible shape; it was tampered with")
+    return found, *extent(found)
 
 
 def extent(found: Description) -> tuple[int, int]:
@@ -130,13 +138,23 @@ def extent(found: Description) -> tuple[int, int]:
     return first, found.offset + sum(step for step in steps if step > 0) + itemsize
 
 
-def of_array(array: np.ndarray[Any, Any], offset: int, read_only: bool = False) -> Description:
-    """Describe an array that begins `offset` bytes into its object."""
-    return Description(
-        ARRAY,
-        offset,
-        array.shape,
-        None if array.flags.c_contiguous else array.strides,
-        array.dtype,
-        read_only or not array.flags.writeable,
+def encode_array(
+    array: np.ndarray[Any, Any], offset: int, read_only: bool = False
+) -> bytes:
+    """Describe an array that begins `offset` bytes into its object, as bytes."""
+    flags = array.flags
+    strides = None if flags.c_contiguous else array.strides
+    return _encode_array(
+        array.dtype, array.shape, strides, offset, read_only or not flags.writeable
     )
+
+
+@lru_cache(maxsize=1024)
+def _encode_array(
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    strides: tuple[int, ...] | None,
+    offset: int,
+    read_only: bool,
+) -> bytes:
+    return encode(Description(ARRAY, offset, shape, strides, dtype, read_only))

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import os
 import struct
+import time
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scamem.arena.attach import Address
@@ -25,84 +27,117 @@ from scamem.arena.member import Hold, release
 from scamem.core.store import layout as L
 from scamem.errors import ClosedError, ScamemError, StaleHandleError, TooManyLoansError
 
-from .description import Description, encode
-
 if TYPE_CHECKING:
     from scamem.arena.arena import ArenaBase
 
 MAGIC = b"scm1"
-FIXED = struct.Struct("<4s16sQQIQIQBxH")  # magic, id, device, inode, object, generation, loan, id,
-# candidates, bytes of the path
+# magic, arena's id, bytes of the prefix, candidates, bytes of the path, device, inode
+PREFIX = struct.Struct("<4s16sHBxHxxQQ")
 CANDIDATE = struct.Struct("<II")
+TAIL = struct.Struct("<IIQQ")  # object, loan, generation, loan's id; the description follows
+ID_START, ID_END = 4, 20
+PREFIX_BYTES = struct.Struct("<H")
 CANDIDATES_MAX = 8
+CANCEL_MAX = 1000
 PATH_BYTES_MAX = 4096
+PREFIX_LIFE_S = 1.0
+
+_prefixes: weakref.WeakKeyDictionary[ArenaBase, tuple[int, float, bytes]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
 class Wire(NamedTuple):
-    """A handle's bytes, taken apart."""
+    """A handle's bytes, taken apart; the prefix says how to join its arena."""
 
-    address: Address
+    arena_id: bytes
+    prefix: bytes
     index: int
-    generation: int
     loan: int
+    generation: int
     loan_id: int
     description: bytes
 
 
-def pack(
-    address: Address, index: int, generation: int, loan: int, loan_id: int, description: bytes
-) -> bytes:
-    """Put a handle's bytes together."""
+def pack_prefix(address: Address) -> bytes:
+    """Return the part of a handle's bytes that says where its arena is."""
     path = os.fsencode(address.path)
-    return b"".join(
-        (
-            FIXED.pack(
-                MAGIC,
-                address.arena_id.to_bytes(16, "little"),
-                address.device,
-                address.inode,
-                index,
-                generation,
-                loan,
-                loan_id,
-                len(address.candidates),
-                len(path),
-            ),
-            *(CANDIDATE.pack(*candidate) for candidate in address.candidates),
-            path,
-            description,
+    size = PREFIX.size + CANDIDATE.size * len(address.candidates) + len(path)
+    head = PREFIX.pack(
+        MAGIC,
+        address.arena_id.to_bytes(16, "little"),
+        size,
+        len(address.candidates),
+        len(path),
+        address.device,
+        address.inode,
+    )
+    return b"".join((head, *(CANDIDATE.pack(*found) for found in address.candidates), path))
+
+
+def unpack_prefix(data: bytes) -> Address:
+    """Return where a handle's arena is.
+
+    Raises
+    ------
+    ScamemError : the bytes are none of a handle.
+    """
+    try:
+        _, arena_id, _, candidates, path_bytes, device, inode = PREFIX.unpack_from(data)
+        if candidates > CANDIDATES_MAX or path_bytes > PATH_BYTES_MAX:
+            raise struct.error
+        at = PREFIX.size
+        found = tuple(
+            CANDIDATE.unpack_from(data, at + k * CANDIDATE.size) for k in range(candidates)
         )
+        at += candidates * CANDIDATE.size
+        if len(data) != at + path_bytes:
+            raise struct.error
+    except struct.error:
+        raise _not_a_handle() from None
+    return Address(
+        int.from_bytes(arena_id, "little"), device, inode, os.fsdecode(data[at:]), found
     )
 
 
 def unpack(data: bytes | bytearray | memoryview) -> Wire:
-    """Take a handle's bytes apart.
+    """Take a handle's bytes apart; what they say is checked where it is used.
 
     Raises
     ------
     ScamemError : they are none.
     """
     try:
-        magic, arena_id, device, inode, index, generation, loan, loan_id, candidates, path_bytes = (
-            FIXED.unpack_from(data)
-        )
-        if magic != MAGIC or candidates > CANDIDATES_MAX or path_bytes > PATH_BYTES_MAX:
-            raise struct.error
-        at = FIXED.size
-        found = tuple(
-            CANDIDATE.unpack_from(data, at + k * CANDIDATE.size) for k in range(candidates)
-        )
-        at += candidates * CANDIDATE.size
-        if len(data) < at + path_bytes:
-            raise struct.error
+        (size,) = PREFIX_BYTES.unpack_from(data, ID_END)
+        numbers = TAIL.unpack_from(data, size)
     except (struct.error, TypeError):
-        raise ScamemError(
-            "these are not the bytes of a handle: they were cut, changed, or made by another "
-            "version of scamem"
-        ) from None
-    path = os.fsdecode(bytes(data[at : at + path_bytes]))
-    address = Address(int.from_bytes(arena_id, "little"), device, inode, path, found)
-    return Wire(address, index, generation, loan, loan_id, bytes(data[at + path_bytes :]))
+        raise _not_a_handle() from None
+    if data[:ID_START] != MAGIC:
+        raise _not_a_handle()
+    return Wire(
+        bytes(data[ID_START:ID_END]), bytes(data[:size]), *numbers, bytes(data[size + TAIL.size :])
+    )
+
+
+def _not_a_handle() -> ScamemError:
+    return ScamemError(
+        "these are not the bytes of a handle: they were cut, changed, or made by another version "
+        "of scamem"
+    )
+
+
+def prefix_of(arena: ArenaBase) -> bytes:
+    """Return this process's prefix for handles of an arena, made anew once a second.
+
+    Who else is a member changes; a handle that names members that have ended since is still loaded
+    by way of this process, or of any other it names.
+    """
+    now_s = time.monotonic()
+    slot, made_s, prefix = _prefixes.get(arena, (0, 0.0, b""))
+    if now_s - made_s > PREFIX_LIFE_S or slot != arena.slot:
+        prefix = pack_prefix(arena.address())
+        _prefixes[arena] = arena.slot, now_s, prefix
+    return prefix
 
 
 def lend(arena: ArenaBase, hold: Hold, description: bytes) -> bytes:
@@ -115,8 +150,8 @@ def lend(arena: ArenaBase, hold: Hold, description: bytes) -> bytes:
     while True:
         loan, loan_id = arena.member.lend(hold)
         if loan_id:
-            address = arena.address()
-            return pack(address, hold.index, hold.generation, loan, loan_id, description)
+            numbers = TAIL.pack(hold.index, loan, hold.generation, loan_id)
+            return prefix_of(arena) + numbers + description
         if loan == L.NO_LOANS:
             if arena.member.expire(arena.transit_grace_s) == 0:
                 raise _too_many_loans(arena)
@@ -170,12 +205,10 @@ class Handle:
 
     __slots__ = ("_hold", "_lent", "arena", "description")
 
-    def __init__(self, arena: ArenaBase, hold: Hold, description: Description | bytes) -> None:
+    def __init__(self, arena: ArenaBase, hold: Hold, description: bytes) -> None:
         self.arena = arena
         self._hold: Hold | None = hold
-        self.description = (
-            description if isinstance(description, bytes) else encode(description)
-        )
+        self.description = description
         self._lent: list[tuple[int, int]] = []
 
     @property
@@ -187,9 +220,10 @@ class Handle:
 
     def __bytes__(self) -> bytes:
         data = lend(self.arena, self.hold, self.description)
-        wire = FIXED.unpack_from(data)
-        self._lent.append((wire[6], wire[7]))
-        del self._lent[:-1000]  # only the newest can be cancelled through the handle
+        _, loan, _, loan_id = TAIL.unpack_from(data, len(data) - len(self.description) - TAIL.size)
+        self._lent.append((loan, loan_id))
+        if len(self._lent) > CANCEL_MAX:  # only the newest can be cancelled through the handle
+            del self._lent[0]
         return data
 
     def cancel(self) -> int:
@@ -228,5 +262,5 @@ def load_handle(data: bytes) -> Handle:
     from .arena import Arena
 
     wire = unpack(data)
-    arena = Arena.reach(wire.address)
+    arena = Arena.of_handle(wire)
     return Handle(arena, load_hold(arena, wire, L.BY_HAND), wire.description)

@@ -19,7 +19,7 @@ from scamem.arrays.construct import copy_bytes
 from scamem.core.store import layout as L
 from scamem.errors import ScamemError
 
-from .description import ARRAY, BYTES, PICKLE, RAW, Description, of_array
+from .description import ARRAY, BYTES, PICKLE, RAW, Description, encode, encode_array
 from .handle import Handle
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def put(arena: ArenaBase, value: Any) -> Handle:
             copy_bytes(address, value.reshape(-1).view(U8))
         else:
             over(arena, hold.another(L.BY_PIN), 0, value.shape, value.dtype)[...] = value
-        return Handle(arena, hold, of_array(value, 0, read_only=True))
+        return Handle(arena, hold, encode_array(value, 0, read_only=True))
     if type(value) is bytes:
         hold = _store(arena, [memoryview(value)], [0])
-        return Handle(arena, hold, Description(BYTES, 0, (len(value),), None, None, True))
+        return Handle(arena, hold, encode(Description(BYTES, 0, (len(value),), None, None, True)))
     return _put_pickled(arena, value)
 
 
@@ -60,7 +60,7 @@ def _put_pickled(arena: ArenaBase, value: Any) -> Handle:
         numbers += [part.nbytes, place]
     head = memoryview(struct.pack(f"<{len(numbers)}Q", *numbers))
     hold = _store(arena, [head, *parts], [0, *places])
-    return Handle(arena, hold, Description(PICKLE, 0, (at,), None, None, True))
+    return Handle(arena, hold, encode(Description(PICKLE, 0, (at,), None, None, True)))
 
 
 def _aligned(at: int) -> int:
@@ -84,7 +84,7 @@ def get(arena: ArenaBase, hold: Hold, found: Description) -> Any:
     Ownership: the result takes `hold` over, as its base or until it is copied out.
     """
     if found.kind == RAW:
-        from scamem.arena.scamem import Scamem
+        from scamem.arena.objects import Scamem
 
         return Scamem(arena, hold.another(L.BY_HAND))
     if found.kind == ARRAY:

@@ -7,6 +7,7 @@ would silently lose its data; `by_handle()` says otherwise for a block of code.
 
 from __future__ import annotations
 
+import copyreg
 import multiprocessing
 import sys
 from collections.abc import Iterator
@@ -15,11 +16,11 @@ from contextvars import ContextVar
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
-from scamem.arena.scamem import Scamem
+from scamem.arena.objects import Scamem
 from scamem.arrays.array import Array, Reduced, locate
 
 from .arena import from_handle, handle
-from .description import encode, of_array
+from .description import encode_array
 from .handle import lend, load_handle
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def reduce_by_handle(array: Array) -> Reduced:
         import numpy as np
 
         return array.view(np.ndarray).__reduce_ex__(5)
-    data = lend(place.hold.member.owner, place.hold, encode(of_array(array, place.offset)))
+    data = lend(place.hold.member.owner, place.hold, encode_array(array, place.offset))
     return load_array, (data,)
 
 
@@ -100,5 +101,5 @@ def register_elsewhere() -> None:
 
 Array.reduce_by_handle = staticmethod(reduce_in_context)
 Array.on_subclass = staticmethod(register)
-Scamem.__reduce__ = reduce_scamem  # type: ignore[method-assign]  # handles lie above the arena layer
+copyreg.pickle(Scamem, reduce_scamem)
 register(Array)

@@ -16,7 +16,7 @@ from rich.table import Table as Grid
 
 from scamem.arena.look import Holder
 from scamem.arena.member import Hold
-from scamem.arena.scamem import Scamem, frames_of_runs
+from scamem.arena.objects import Scamem, frames_of_runs
 from scamem.arrays.array import Array, locate
 from scamem.backing.text import sized
 from scamem.handles import Arena

@@ -1,23 +1,50 @@
 """Scamem objects as Python sees them, with their mappings and pins."""
 
-from __future__ import annotations
-
-from types import TracebackType
-from typing import TYPE_CHECKING
-
+import cython
 import numpy as np
-from numpy.typing import NDArray
+from cython.cimports.scamem.arena.member import Hold, release
+from cython.cimports.scamem.core.store import layout as L
 
-from scamem.core.store import layout as L
 from scamem.errors import ClosedError
 
-from .member import Hold, release
 
-if TYPE_CHECKING:
-    from .arena import ArenaBase
-    from .view import View
+@cython.cclass
+class Pin:
+    """A range of an object's frames, held for I/O.
+
+    Attributes
+    ----------
+    start, nframes : the range, in frames from the object's start.
+
+    Ownership: one reference, dropped by `close`, deallocation or death of the process.
+    """
+
+    def __init__(self) -> None:
+        raise TypeError("pins are made by Scamem.pin")
+
+    @property
+    def frames(self) -> object:
+        """The pinned frames: uint64, shape (nframes,), pfns in object order."""
+        if self.held is None:
+            raise ClosedError("this pin was closed")
+        runs = np.array(self.held.member.runs(self.held), dtype=np.uint64).reshape(-1, 2)
+        return frames_of_runs(runs)[self.start : self.start + self.nframes]
+
+    def close(self) -> None:
+        """Unpin. Again: nothing."""
+        held: Hold = self.held
+        self.held = None
+        if held is not None:
+            release(held)
+
+    def __enter__(self) -> Pin:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
 
 
+@cython.cclass
 class Scamem:
     """Frames that need not lie side by side, as one object with one reference count.
 
@@ -32,20 +59,18 @@ class Scamem:
     Threads: any. fork: the child holds references of its own.
     """
 
-    __slots__ = ("__weakref__", "_hold", "arena", "generation", "index")
-
-    def __init__(self, arena: ArenaBase, hold: Hold) -> None:
+    def __init__(self, arena: object, held: Hold) -> None:
         self.arena = arena
-        self.index: int = hold.index
-        self.generation: int = hold.generation
-        self._hold: Hold | None = hold
+        self.index = held.index
+        self.generation = held.generation
+        self.held = held
 
     @property
     def hold(self) -> Hold:
         """The reference; ClosedError after `close`."""
-        if self._hold is None:
+        if self.held is None:
             raise ClosedError(f"this reference to object {self.index} was closed")
-        return self._hold
+        return self.held
 
     @property
     def nr(self) -> int:
@@ -63,17 +88,17 @@ class Scamem:
         return sum(holder.count for holder in self.arena.holders(self))
 
     @property
-    def runs(self) -> NDArray[np.uint64]:
+    def runs(self) -> object:
         """The frames as runs: uint64, shape (runs, 2), of (first pfn, frames) in object order."""
         found = self.arena.member.runs(self.hold)
         return np.array(found, dtype=np.uint64).reshape(-1, 2)
 
     @property
-    def pages(self) -> NDArray[np.uint64]:
+    def pages(self) -> object:
         """The frames one by one: uint64, shape (nr,), pfns in object order."""
         return frames_of_runs(self.runs)
 
-    def map(self, *, writable: bool = True) -> View:
+    def map(self, *, writable: bool = True) -> object:
         """Map the object as one contiguous view into this process.
 
         Parameters
@@ -95,7 +120,7 @@ class Scamem:
         """
         return self.arena.make_view(self.hold, L.BY_MAPPING, writable=writable)
 
-    def pin(self, start: int = 0, nframes: int | None = None, *, io: bool = False) -> Pin:
+    def pin(self, start: int = 0, nframes: object = None, *, io: bool = False) -> Pin:
         """Hold a range of frames for I/O.
 
         Parameters
@@ -113,79 +138,41 @@ class Scamem:
         the arena; it does not lock pages in RAM.
         Cost: no system call, no page touched, at any size.
         """
-        nr = self.nr
-        count = nr - start if nframes is None else nframes
-        if start < 0 or count < 0 or start + count > nr:
+        held: Hold = self.hold if self.held is None else self.held
+        nr: cython.longlong = held.member.nr(held)
+        first: cython.longlong = start
+        count: cython.longlong = nr - first if nframes is None else nframes
+        if first < 0 or count < 0 or count > nr or first > nr - count:
             raise IndexError(
                 f"asked to pin frames {start} to {start + count} of an object of {nr} frames"
             )
-        return Pin(self.arena, self.hold.another(L.BY_IO if io else L.BY_PIN), start, count)
+        made: Pin = Pin.__new__(Pin)
+        made.held = held.member.hold_again(held, L.BY_IO if io else L.BY_PIN)
+        made.start = first
+        made.nframes = count
+        return made
 
     def close(self) -> None:
         """Drop this reference now. Views, pins and arrays made from it go on. Again: nothing."""
-        held, self._hold = self._hold, None
+        held: Hold = self.held
+        self.held = None
         if held is not None:
             release(held)
 
     def __enter__(self) -> Scamem:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
-        if self._hold is None:
+        if self.held is None:
             return f"<Scamem {self.index}, closed>"
-        runs = len(self.arena.member.runs(self._hold))
+        runs = len(self.arena.member.runs(self.held))
         return f"<Scamem {self.index}: {self.nr} frames in {runs} run{'s' if runs != 1 else ''}>"
 
 
-class Pin:
-    """A range of an object's frames, held for I/O.
-
-    Ownership: one reference, dropped by `close`, deallocation or death of the process.
-    """
-
-    __slots__ = ("_hold", "arena", "nframes", "start")
-
-    def __init__(self, arena: ArenaBase, hold: Hold, start: int, nframes: int) -> None:
-        self.arena = arena
-        self.start = start
-        self.nframes = nframes
-        self._hold: Hold | None = hold
-
-    @property
-    def frames(self) -> NDArray[np.uint64]:
-        """The pinned frames: uint64, shape (nframes,), pfns in object order."""
-        if self._hold is None:
-            raise ClosedError("this pin was closed")
-        runs = np.array(self.arena.member.runs(self._hold), dtype=np.uint64).reshape(-1, 2)
-        return frames_of_runs(runs)[self.start : self.start + self.nframes]
-
-    def close(self) -> None:
-        """Unpin. Again: nothing."""
-        held, self._hold = self._hold, None
-        if held is not None:
-            release(held)
-
-    def __enter__(self) -> Pin:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def frames_of_runs(runs: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def frames_of_runs(runs: object) -> object:
     """Return the pfns of runs, in order: uint64, one a frame."""
     if len(runs) == 0:
         return np.empty(0, dtype=np.uint64)
