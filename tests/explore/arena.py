@@ -167,6 +167,12 @@ class ArenaWords(array):
         self[at] = value
         return old
 
+    def compare_exchange(self, at: int, old: int, value: int) -> bool:
+        if array.__getitem__(self, at) != old:
+            return False
+        self[at] = value
+        return True
+
     def plain(self) -> Any:
         """Return a copy as a plain array, for the compiled check."""
         return array("Q", self.tobytes())

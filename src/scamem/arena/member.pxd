@@ -20,6 +20,12 @@ cdef class Member:
     cdef public object find_descriptor
     cdef public object owner
     cdef public word direct_address
+    cdef word prefix_ns
+    cdef word prefix_slot
+    cdef bytes prefix
+    cdef word lend_words(self, Hold held, word* loan_id) except? 987654321
+    cpdef object load(self, word index, word generation, word loan, word loan_id, word by)
+    cpdef object alloc_small(self, word frames, word zone, word by)
     cpdef Hold hold_again(self, Hold held, word by)
     cpdef word nr(self, Hold held) except? 987654321
     cpdef word address_of(self, Hold held) except? 987654321

@@ -285,17 +285,14 @@ class Member:
 
     # --- allocating ----------------------------------------------------------------------------
 
-    def alloc_small(self, frames: int, zone: int, by: int) -> Hold | int:
+    def alloc_small(self, frames: word, zone: word, by: word) -> object:
         """Allocate an object of few frames in one transaction: a Hold, or the status of why not."""
-        count: word = frames
-        kind: word = by
-        where: word = zone
         self.begin()
-        obj: word = alloc.small(self.arena, self.mine, where, count, kind)
+        obj: word = alloc.small(self.arena, self.mine, zone, frames, by)
         self.end()
         if obj >= L.STATUS:
             return obj
-        return new_hold(self, obj, objects.generation(self.arena, self.mine, obj), kind)
+        return new_hold(self, obj, objects.generation(self.arena, self.mine, obj), by)
 
     def reserve(self, frames: int, zone: int, by: int) -> Hold | int:
         """Begin a large object: a Hold on it, still ALLOCATING, or the status of why not."""
@@ -385,7 +382,9 @@ class Member:
             return status
         return new_hold(self, obj, which, kind)
 
-    def load(self, index: word, generation: word, loan: word, loan_id: word, by: word) -> Hold | int:
+    def load(
+        self, index: word, generation: word, loan: word, loan_id: word, by: word
+    ) -> object:
         """Hold an object by its handle, taking the loan over: a Hold, or the status of why not."""
         self.begin()
         status: word = lend.load(self.arena, self.mine, index, generation, loan, loan_id, by)
@@ -394,17 +393,20 @@ class Member:
             return status
         return new_hold(self, index, generation, by)
 
-    def lend(self, held: Hold, loan_id: word = 0) -> tuple[int, int]:
-        """Lend an object once: (loan, id); (status, 0) if it cannot be."""
+    def lend_words(self, held: Hold, loan_id: cython.pointer(word)) -> word:
+        """Lend an object once, under the id given, or a new one for 0: the loan, and its id there.
+
+        The status of why not, and an id of 0, if it cannot be lent.
+        """
         if held.index == 0:
             raise ClosedError("this reference was closed")
         self.begin()
-        loan: word = lend.lend(self.arena, self.mine, held.index, loan_id)
-        number: word = 0
+        loan: word = lend.lend(self.arena, self.mine, held.index, loan_id[0])
+        loan_id[0] = 0
         if loan < L.STATUS:
-            number = self.arena[loans.at(self.arena, self.mine, loan) + L.LOAN_ID]
+            loan_id[0] = self.arena[loans.at(self.arena, self.mine, loan) + L.LOAN_ID]
         self.end()
-        return loan, number
+        return loan
 
     def cancel(self, loan: word, loan_id: word) -> bool:
         """Take a loan back; False if it was loaded or cancelled already."""

@@ -9,3 +9,8 @@ cdef extern from "numpy/arrayobject.h":
 cpdef object new_array(type kind, object dtype, tuple shape, tuple strides,
                        unsigned long long address, bint writable, object base)
 cpdef void copy_bytes(unsigned long long address, object source)
+cpdef object put_array(object arena, object value)
+
+cdef enum:
+    FRAME_BYTES = 4096
+    SMALL_BYTES = 262144  # MEMDESCS_INSIDE_MAX frames

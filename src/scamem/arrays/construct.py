@@ -8,6 +8,8 @@ import cython
 from cython.cimports import numpy as cnp
 from cython.cimports.cpython.ref import Py_INCREF, PyTypeObject
 from cython.cimports.libc.string import memcpy
+from cython.cimports.scamem.arena.member import Hold, Member
+from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.cpython.buffer import (
     PyBUF_SIMPLE,
     PyBuffer_Release,
@@ -74,3 +76,28 @@ def copy_bytes(address: cython.ulonglong, source: object) -> cython.void:
     PyObject_GetBuffer(source, cython.address(view), PyBUF_SIMPLE)
     memcpy(cython.cast(cython.p_void, address), view.buf, view.len)
     PyBuffer_Release(cython.address(view))
+
+
+def put_array(arena: object, value: object) -> object:
+    """Copy a small contiguous ndarray into an object of one run: a Hold in hand; None if not so.
+
+    The fast path of Arena.put: one transaction and one memcpy. None says only that the general
+    path must do it.
+    """
+    if type(value) is not cnp.ndarray:
+        return None
+    array: cnp.ndarray = value
+    nbytes: cython.size_t = array.nbytes
+    member: Member = arena.member
+    if nbytes > SMALL_BYTES or nbytes == 0 or not cnp.PyArray_IS_C_CONTIGUOUS(array):
+        return None
+    if array.dtype.hasobject:
+        return None
+    held = member.alloc_small((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, L.ZONE_NORMAL, L.BY_HAND)
+    if type(held) is not Hold:
+        return None
+    address: cython.ulonglong = member.address_of(held)
+    if address == 0:
+        return None
+    memcpy(cython.cast(cython.p_void, address), cnp.PyArray_DATA(array), nbytes)
+    return held

@@ -260,10 +260,11 @@ def _print_times(console: Console, found: Comparison) -> None:
 
 
 def print_wide(console: Console, table: Table) -> None:
-    """A table that is not squeezed: lines may be longer than the terminal."""
-    width = max(
-        console.width, console.measure(table, options=console.options.update(width=400)).maximum
-    )
+    """A table that is not squeezed: its lines may be longer than the terminal."""
+    title, table.title = table.title, None
+    console.print(f"\n[bold]{title}[/]", soft_wrap=True)
+    options = console.options.update(width=400)
+    width = max(console.width, console.measure(table, options=options).maximum)
     Console(highlight=False, width=width).print(table)
 
 

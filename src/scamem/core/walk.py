@@ -92,7 +92,8 @@ def free_list(arena: Image, mine: Image, table: int) -> tuple[list[int], str]:
     """Return the records of a table that were given back."""
     first = arena[L.TABLES + L.TABLE_WORDS * table + L.TABLE_FREE]
     offset = mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * table + L.MINE_TABLE_LINK]
-    return chain(arena, mine, table, first, offset)
+    found: tuple[list[int], str] = chain(arena, mine, table, first, offset)
+    return found
 
 
 @cython.locals(mine=cython.ulonglong[:])

@@ -19,6 +19,7 @@ from scamem.arena.objects import Scamem
 from scamem.arena.view import View
 from scamem.arrays import create
 from scamem.arrays.array import Array, locate
+from scamem.arrays.construct import put_array
 from scamem.backing import head_room, joining
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
@@ -37,6 +38,7 @@ NAME_BYTES_MAX = 255
 DESCRIPTION_BYTES_MAX = L.AREA_DESCRIPTION_WORDS * L.WORD_BYTES
 RAW_DESCRIPTION = encode(Description(RAW, 0, (), None, None, False))
 LOOK_AGAIN_S = 1.0
+BY_PIN = L.BY_PIN
 
 
 _by_id: weakref.WeakValueDictionary[bytes, Arena] = weakref.WeakValueDictionary()
@@ -108,7 +110,7 @@ class Arena(ArenaBase):
         """Return the arena that a handle's bytes come from, joined if need be."""
         found = _by_id.get(wire.arena_id)
         if found is None or found.closed or not found.member.is_active():
-            found = Arena.reach(unpack_prefix(wire.prefix))
+            found = Arena.reach(unpack_prefix(wire.data[: wire.prefix_bytes]))
             _by_id[wire.arena_id] = found
         return found
 
@@ -155,6 +157,10 @@ class Arena(ArenaBase):
 
         Ownership: the handle is one reference; the value stays the caller's.
         """
+        if not self._closed:
+            made = put_array(self, value)
+            if made is not None:
+                return Handle(self, made, encode_array(value, 0, True))
         if isinstance(value, Array):
             place = locate(value)
             if place is not None and place.hold.member is self.member:
@@ -423,10 +429,10 @@ def from_handle(data: Handle | bytes | bytearray | memoryview) -> Any:
         return _value(arena, data.hold.another(L.BY_PIN), data.description)  # type: ignore[arg-type]  # every arena of a process is an Arena
     wire = unpack(data)
     reached = Arena.of_handle(wire)
-    hold = load_hold(reached, wire, L.BY_PIN)
+    hold = load_hold(reached.member, wire, BY_PIN)
     try:
         found = decode(wire.description, reached.member.nr(hold) * reached.frame_bytes)
         return objects.get(reached, hold, found)
     except OutOfMemoryError:
-        put_back(reached, hold, wire)
+        put_back(hold, wire)
         raise

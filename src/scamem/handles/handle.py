@@ -14,49 +14,32 @@ The rules of transit, as users are to read them:
 Bytes of a handle are data: loading them runs no code and reaches no memory outside the arena.
 """
 
-from __future__ import annotations
-
 import os
 import struct
-import time
-import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cython
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.libc.string import memcpy
+from cython.cimports.scamem.arena.member import Hold, Member, release
+from cython.cimports.scamem.core.store import layout as L
+from cython.cimports.scamem.core.store.words import monotonic_ns
 
 from scamem.arena.attach import Address
-from scamem.arena.member import Hold, release
-from scamem.core.store import layout as L
 from scamem.errors import ClosedError, ScamemError, StaleHandleError, TooManyLoansError
-
-if TYPE_CHECKING:
-    from scamem.arena.arena import ArenaBase
 
 MAGIC = b"scm1"
 # magic, arena's id, bytes of the prefix, candidates, bytes of the path, device, inode
 PREFIX = struct.Struct("<4s16sHBxHxxQQ")
 CANDIDATE = struct.Struct("<II")
 TAIL = struct.Struct("<IIQQ")  # object, loan, generation, loan's id; the description follows
-ID_START, ID_END = 4, 20
-PREFIX_BYTES = struct.Struct("<H")
 CANDIDATES_MAX = 8
 CANCEL_MAX = 1000
 PATH_BYTES_MAX = 4096
-PREFIX_LIFE_S = 1.0
-
-_prefixes: weakref.WeakKeyDictionary[ArenaBase, tuple[int, float, bytes]] = (
-    weakref.WeakKeyDictionary()
-)
 
 
-class Wire(NamedTuple):
+@cython.cclass
+class Wire:
     """A handle's bytes, taken apart; the prefix says how to join its arena."""
-
-    arena_id: bytes
-    prefix: bytes
-    index: int
-    loan: int
-    generation: int
-    loan_id: int
-    description: bytes
 
 
 def pack_prefix(address: Address) -> bytes:
@@ -100,23 +83,39 @@ def unpack_prefix(data: bytes) -> Address:
     )
 
 
-def unpack(data: bytes | bytearray | memoryview) -> Wire:
+def unpack(data: object) -> Wire:
     """Take a handle's bytes apart; what they say is checked where it is used.
 
     Raises
     ------
     ScamemError : they are none.
     """
-    try:
-        (size,) = PREFIX_BYTES.unpack_from(data, ID_END)
-        numbers = TAIL.unpack_from(data, size)
-    except (struct.error, TypeError):
-        raise _not_a_handle() from None
-    if data[:ID_START] != MAGIC:
+    whole: bytes = data if type(data) is bytes else as_bytes(data)
+    length: cython.Py_ssize_t = len(whole)
+    at: cython.p_char = PyBytes_AS_STRING(whole)
+    size: cython.ushort = 0
+    tail: WireTail
+    made: Wire
+    if length >= PREFIX_SIZE + TAIL_SIZE:
+        memcpy(cython.address(size), at + SIZE_AT, 2)
+    if size < PREFIX_SIZE or size + TAIL_SIZE > length or whole[:4] != MAGIC:
         raise _not_a_handle()
-    return Wire(
-        bytes(data[ID_START:ID_END]), bytes(data[:size]), *numbers, bytes(data[size + TAIL.size :])
-    )
+    memcpy(cython.address(tail), at + size, TAIL_SIZE)
+    made = Wire.__new__(Wire)
+    made.arena_id = whole[ID_AT : ID_AT + ID_BYTES]
+    made.prefix_bytes = size
+    made.data = whole
+    made.tail = tail
+    made.description = whole[size + TAIL_SIZE :]
+    return made
+
+
+def as_bytes(data: object) -> bytes:
+    """Return the bytes of a buffer; ScamemError if it is none."""
+    try:
+        return bytes(memoryview(data))
+    except (TypeError, ValueError):
+        raise _not_a_handle() from None
 
 
 def _not_a_handle() -> ScamemError:
@@ -126,40 +125,57 @@ def _not_a_handle() -> ScamemError:
     )
 
 
-def prefix_of(arena: ArenaBase) -> bytes:
+def prefix_of(member: Member) -> bytes:
     """Return this process's prefix for handles of an arena, made anew once a second.
 
     Who else is a member changes; a handle that names members that have ended since is still loaded
-    by way of this process, or of any other it names.
+    by way of this process, or of any other it names. A forked child makes its own.
     """
-    now_s = time.monotonic()
-    slot, made_s, prefix = _prefixes.get(arena, (0, 0.0, b""))
-    if now_s - made_s > PREFIX_LIFE_S or slot != arena.slot:
-        prefix = pack_prefix(arena.address())
-        _prefixes[arena] = arena.slot, now_s, prefix
-    return prefix
+    now_ns: cython.ulonglong = monotonic_ns()
+    slot: cython.ulonglong = member.mine[L.MINE_SLOT]
+    if now_ns - member.prefix_ns > PREFIX_LIFE_NS or slot != member.prefix_slot:
+        member.prefix = pack_prefix(member.owner.address())
+        member.prefix_ns = now_ns
+        member.prefix_slot = slot
+    return member.prefix
 
 
-def lend(arena: ArenaBase, hold: Hold, description: bytes) -> bytes:
+def lend(held: Hold, description: bytes) -> bytes:
     """Lend a held object once and return the bytes that take the loan over.
 
     Raises
     ------
     TooManyLoansError : as many loans are on their way as the arena allows; names what to do.
     """
+    member: Member = held.member
+    tail: WireTail
+    loan: cython.ulonglong
+    loan_id: cython.ulonglong = 0
     while True:
-        loan, loan_id = arena.member.lend(hold)
-        if loan_id:
-            numbers = TAIL.pack(hold.index, loan, hold.generation, loan_id)
-            return prefix_of(arena) + numbers + description
+        loan = member.lend_words(held, cython.address(loan_id))
+        if loan_id != 0:
+            break
         if loan == L.NO_LOANS:
-            if arena.member.expire(arena.transit_grace_s) == 0:
-                raise _too_many_loans(arena)
-            continue
-        arena.make_room(loan)
+            if member.expire(member.owner.transit_grace_s) == 0:
+                raise _too_many_loans(member.owner)
+        else:
+            member.owner.make_room(loan)
+    tail.index = held.index
+    tail.loan = loan
+    tail.generation = held.generation
+    tail.loan_id = loan_id
+    prefix: bytes = prefix_of(member)
+    before: cython.Py_ssize_t = len(prefix)
+    behind: cython.Py_ssize_t = len(description)
+    made: bytes = PyBytes_FromStringAndSize(cython.NULL, before + TAIL_SIZE + behind)
+    at: cython.p_char = PyBytes_AS_STRING(made)
+    memcpy(at, PyBytes_AS_STRING(prefix), before)
+    memcpy(at + before, cython.address(tail), TAIL_SIZE)
+    memcpy(at + before + TAIL_SIZE, PyBytes_AS_STRING(description), behind)
+    return made
 
 
-def _too_many_loans(arena: ArenaBase) -> TooManyLoansError:
+def _too_many_loans(arena: object) -> TooManyLoansError:
     limit = arena.loans_limit
     return TooManyLoansError(
         f"asked to send one more handle; {limit:,} are on their way and were not loaded, which is "
@@ -168,32 +184,35 @@ def _too_many_loans(arena: ArenaBase) -> TooManyLoansError:
     )
 
 
-def load_hold(arena: ArenaBase, wire: Wire, by: int) -> Hold:
+def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
     """Take a reference by a handle's bytes, and its loan if nobody has taken that yet.
 
     Raises
     ------
     StaleHandleError : the object is gone.
     """
+    tail: WireTail = wire.tail
     while True:
-        held = arena.member.load(wire.index, wire.generation, wire.loan, wire.loan_id, by)
+        held = member.load(tail.index, tail.generation, tail.loan, tail.loan_id, by)
         if isinstance(held, Hold):
             return held
         if held == L.STALE:
             raise StaleHandleError(
-                f"the object of this handle (number {wire.index}, generation {wire.generation}) is "
-                "gone: its loan was taken or its grace is over, and nobody holds it any more. Keep "
-                "a reference in the sender, or publish it under a name"
+                f"the object of this handle (number {tail.index}, generation {tail.generation}) "
+                "is gone: its loan was taken or its grace is over, and nobody holds it any more. "
+                "Keep a reference in the sender, or publish it under a name"
             )
-        arena.make_room(held)
+        member.owner.make_room(held)
 
 
-def put_back(arena: ArenaBase, hold: Hold, wire: Wire) -> None:
+def put_back(held: Hold, wire: Wire) -> None:
     """Undo a load that could not be finished: the loan is there again, under its id."""
-    arena.member.lend(hold, wire.loan_id)
-    release(hold)
+    loan_id: cython.ulonglong = wire.tail.loan_id
+    held.member.lend_words(held, cython.address(loan_id))
+    release(held)
 
 
+@cython.cclass
 class Handle:
     """A reference that can be sent: by pickle in any way, or as `bytes(handle)`.
 
@@ -203,37 +222,40 @@ class Handle:
     and each `bytes()` lends once more. Threads: any. fork: the child holds one of its own.
     """
 
-    __slots__ = ("_hold", "_lent", "arena", "description")
-
-    def __init__(self, arena: ArenaBase, hold: Hold, description: bytes) -> None:
+    def __init__(self, arena: object, held: Hold, description: bytes) -> None:
         self.arena = arena
-        self._hold: Hold | None = hold
+        self.held = held
         self.description = description
-        self._lent: list[tuple[int, int]] = []
 
     @property
     def hold(self) -> Hold:
         """The reference; ClosedError after `close`."""
-        if self._hold is None:
+        if self.held is None:
             raise ClosedError("this handle was closed")
-        return self._hold
+        return self.held
 
     def __bytes__(self) -> bytes:
-        data = lend(self.arena, self.hold, self.description)
-        _, loan, _, loan_id = TAIL.unpack_from(data, len(data) - len(self.description) - TAIL.size)
-        self._lent.append((loan, loan_id))
-        if len(self._lent) > CANCEL_MAX:  # only the newest can be cancelled through the handle
-            del self._lent[0]
+        data: bytes = lend(self.hold, self.description)
+        tail: WireTail
+        start: cython.Py_ssize_t = len(data) - len(self.description) - TAIL_SIZE
+        memcpy(cython.address(tail), PyBytes_AS_STRING(data) + start, TAIL_SIZE)
+        if self.lent is None:
+            self.lent = []
+        self.lent.append((tail.loan, tail.loan_id))
+        if len(self.lent) > CANCEL_MAX:  # only the newest can be cancelled through the handle
+            del self.lent[0]
         return data
 
     def cancel(self) -> int:
         """Take back the loans made through this Python object that nobody has loaded; how many."""
-        lent, self._lent = self._lent, []
-        return sum(self.arena.member.cancel(loan, loan_id) for loan, loan_id in lent)
+        lent: list = self.lent or []
+        self.lent = None
+        return sum([self.arena.member.cancel(loan, loan_id) for loan, loan_id in lent])
 
     def close(self) -> None:
         """Drop this reference now; loans on their way live on as the rules say. Again: nothing."""
-        held, self._hold = self._hold, None
+        held: Hold = self.held
+        self.held = None
         if held is not None:
             release(held)
 
@@ -243,14 +265,14 @@ class Handle:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple:
         return load_handle, (bytes(self),)
 
     def __repr__(self) -> str:
-        return "<Handle, closed>" if self._hold is None else f"<Handle of object {self._hold.index}>"
+        return "<Handle, closed>" if self.held is None else f"<Handle of object {self.held.index}>"
 
 
-def load_handle(data: bytes) -> Handle:
+def load_handle(data: bytes) -> object:
     """Return a Handle from the bytes of one, joining its arena if need be.
 
     Raises
@@ -261,6 +283,6 @@ def load_handle(data: bytes) -> Handle:
     """
     from .arena import Arena
 
-    wire = unpack(data)
+    wire: Wire = unpack(data)
     arena = Arena.of_handle(wire)
-    return Handle(arena, load_hold(arena, wire, L.BY_HAND), wire.description)
+    return Handle(arena, load_hold(arena.member, wire, L.BY_HAND), wire.description)

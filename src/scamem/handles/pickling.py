@@ -52,7 +52,7 @@ def reduce_by_handle(array: Array) -> Reduced:
         import numpy as np
 
         return array.view(np.ndarray).__reduce_ex__(5)
-    data = lend(place.hold.member.owner, place.hold, encode_array(array, place.offset))
+    data = lend(place.hold, encode_array(array, place.offset))
     return load_array, (data,)
 
 

@@ -24,6 +24,10 @@ class Words(Protocol):
         """Store a word and return what was there, as one step."""
         ...
 
+    def compare_exchange(self, at: int, old: int, value: int) -> bool:
+        """Store a word if `old` is there, as one step; tell whether it was."""
+        ...
+
 
 clock: list[int] = [0]  # the interpreted core's monotonic clock: explorers set it
 
@@ -37,10 +41,7 @@ def load_acquire(w: Words, at: word) -> word:
 
 
 def compare_exchange(w: Words, at: word, old: word, value: word) -> bool:
-    if w[at] != old:
-        return False
-    w[at] = value
-    return True
+    return w.compare_exchange(at, old, value)
 
 
 def exchange(w: Words, at: word, value: word) -> word:

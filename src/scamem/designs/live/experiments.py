@@ -85,16 +85,21 @@ def bpf_array_experiment() -> Experiment:
     """
     found = Experiment("BPF array map: vmalloc pages, mapped twice, pinned by vmsplice")
     before = {area.start for area in bpf_areas()}
+    covers: list[_Cover] = []
     reader, writer = os.pipe()
     try:
+        covers.append(_Cover())
         descriptor = bpf_array(PAGES)
         try:
             pfns, starts = _map_and_pin(found, descriptor, writer, before)
         finally:
             os.close(descriptor)
-        _after_close(found, pfns, starts)
-        _read_back(found, reader, pfns)
+        _after_close(found, pfns, starts, covers[0])
+        covers.append(_Cover())
+        _read_back(found, reader, pfns, covers[1])
     finally:
+        for cover in covers:
+            cover.free()
         os.close(reader)
         os.close(writer)
     return found
@@ -123,7 +128,7 @@ def _map_and_pin(
     return pfns, {area.start for area in new}
 
 
-def _after_close(found: Experiment, pfns: list[int], starts: set[str]) -> None:
+def _after_close(found: Experiment, pfns: list[int], starts: set[str], cover: _Cover) -> None:
     gone = _wait(lambda: not starts & {area.start for area in bpf_areas()})
     found.findings["area gone from vmallocinfo after close, pin still there"] = gone
     found.note(
@@ -131,22 +136,29 @@ def _after_close(found: Experiment, pfns: list[int], starts: set[str]) -> None:
         f"area gone from /proc/vmallocinfo: {'yes' if gone else 'no'}",
         pfns=pfns,
     )
-    again = frames_given_again(set(pfns))
+    again = frames_given_again(set(pfns), cover)
     found.findings["frames given to other maps while one is pinned"] = len(again)
     found.findings["the pinned frame among them"] = pfns[PINNED] in again
 
 
-def _read_back(found: Experiment, reader: int, pfns: list[int]) -> None:
-    data = os.read(reader, mmap.PAGESIZE)
+def _read_back(found: Experiment, reader: int, pfns: list[int], cover: _Cover) -> None:
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cpus)})  # the frame goes to this CPU's list, where we look first
+    try:
+        data = os.read(reader, mmap.PAGESIZE)
+        cover.free()
+    finally:
+        os.sched_setaffinity(0, cpus)
     intact = data.startswith(SIGN)
     found.findings["pinned page intact when read from the pipe"] = intact
     found.note("pipe read: the last reference goes with a page and nothing else", pfns=pfns)
-    again = frames_given_again({pfns[PINNED]})
+    again = frames_given_again({pfns[PINNED]}, cover)
     found.findings["the pinned frame given again after the pipe was read"] = bool(again)
 
 
-def frames_given_again(wanted: set[int]) -> set[int]:
+def frames_given_again(wanted: set[int], cover: _Cover) -> set[int]:
     """Which of some frames the page allocator hands out again, asked by making other maps."""
+    cover.free()
     seen: set[int] = set()
     held: list[tuple[int, Mapping]] = []
     cpus = os.sched_getaffinity(0)
@@ -166,6 +178,24 @@ def frames_given_again(wanted: set[int]) -> set[int]:
             view.close()
             os.close(descriptor)
     return seen
+
+
+class _Cover:
+    """A page of our own, to be freed on top of the CPU's list after the frames that we watch.
+
+    The first page of a BPF array is its header, which nobody can map: without this the frame
+    freed last would become one, and not be seen when it is handed out again.
+    """
+
+    def __init__(self) -> None:
+        self.ends: tuple[int, ...] = os.pipe()
+        os.write(self.ends[1], bytes(mmap.PAGESIZE))
+
+    def free(self) -> None:
+        """Give the page back; once."""
+        ends, self.ends = self.ends, ()
+        for end in ends:
+            os.close(end)
 
 
 def perf_buffer_experiment() -> Experiment:
