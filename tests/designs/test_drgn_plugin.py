@@ -12,7 +12,7 @@ import pytest
 drgn = pytest.importorskip("drgn")
 from drgn.commands import DEFAULT_COMMAND_NAMESPACE  # noqa: E402  # after the skip
 
-from scamem.designs import drgn_plugin  # noqa: E402
+from scamem.designs import drgn_plugin  # noqa: E402  # after the skip
 
 COMPILER = shutil.which("gcc") or shutil.which("cc") or ""
 needs_compiler = pytest.mark.skipif(not COMPILER, reason="no C compiler")

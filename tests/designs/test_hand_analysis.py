@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scamem.designs import designs, verdicts
+from scamem.designs import Verdict
+from scamem.designs.report.text import verdict_table
 
 OBJECTS = {"4a", "4b", "4c", "4d", "choir"}
 EIGHT_BYTES = {"1", "2", "3", *OBJECTS}
@@ -66,17 +67,14 @@ DIFFERENCES = {
 }
 
 
-def model() -> dict[str, set[str]]:
-    broken: dict[str, set[str]] = {}
-    for cell in verdicts(designs()):
+@pytest.fixture
+def broken(cells: list[Verdict]) -> dict[str, set[str]]:
+    """Which designs fail on which path, in the model."""
+    found: dict[str, set[str]] = {}
+    for cell in cells:
         if cell.verdict == "fail":
-            broken.setdefault(cell.path, set()).add(cell.design)
-    return broken
-
-
-@pytest.fixture(scope="module")
-def broken() -> dict[str, set[str]]:
-    return model()
+            found.setdefault(cell.path, set()).add(cell.design)
+    return found
 
 
 def test_the_model_agrees_or_the_difference_is_explained(broken: dict[str, set[str]]) -> None:
@@ -99,3 +97,9 @@ def test_the_documentation_tells_each_difference() -> None:
     for (path, name), why in DIFFERENCES.items():
         if not why.startswith("as "):
             assert why in text, (path, name)
+
+
+def test_the_table_of_the_documentation_is_fresh(all_cells: list[Verdict]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "designs.md").read_text()
+    table = "\n".join(verdict_table(all_cells))
+    assert table in text

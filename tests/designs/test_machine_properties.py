@@ -111,7 +111,7 @@ class History:
 
 
 @pytest.mark.parametrize("name", SOUND)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(histories)
 def test_no_history_harms_a_counting_design(name: str, history: list[Act]) -> None:
     past = History(SOUND[name])

@@ -25,11 +25,6 @@ from scamem.designs.rules import parse_flip
 NAMES = ["today", "1", "2", "3", "4a", "4b", "4c", "4d", "choir", "subtype"]
 
 
-@pytest.fixture(scope="module")
-def cells() -> list[Verdict]:
-    return verdicts(designs())
-
-
 def test_the_ten_designs_of_the_thread_in_order() -> None:
     assert [kind.name for kind in designs()] == NAMES
     assert len(DESIGNS) == 10

@@ -1,28 +1,35 @@
 """Interleave the core's own functions, access by access, in every order, with deaths.
 
-An actor is a thread: a function of ours that calls the core. It is run again from its start for
-each step, fed with what it read before, up to its next *racy* access: to a word that is stored
-without the arena's lock, or to a byte that is locked, or to the process-local lock. Everything
-between two such accesses is done at once: those words belong to the holder of the lock, and
-`ArenaWords.judge` sees to it that nobody else stores them.
+An actor is a thread: a list of operations (`actors.py`), each in phases. A phase calls the core. It
+is run again from its start for each step, fed with what it read before, up to its next *racy*
+access: to a word that is stored without the arena's lock, to a byte that is locked, or to the
+process-local lock. Everything between two such accesses is done at once: those words belong to the
+holder of the arena's lock, and `ArenaWords.judge` sees to it that nobody else stores them.
 
-States are recognised by the arena's words, the private words, and what each actor has read.
+States are recognised by the arena's words, the private words, each actor's phase, and what it has
+read in it.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from scamem.core.store import layout as L
-from tests.explore.arena import ANY, OWN, ArenaWords, Violation
+from tests.explore.arena import ArenaWords, Violation
 from tests.explore.interpreted import Core
 from tests.explore.world import Member, World
 
 LOCAL_LOCK = -1  # no word of the arena: a process's own lock
 BYTES = -2  # the bytes of the slots
+
+
+class Operation(Protocol):
+    """What an actor does: from a phase to the next; the next one's name is None at the end."""
+
+    def phase(self, run: Run, phase: str, local: Any) -> tuple[str | None, Any]: ...
 
 
 class Pause(BaseException):
@@ -49,10 +56,12 @@ class Actor:
     """One thread: what it does, and how far it has come."""
 
     process: int
-    program: Callable[[Run], Any]
+    operations: Sequence[Operation]
+    at: int = 0  # which operation
+    phase: str = ""  # "" is an operation's first
+    local: Any = None  # what it knows at the phase's begin
     log: tuple[Any, ...] = ()
     done: bool = False
-    result: Any = None
 
 
 @dataclass
@@ -66,13 +75,13 @@ class State:
 
     def copy(self) -> State:
         processes = [Process(p.mine[:], p.slot, p.alive, p.local, p.bytes) for p in self.processes]
-        actors = [Actor(a.process, a.program, a.log, a.done, a.result) for a in self.actors]
+        actors = [replace(actor) for actor in self.actors]
         return State(self.arena.copy(), processes, actors, self.deaths)
 
     def key(self) -> tuple[Any, ...]:
         shared = tuple((hash(p.mine.tobytes()), p.slot, p.alive, p.local, p.bytes)
                        for p in self.processes)  # fmt: skip
-        actors = tuple((hash(a.log), a.done) for a in self.actors)
+        actors = tuple((a.at, a.phase, a.local, a.log, a.done) for a in self.actors)
         return self.arena.key(), self.arena[L.LOCK], shared, actors, self.deaths
 
 
@@ -148,45 +157,6 @@ class Run:
 
         self.access(BYTES, perform, True)
 
-    def acquire(self, slot: int | None = None, attempts: int = 4) -> bool:
-        """Take the arena's lock, waiting and taking over as arena/process.py does."""
-        lock = self.core.lock
-        slot = self.process.slot if slot is None else slot
-        for _ in range(attempts):
-            if lock.try_lock(self.arena, slot) == L.OK:
-                return True
-            seen = self.arena[L.LOCK]
-            if lock.held_by(seen) == 0 or not lock.announce_wait(self.arena, seen):
-                continue
-            seen |= L.LOCK_WAITERS
-            self.nap(seen)
-            if self.arena[L.LOCK] == seen and not self.probe(lock.held_by(seen)):
-                if lock.take_over(self.arena, slot, seen) == L.OK:
-                    self.core.hold.recover_drain(self.arena, self.mine)
-                    return True
-        return False
-
-    def release(self) -> None:
-        """Give the arena's lock up, coming back while there is more to drop."""
-        while self.core.hold.leave(self.arena, self.mine) == L.MORE:
-            if self.core.lock.try_lock(self.arena, self.process.slot) != L.OK:
-                return
-
-    def let_go(self, obj: int, by: int = L.BY_HAND) -> None:
-        """Let go of an object as arena/process.py does, with the local lock, without a wait."""
-        hold, lock = self.core.hold, self.core.lock
-        self.lock_local()
-        record = hold.subtract(self.arena, self.mine, obj, by)
-        if record and lock.try_lock(self.arena, self.process.slot) == L.OK:
-            hold.put_holder(self.arena, self.mine, record)
-            self.core.free.free_some(self.arena, self.mine)
-            self.release()
-        elif record:
-            hold.defer(self.arena, self.mine, record)
-            if lock.try_lock(self.arena, self.process.slot) == L.OK:
-                self.release()
-        self.unlock_local()
-
 
 class Seen:
     """Words as an actor sees them: every access goes through its run."""
@@ -232,19 +202,17 @@ class Interleaver:
     def __init__(
         self,
         world: World,
-        actors: Iterable[tuple[int, Callable[[Run], Any]]],
+        actors: Iterable[tuple[int, Sequence[Operation]]],
         judge: Callable[[State, Core], None],
         deaths: int = 0,
-        racy: Iterable[int] = (),
+        racy: Iterable[int] = (L.LOCK,),
         states_max: int = 2_000_000,
     ) -> None:
         self.core = world.core
         self.world = world
         self.judge_end = judge
         self.states_max = states_max
-        kinds = world.arena.kinds
-        unlocked = {at for at, kind in enumerate(kinds) if kind in (ANY, OWN)}
-        self.racy = frozenset(unlocked | set(racy))
+        self.racy = frozenset(racy)
         processes = [
             Process(m.mine[:], m.slot, m.alive, 0, frozenset({m.slot} if m.slot else ()))
             for m in world.members
@@ -261,13 +229,18 @@ class Interleaver:
         run = Run(after, index, self.core, self.racy)
         actor = after.actors[index]
         try:
-            actor.result = actor.program(run)
-            actor.done = True
+            operation = actor.operations[actor.at]
+            phase, actor.local = operation.phase(run, actor.phase, actor.local)
         except Pause:
-            pass
+            actor.log = tuple(run.fed)
+            return after
         except Blocked:
             return None
-        actor.log = tuple(run.fed)
+        actor.log = ()
+        actor.phase = phase or ""
+        if phase is None:
+            actor.at += 1
+            actor.done = actor.at == len(actor.operations)
         return after
 
     def kill(self, state: State, index: int) -> State:

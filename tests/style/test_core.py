@@ -157,8 +157,8 @@ MAY_CIMPORT = {
     "backing": {"backing"},
     "address_space": {"address_space", "backing"},
     "arena": {"arena", "address_space", "backing", "core"},
-    "arrays": {"arrays", "arena", "address_space"},
-    "handles": {"handles", "arrays", "arena"},
+    "arrays": {"arrays", "arena", "address_space", "core"},
+    "handles": {"handles", "arrays", "arena", "core"},
 }
 
 

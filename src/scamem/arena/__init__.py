@@ -3,6 +3,6 @@
 Importing it registers this process's fork handlers, once.
 """
 
-from .member import install_fork_handlers
+from .membership import install_fork_handlers
 
 install_fork_handlers()

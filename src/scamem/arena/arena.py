@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from scamem.address_space import map as mapping
 from scamem.backing import head_room, slot_locks
+from scamem.core.store import geometry
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES, Geometry
 from scamem.errors import (
@@ -57,6 +58,7 @@ class ArenaBase:
         self.member.owner = self
         self.frame_bytes = made.geometry.frame_bytes
         self.direct_address = made.direct.address
+        self._read_only = 0  # address of the read-only direct map, once it was asked for
         self.member.direct_address = made.direct.address
         self._alloc_small = self.member.alloc_small
         self._views: weakref.WeakValueDictionary[tuple[int, int, bool], View] = (
@@ -109,7 +111,7 @@ class ArenaBase:
         """
         with cls._lock:
             control, frames = attach.open_named(name)
-            arena_id = attach.geometries.arena_id(attach.read_header(control))
+            arena_id = geometry.arena_id(attach.read_header(control))
             return cls._known(arena_id) or cls(attach.attach(control, frames))
 
     @classmethod
@@ -162,9 +164,7 @@ class ArenaBase:
         self.member.close()
         slot_locks.let_go(self.member.my_word(L.MINE_SLOT_PAGE))
         made.direct.close()
-        made.control.unmap(
-            made.control_address, made.geometry.control_words * L.WORD_BYTES
-        )
+        made.control.unmap(made.control_address, made.geometry.control_words * L.WORD_BYTES)
         made.control.close()
         made.frames.close()
 
@@ -243,13 +243,15 @@ class ArenaBase:
     def alloc_hold(
         self, nbytes: int, by: int, *, node: int | None = None, zone: str | None = None
     ) -> Hold:
-        """Allocate an object and return the bare reference to it, of the kind `by` (layout.BY_*)."""
+        """Allocate an object and return the bare reference to it, of a kind (layout.BY_*)."""
         if self._closed:
             self._check_open()
         if nbytes < 0:
             raise ValueError(f"asked for {nbytes} bytes; a size is not negative")
         if node or (zone is not None and zone != "NORMAL"):
-            raise ValueError(f"asked for node {node}, zone {zone!r}; there is node 0, zone 'NORMAL'")
+            raise ValueError(
+                f"asked for node {node}, zone {zone!r}; there is node 0, zone 'NORMAL'"
+            )
         frames = -(-nbytes // FRAME_BYTES) or 1
         if frames <= L.MEMDESCS_INSIDE_MAX:
             held = self.member.alloc_small(frames, L.ZONE_NORMAL, by)
@@ -269,7 +271,7 @@ class ArenaBase:
                 limit="capacity of the arena",
             )
         while True:
-            held = L.NO_RUN
+            held: Hold | int = L.NO_RUN
             if frames <= L.MEMDESCS_INSIDE_MAX:
                 held = self.member.alloc_small(frames, L.ZONE_NORMAL, by)
                 if isinstance(held, Hold):
@@ -338,9 +340,7 @@ class ArenaBase:
             return found
         return self._stitch(hold.another(by), runs, nbytes, writable)
 
-    def _stitch(
-        self, held: Hold, runs: list[tuple[int, int]], nbytes: int, writable: bool
-    ) -> View:
+    def _stitch(self, held: Hold, runs: list[tuple[int, int]], nbytes: int, writable: bool) -> View:
         if not writable:
             self._read_only_address()
         address = mapping.vmap(
@@ -361,7 +361,7 @@ class ArenaBase:
         address: int = self.member.address_of(hold)
         if writable or address == 0:
             return address
-        return address - self.direct_address + self._read_only_address()
+        return address - self.direct_address + (self._read_only or self._read_only_address())
 
     def offset_in_object(self, hold: Hold, address: int) -> int:
         """Return which byte of a held object of one run an address of the direct map is."""
@@ -379,6 +379,7 @@ class ArenaBase:
             address = direct.read_only_address
             if known == 1:
                 self.member.add_range(address, direct.length)
+            self._read_only = address
         return address
 
     # --- frames --------------------------------------------------------------------------------

@@ -79,9 +79,7 @@ class Attachment:
         self.member.set_my_word(L.MINE_CONTROL_FD, fd)
 
 
-def new_files(
-    size: Geometry, path: str, label: str
-) -> tuple[SharedFile, SharedFile]:
+def new_files(size: Geometry, path: str, label: str) -> tuple[SharedFile, SharedFile]:
     """Make the files of a new arena and write its header. Ownership: the caller's.
 
     The files appear under a named arena's path only when all of it is there.
@@ -102,9 +100,7 @@ def new_files(
     return control, frames
 
 
-def _write_header(
-    size: Geometry, arena_id: int, control: SharedFile, frames: SharedFile
-) -> None:
+def _write_header(size: Geometry, arena_id: int, control: SharedFile, frames: SharedFile) -> None:
     control.allocate(0, size.fixed_words() * L.WORD_BYTES)
     words = array("Q", bytes(L.SLOTS * L.WORD_BYTES))
     # The clock that transit counts by; a value of this boot, as is the boot id beside it.
@@ -215,7 +211,7 @@ def reach(address: Address) -> tuple[SharedFile, SharedFile]:
             pids,
             device=words[L.HEADER_FRAMES_DEVICE],
             inode=words[L.HEADER_FRAMES_INODE],
-            verify=lambda file: None,
+            verify=lambda _: None,
             label=FRAMES_LABEL + f"{address.arena_id:032x}",
         )
     except BaseException:
@@ -342,7 +338,7 @@ def other_pids(member: Member) -> Sequence[int]:
 def address_of(made: Attachment) -> Address:
     """Return an arena's address for handles: this process first, then others."""
     own = (os.getpid(), made.control.descriptor())
-    others = []
+    others: list[tuple[int, int]] = []
     if not made.path:
         for _, pid, descriptors in member_pids(made.member):
             if pid not in (0, own[0]) and len(others) < 3:

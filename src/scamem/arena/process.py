@@ -26,7 +26,6 @@ the control file mapped dropped its parent's references.
 """
 
 import cython
-
 from cython.cimports.libc.errno import EAGAIN
 from cython.cimports.posix.mman import MADV_DOFORK, MADV_DONTFORK, madvise
 from cython.cimports.posix.unistd import getpid, usleep
@@ -191,7 +190,7 @@ def probe_holder(arena: Words, mine: Words) -> word:
 
 
 def enter_patiently(arena: Words, mine: Words, deadline_ns: word) -> word:
-    """Take the arena's lock, local lock held already, napping until a deadline: OK, BUSY, DAMAGED."""
+    """Take the arena's lock, local lock held already, by naps: OK, BUSY (too late), DAMAGED."""
     status: word = lock.try_lock(arena, mine[L.MINE_SLOT])
     seen: word
     while status == L.BUSY:

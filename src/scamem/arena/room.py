@@ -103,7 +103,8 @@ def _bring_section_online(made: Attachment, frames: int, zone: int) -> bool:
             pid = member.read_word(L.SLOTS + L.SLOT_WORDS * owner + L.SLOT_PID)
             raise OutOfMemoryError(
                 f"asked for {frames:,} frames; the process {pid} has been bringing memory online "
-                f"for {ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it go on, or end it",
+                f"for {ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it go on, or end "
+                "it",
                 asked_bytes=frames * size.frame_bytes,
                 limit="a stopped member",
             )
@@ -128,9 +129,7 @@ def _give_memory(made: Attachment, section: int) -> None:
     frames = size.section_frames
     tree = size.section_tree_words
     made.frames.allocate(section * frames * size.frame_bytes, frames * size.frame_bytes)
-    _allocate_words(
-        made, regions["memdescs"].start, section * frames, (section + 1) * frames
-    )
+    _allocate_words(made, regions["memdescs"].start, section * frames, (section + 1) * frames)
     _allocate_words(made, regions["section_trees"].start, section * tree, (section + 1) * tree)
 
 

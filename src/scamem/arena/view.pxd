@@ -10,6 +10,7 @@ cdef class View:
     cdef readonly unsigned long long runs
     cdef readonly bint writable
     cdef unsigned long long mapped
+    cdef object __weakref__
 
 cdef View new_view(Hold held, unsigned long long address, unsigned long long nbytes,
                    bint writable, unsigned long long runs)

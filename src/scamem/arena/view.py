@@ -70,7 +70,7 @@ def unmap(view: View) -> cython.void:
 
 
 def make_view(held: Hold, address: int, nbytes: int, writable: bool, runs: int) -> View:
-    """Return a view of memory that is mapped already; a stitched one (runs > 0) owns its mapping."""
+    """Return a view of mapped memory; a stitched one (runs > 0) owns its mapping."""
     return new_view(held, address, nbytes, writable, runs)
 
 

@@ -20,7 +20,7 @@ Reduced = str | tuple[Any, ...]
 
 
 class Place(NamedTuple):
-    """Where an array lies: the reference that keeps it, and its first byte's place in the object."""
+    """Where an array lies: the reference that keeps it, its first byte's place in the object."""
 
     hold: Hold
     offset: int

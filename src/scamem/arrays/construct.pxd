@@ -1,10 +1,10 @@
 from cpython.ref cimport PyTypeObject
 
 cdef extern from "numpy/arrayobject.h":
-    object PyArray_NewFromDescr(PyTypeObject* kind, object dtype, int ndim, Py_ssize_t* dims,
+    object PyArray_NewFromDescr(PyTypeObject* kind, void* dtype, int ndim, Py_ssize_t* dims,
                                 Py_ssize_t* strides, void* data, int flags, object parent)
-    int PyArray_SetBaseObject(object array, object base) except -1
-    void PyArray_UpdateFlags(object array, int flags)
+    int PyArray_SetBaseObject(void* array, object base) except -1
+    void PyArray_UpdateFlags(void* array, int flags)
 
 cpdef object new_array(type kind, object dtype, tuple shape, tuple strides,
                        unsigned long long address, bint writable, object base)

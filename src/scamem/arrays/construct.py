@@ -6,15 +6,15 @@ array that looks at them is gone, so is the reference.
 
 import cython
 from cython.cimports import numpy as cnp
-from cython.cimports.cpython.ref import Py_INCREF, PyTypeObject
-from cython.cimports.libc.string import memcpy
-from cython.cimports.scamem.arena.member import Hold, Member
-from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.cpython.buffer import (
     PyBUF_SIMPLE,
     PyBuffer_Release,
     PyObject_GetBuffer,
 )
+from cython.cimports.cpython.ref import Py_INCREF, PyTypeObject
+from cython.cimports.libc.string import memcpy
+from cython.cimports.scamem.arena.member import Hold, Member
+from cython.cimports.scamem.core.store import layout as L
 
 cnp.import_array()
 
@@ -54,7 +54,7 @@ def new_array(
     Py_INCREF(dtype)  # stolen by the call
     made = PyArray_NewFromDescr(
         cython.cast(cython.pointer(PyTypeObject), kind),
-        dtype,
+        cython.cast(cython.p_void, dtype),
         cython.cast(cython.int, ndim),
         dims,
         cython.cast(cython.pointer(cython.Py_ssize_t), cython.NULL) if strides is None else steps,
@@ -63,10 +63,11 @@ def new_array(
         None,  # __array_finalize__ is told of no parent
     )
     PyArray_UpdateFlags(
-        made, cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED
+        cython.cast(cython.p_void, made),
+        cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED,
     )
     Py_INCREF(base)
-    PyArray_SetBaseObject(made, base)
+    PyArray_SetBaseObject(cython.cast(cython.p_void, made), base)
     return made
 
 

@@ -42,6 +42,7 @@ def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
 
 def checked_shape(shape: Any) -> tuple[int, ...]:
     """Return a shape as a tuple; TypeError or ValueError as NumPy's."""
+    found: tuple[int, ...]
     try:
         found = (operator.index(shape),)
     except TypeError:
@@ -126,7 +127,9 @@ def over(
     return made
 
 
-def zeros(arena: ArenaBase, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
+def zeros(
+    arena: ArenaBase, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any
+) -> Array:
     """Return an array of zeros; see `empty`."""
     made = empty(arena, shape, dtype, order, **where)
     if made.nbytes:
@@ -137,7 +140,7 @@ def zeros(arena: ArenaBase, shape: Any, dtype: DTypeLike = float, order: str = "
 def bytes_of(array: Array) -> NDArray[np.uint8]:
     """Return a contiguous array's memory as bytes."""
     flat = array.T if array.flags.f_contiguous else array
-    return np.frombuffer(memoryview(flat.view(np.ndarray).reshape(-1).view(np.uint8)), np.uint8)
+    return np.frombuffer(flat.view(np.ndarray).reshape(-1).view(np.uint8).data, np.uint8)
 
 
 def full(
@@ -187,7 +190,9 @@ def array(
     return made
 
 
-def asarray(arena: ArenaBase, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
+def asarray(
+    arena: ArenaBase, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any
+) -> Array:
     """Return the array itself if it lies in this arena already, else a copy there; see `array`."""
     if isinstance(values, Array) and (dtype is None or np.dtype(dtype) == values.dtype):
         place = locate(values)

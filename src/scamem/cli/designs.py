@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -26,33 +27,49 @@ from ..designs.verdicts import Verdict
 CELLS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/a[/]"}
 
 
+OPTIONS = (
+    click.option(
+        "--why", nargs=2, metavar="DESIGN SCENARIO", help="Print the trace of one verdict."
+    ),
+    click.option(
+        "--remedies", "mend", metavar="DESIGN", help="Which other answers mend its failures."
+    ),
+    click.option("--axes", is_flag=True, help="Every object layout under every page word."),
+    click.option("--structs", is_flag=True, help="Print each design's structs as pahole would."),
+    click.option(
+        "--set",
+        "answers",
+        multiple=True,
+        metavar="DESIGN.RULE=VALUE",
+        help="Change an answer of a design and see what changes; may be repeated.",
+    ),
+    click.option("--arena", is_flag=True, help="Add this library's own layout as a column."),
+    click.option(
+        "--snapshot",
+        "source",
+        metavar="NAME|FILE",
+        help="Count on a recorded machine (two are shipped) instead of this one.",
+    ),
+    click.option("--time", "full", is_flag=True, help="Measure objects of 1 to 1,048,576 pages."),
+    click.option(
+        "--html",
+        "html_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write everything as one HTML page.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print verdicts and costs as JSON."),
+)
+
+
+def with_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add all options, the first one first in the help."""
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function
+
+
 @click.command("designs")
-@click.option("--why", nargs=2, metavar="DESIGN SCENARIO", help="Print the trace of one verdict.")
-@click.option("--remedies", "mend", metavar="DESIGN", help="Which other answers mend its failures.")
-@click.option("--axes", is_flag=True, help="Every object layout under every page word.")
-@click.option("--structs", is_flag=True, help="Print each design's structs as pahole would.")
-@click.option(
-    "--set",
-    "answers",
-    multiple=True,
-    metavar="DESIGN.RULE=VALUE",
-    help="Change an answer of a design and see what changes; may be repeated.",
-)
-@click.option("--arena", is_flag=True, help="Add this library's own layout as a column.")
-@click.option(
-    "--snapshot",
-    "source",
-    metavar="NAME|FILE",
-    help="Count on a recorded machine (two are shipped) instead of this one.",
-)
-@click.option("--time", "full", is_flag=True, help="Measure objects of 1 to 1,048,576 pages.")
-@click.option(
-    "--html",
-    "html_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write everything as one HTML page.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print verdicts and costs as JSON.")
+@with_options
 def designs_command(
     why: tuple[str, str] | None,
     mend: str | None,

@@ -102,7 +102,9 @@ def link_to_slot(arena: Words, mine: Words, holder: word, slot: word) -> None:
     newest: word = low(arena[about + L.SLOT_HOLDERS])
     oldest: word = high(arena[about + L.SLOT_HOLDERS])
     put(arena, place + L.HOLDER_SLOT_LINKS, newest)
-    put(arena, place + L.HOLDER_OBJECT, arena[place + L.HOLDER_OBJECT] | slot << L.HOLDER_SLOT_SHIFT)
+    put(
+        arena, place + L.HOLDER_OBJECT, arena[place + L.HOLDER_OBJECT] | slot << L.HOLDER_SLOT_SHIFT
+    )
     if newest != 0:
         links: word = at(arena, mine, newest) + L.HOLDER_SLOT_LINKS
         put(arena, links, pair(low(arena[links]), holder))
@@ -136,7 +138,11 @@ def unlink_from_slot(arena: Words, mine: Words, holder: word) -> None:
         newest = older
     put(arena, about + L.SLOT_HOLDERS, pair(newest, oldest))
     put(arena, about + L.SLOT_HOLDERS_COUNT, arena[about + L.SLOT_HOLDERS_COUNT] - 1)
-    put(arena, place + L.HOLDER_OBJECT, arena[place + L.HOLDER_OBJECT] - (slot << L.HOLDER_SLOT_SHIFT))
+    put(
+        arena,
+        place + L.HOLDER_OBJECT,
+        arena[place + L.HOLDER_OBJECT] - (slot << L.HOLDER_SLOT_SHIFT),
+    )
 
 
 def unlink(arena: Words, mine: Words, holder: word) -> None:
@@ -174,7 +180,11 @@ def turn_over(arena: Words, mine: Words, holder: word, second: word) -> None:
     store(arena, place + L.HOLDER_COUNTS, 0)
     store(arena, place + L.HOLDER_PINS, 0)
     unlink_from_slot(arena, mine, holder)
-    put(arena, place + L.HOLDER_OBJECT, object_of(arena, mine, holder) | L.HOLDER_TRANSIT << L.HOLDER_KIND_SHIFT)
+    put(
+        arena,
+        place + L.HOLDER_OBJECT,
+        object_of(arena, mine, holder) | L.HOLDER_TRANSIT << L.HOLDER_KIND_SHIFT,
+    )
     put(arena, place + L.HOLDER_LOANS, pair(low(arena[place + L.HOLDER_LOANS]), second))
     link_to_slot(arena, mine, holder, L.SLOT_TRANSIT)
 
@@ -187,7 +197,7 @@ def one_of(by: word) -> word:
 
 
 def add_count(arena: Words, mine: Words, holder: word, by: word) -> bool:
-    """Add one mapping, hand, pin or I/O pin; False if that count is full. Needs: the record is one's own."""
+    """Add one mapping, hand, pin or I/O pin; False if full. Needs: the record is one's own."""
     place: word = tables.place(mine, L.TABLE_HOLDERS, holder)
     counts: word = arena[place + L.HOLDER_COUNTS]
     if by == L.BY_PIN:

@@ -51,7 +51,7 @@ class Design:
     def with_rules(self, **answers: object) -> Design:
         """The same design with other answers; its name says which."""
         changed = type(self)()
-        changed.rules = dataclasses.replace(self.rules, **answers)  # type: ignore[arg-type]  # names checked by replace()
+        changed.rules = Rules(**{**dataclasses.asdict(self.rules), **answers})
         changed.name = self.name + "".join(f" {rule}={value}" for rule, value in answers.items())
         return changed
 

@@ -307,6 +307,7 @@ class Kernel(Machine):
                 mm.ptes[to + offset] = pte
                 self.referee.drop(Use("PTE", f"{mm.name} at {start + offset}", pte.pfn))
                 self.referee.hold(Use("PTE", f"{mm.name} at {to + offset}", pte.pfn))
+        self._flush(mm, start, start + count)
         mm.vmas.remove(old)
         run(self._remove_vma(mm, old))
 

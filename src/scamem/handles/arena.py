@@ -7,7 +7,7 @@ import os
 import time
 import weakref
 from collections.abc import Iterator
-from typing import Any, ClassVar, Self, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -336,7 +336,11 @@ class Arena(ArenaBase):
     def __reduce__(self) -> tuple[Any, ...]:
         address = self.address()
         return _reach, (
-            address.arena_id, address.device, address.inode, address.path, address.candidates
+            address.arena_id,
+            address.device,
+            address.inode,
+            address.path,
+            address.candidates,
         )
 
     # --- settings ------------------------------------------------------------------------------

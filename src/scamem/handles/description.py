@@ -138,9 +138,7 @@ def extent(found: Description) -> tuple[int, int]:
     return first, found.offset + sum(step for step in steps if step > 0) + itemsize
 
 
-def encode_array(
-    array: np.ndarray[Any, Any], offset: int, read_only: bool = False
-) -> bytes:
+def encode_array(array: np.ndarray[Any, Any], offset: int, read_only: bool = False) -> bytes:
     """Describe an array that begins `offset` bytes into its object, as bytes."""
     flags = array.flags
     strides = None if flags.c_contiguous else array.strides

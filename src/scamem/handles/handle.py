@@ -78,9 +78,7 @@ def unpack_prefix(data: bytes) -> Address:
             raise struct.error
     except struct.error:
         raise _not_a_handle() from None
-    return Address(
-        int.from_bytes(arena_id, "little"), device, inode, os.fsdecode(data[at:]), found
-    )
+    return Address(int.from_bytes(arena_id, "little"), device, inode, os.fsdecode(data[at:]), found)
 
 
 def unpack(data: object) -> Wire:

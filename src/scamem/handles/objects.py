@@ -1,9 +1,9 @@
 """Any Python object in an arena: pickle protocol 5, its buffers out of band and never copied again.
 
 An object of kind PICKLE begins with {pickle's bytes, buffers, then bytes and place of each buffer}
-as 64-bit numbers; pickle and buffers follow, each on a boundary of 64 bytes. Loading gives read-only
-views of the buffers, which hold the object. As with any pickle, loading runs what it says: an arena
-is one trust domain.
+as 64-bit numbers; pickle and buffers follow, each on a boundary of 64 bytes. Loading gives
+read-only views of the buffers, which hold the object. As with any pickle, loading runs what it
+says: an arena is one trust domain.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scamem.arrays.create import over
 from scamem.arrays.construct import copy_bytes
+from scamem.arrays.create import over
 from scamem.core.store import layout as L
 from scamem.errors import ScamemError
 
@@ -90,7 +90,12 @@ def get(arena: ArenaBase, hold: Hold, found: Description) -> Any:
     if found.kind == ARRAY:
         dtype = found.dtype if found.dtype is not None else U8
         return over(
-            arena, hold, found.offset, found.shape, dtype, found.strides,
+            arena,
+            hold,
+            found.offset,
+            found.shape,
+            dtype,
+            found.strides,
             writable=not found.read_only,
         )
     nbytes = found.shape[0]
@@ -102,7 +107,7 @@ def get(arena: ArenaBase, hold: Hold, found: Description) -> Any:
 
 def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
     """Unpickle, with the buffers as read-only views of the arena; they keep the object."""
-    view = memoryview(data)
+    view = data.data
     try:
         length, count = struct.unpack_from("<2Q", view)
         numbers = struct.unpack_from(f"<{2 * count}Q", view, 16)

@@ -4,7 +4,8 @@ from ..store.words cimport Words, high, leading_zeros, low, pair, trailing_zeros
 cdef word longest(Words arena, Words mine, word zone) noexcept nogil
 cdef word find_lowest(Words arena, Words mine, word zone, word count) noexcept nogil
 cdef word find_highest(Words arena, Words mine, word zone, word count) noexcept nogil
-cdef void set_run(Words arena, Words mine, word zone, word start, word count, word free) noexcept nogil
+cdef void set_run(Words arena, Words mine, word zone, word start, word count,
+                  word free) noexcept nogil
 cdef void cover(Words arena, Words mine, word zone, word end) noexcept nogil
 cdef word leaf_at(Words mine, word zone, word index) noexcept nogil
 cdef word node_at(Words mine, word zone, word level, word index) noexcept nogil
@@ -15,8 +16,10 @@ cdef word node_end(Words arena, Words mine, word zone, word level, word index) n
 cdef word leaf_longest(word bits) noexcept nogil
 cdef word leaf_starts(word bits, word count) noexcept nogil
 cdef bint inside(Words mine, word level, word index, word start, word end) noexcept nogil
-cdef void assign(Words arena, Words mine, word zone, word level, word index, word free) noexcept nogil
+cdef void assign(Words arena, Words mine, word zone, word level, word index,
+                 word free) noexcept nogil
 cdef void split(Words arena, Words mine, word zone, word leaf, word start, word end) noexcept nogil
 cdef bint renew(Words arena, Words mine, word zone, word level, word index) noexcept nogil
 cdef void renew_above(Words arena, Words mine, word zone, word start, word end) noexcept nogil
-cdef void set_edge(Words arena, Words mine, word zone, word leaf, word bits, word free) noexcept nogil
+cdef void set_edge(Words arena, Words mine, word zone, word leaf, word bits,
+                   word free) noexcept nogil

@@ -243,9 +243,7 @@ def renew_above(arena: Words, mine: Words, zone: word, start: word, end: word) -
         level += 1
 
 
-def set_edge(
-    arena: Words, mine: Words, zone: word, leaf: word, bits: word, free: word
-) -> None:
+def set_edge(arena: Words, mine: Words, zone: word, leaf: word, bits: word, free: word) -> None:
     """Set or clear some bits of one leaf."""
     at: word = leaf_at(mine, zone, leaf)
     put(arena, at, arena[at] | bits if free else arena[at] & ~bits)

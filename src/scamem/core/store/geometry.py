@@ -10,7 +10,7 @@ from dataclasses import astuple, dataclass, fields
 from typing import NamedTuple
 
 from . import layout as L
-from .words import Words
+from .words import WordArray
 
 PAGE_WORDS = 512  # tables begin on pages, so that each can be given memory by itself
 FRAME_BYTES = 4096
@@ -71,7 +71,7 @@ class Geometry:
         return tuple(astuple(self))
 
     @classmethod
-    def from_words(cls, words: Words, at: int = L.HEADER_GEOMETRY) -> Geometry:
+    def from_words(cls, words: WordArray, at: int = L.HEADER_GEOMETRY) -> Geometry:
         """Read a geometry from a header. It is input: `problems()` says what is wrong with it."""
         return cls(*(words[at + k] for k in range(len(fields(cls)))))
 
@@ -96,7 +96,9 @@ class Geometry:
             value = getattr(self, name)
             if not least <= value <= most:
                 found.append(f"{name} is {value:,}, expected {least:,} to {most:,}")
-        if not found and (self.section_shift <= self.leaf_shift or self.frames % self.section_frames):
+        if not found and (
+            self.section_shift <= self.leaf_shift or self.frames % self.section_frames
+        ):
             found.append("sections do not divide the frames")
         return found
 
@@ -155,7 +157,7 @@ class Geometry:
         """Words from the file's start that have memory from the arena's first moment."""
         return self.regions()["section_trees"].start
 
-    def describe_to(self, mine: Words) -> None:
+    def describe_to(self, mine: WordArray) -> None:
         """Fill a member's private words with the places that the core computes from."""
         regions = self.regions()
         mine[L.MINE_FRAMES] = self.frames
@@ -186,7 +188,7 @@ class Geometry:
             mine[about + L.MINE_TABLE_MAX] = getattr(self, name)
 
 
-def checksum(words: Words, start: int, end: int) -> int:
+def checksum(words: WordArray, start: int, end: int) -> int:
     """Return a 64-bit FNV-1a over words: it tells damage, not malice."""
     value = 0xCBF29CE484222325
     for at in range(start, end):
@@ -194,7 +196,7 @@ def checksum(words: Words, start: int, end: int) -> int:
     return value
 
 
-def write_header(words: Words, geometry: Geometry, arena_id: int, now_ns: int) -> None:
+def write_header(words: WordArray, geometry: Geometry, arena_id: int, now_ns: int) -> None:
     """Write a new control file's header and its first global words; the rest is zeros."""
     words[L.HEADER_VERSION] = L.VERSION
     words[L.HEADER_BYTE_ORDER] = L.BYTE_ORDER
@@ -217,7 +219,7 @@ def write_header(words: Words, geometry: Geometry, arena_id: int, now_ns: int) -
     words[L.HEADER_MAGIC] = L.MAGIC  # last: a file without it was never finished
 
 
-def header_problems(words: Words, size_words: int) -> list[str]:
+def header_problems(words: WordArray, size_words: int) -> list[str]:
     """Say in words what keeps a control file from being believed; empty when nothing does."""
     if size_words < L.SLOTS:
         return [f"the file has {size_words * 8:,} bytes, too few for a header"]
@@ -239,6 +241,6 @@ def header_problems(words: Words, size_words: int) -> list[str]:
     return found
 
 
-def arena_id(words: Words) -> int:
+def arena_id(words: WordArray) -> int:
     """Return the 128-bit id from a header."""
     return words[L.HEADER_ID_LOW] | words[L.HEADER_ID_HIGH] << 64

@@ -18,7 +18,7 @@ MASK_32 = 0xFFFFFFFF
 SHIFT_32 = 32
 ALL_ONES = 0xFFFFFFFFFFFFFFFF
 
-# --- header: written once, before anybody else can see the file --------------------------------
+# --- header: written once, before anybody else can see the file ---------------------------------
 HEADER_MAGIC = 0
 HEADER_VERSION = 1
 HEADER_BYTE_ORDER = 2
@@ -44,7 +44,7 @@ STOP_COUNTDOWN = 33
 STOP_SIGNAL = 34
 STOP_HITS = 35
 
-# --- the lock: {ticket 46, flags 2, slot 16}; the futex is its low half --------------------------
+# --- the lock: {ticket 46, flags 2, slot 16}; the futex is its low half -------------------------
 LOCK = 40
 LOCK_SLOT_MASK = 0xFFFF
 LOCK_WAITERS = 0x10000
@@ -55,7 +55,7 @@ LOCK_TICKET_ONE = 0x40000
 LOCK_TAKEOVERS = 41  # unlogged: how often a dead holder's lock was taken over
 LOCK_ROLLBACKS = 42  # unlogged: how many words those takeovers put back
 
-# --- the journal ---------------------------------------------------------------------------------
+# --- the journal --------------------------------------------------------------------------------
 JOURNAL_LENGTH = 48
 JOURNAL_FAILED = 49  # unlogged: ensure() failed in the transaction under way
 JOURNAL_DAMAGED = 50  # unlogged, sticky: the arena refuses further work
@@ -63,7 +63,7 @@ JOURNAL_ENTRIES = 4096  # first of JOURNAL_ENTRIES_MAX pairs {place, old value}
 JOURNAL_ENTRIES_MAX = 1024
 JOURNAL_ENTRY_WORDS = 2
 
-# --- global words (logged) -----------------------------------------------------------------------
+# --- global words (logged) ----------------------------------------------------------------------
 NEXT_INCARNATION = 64
 NEXT_LOAN_ID = 65
 DYING_HEAD = 66  # first object whose runs are still to be given back
@@ -82,7 +82,7 @@ DRAINING = 81  # unlogged: the record that is being taken off a drop stack
 # unlogged: bumped under the lock by whoever publishes, waited on as a futex (its low half)
 AREAS_EVENT = 80
 
-# --- tables with free lists: {free head, next fresh, backed} per table ------------------------------
+# --- tables with free lists: {free head, next fresh, backed} per table --------------------------
 TABLES = 96
 TABLE_WORDS = 4
 TABLE_FREE = 0
@@ -95,7 +95,7 @@ TABLE_LOANS = 3
 TABLE_AREAS = 4
 TABLES_COUNT = 5
 
-# --- zones: frames of one kind on one node ---------------------------------------------------------
+# --- zones: frames of one kind on one node ------------------------------------------------------
 ZONES = 128
 ZONE_WORDS = 8
 ZONES_MAX = 16
@@ -107,7 +107,7 @@ ZONE_NEXT_SECTION = 4  # lowest section of the zone that was never brought onlin
 ZONE_NORMAL = 0
 ZONE_HUGE = 1
 
-# --- slots of members: SLOT_WORDS each ----------------------------------------------------------------
+# --- slots of members: SLOT_WORDS each ----------------------------------------------------------
 SLOTS = 8192
 SLOT_WORDS = 16
 SLOT_STATE = 0  # {state 8, unused 8, parent slot 16 while FORKING}
@@ -129,7 +129,7 @@ SLOT_STATE_ACTIVE = 1
 SLOT_STATE_FORKING = 2
 SLOT_STATE_REAPING = 3
 
-# --- sections: SECTION_WORDS each ------------------------------------------------------------------
+# --- sections: SECTION_WORDS each ---------------------------------------------------------------
 SECTION_WORDS = 1
 SECTION_STATE = 0  # {state 8, node 8, zone 8}
 SECTION_NODE_SHIFT = 8
@@ -138,14 +138,14 @@ SECTION_STATE_OFFLINE = 0
 SECTION_STATE_ONLINING = 1
 SECTION_STATE_ONLINE = 2
 
-# --- memdesc: {type 4, object 28, generation 32} -----------------------------------------------------
+# --- memdesc: {type 4, object 28, generation 32} ------------------------------------------------
 MEMDESC_TYPE_MASK = 0xF
 MEMDESC_OBJECT_SHIFT = 4
 MEMDESC_GENERATION_SHIFT = 32
 MEMDESC_NONE = 0
 MEMDESC_SCAMEM = 1
 
-# --- object records --------------------------------------------------------------------------------------
+# --- object records -----------------------------------------------------------------------------
 OBJECT_WORDS = 6
 OBJECT_STATE = 0  # {state 4, zone 4, flags 8, owner's slot 16, owner's incarnation 32}
 OBJECT_GENERATION = 1
@@ -163,12 +163,12 @@ OBJECT_STATE_LIVE = 2
 OBJECT_STATE_DYING = 3
 OBJECT_STATE_RETIRED = 4
 
-# --- run records -----------------------------------------------------------------------------------------
+# --- run records --------------------------------------------------------------------------------
 RUN_WORDS = 2
 RUN_FRAMES = 0  # {first pfn 32, frames 32}
 RUN_LINK = 1  # {next run or next free record 32}
 
-# --- holder records --------------------------------------------------------------------------------------
+# --- holder records -----------------------------------------------------------------------------
 HOLDER_WORDS = 7
 HOLDER_OBJECT = 0  # {object 32, slot 16, kind 8}
 HOLDER_OBJECT_LINKS = 1  # {next 32, previous 32} in the object's list; next free record
@@ -197,14 +197,14 @@ BY_HAND = 1
 BY_PIN = 2
 BY_IO = 3
 
-# --- loan records ----------------------------------------------------------------------------------------
+# --- loan records -------------------------------------------------------------------------------
 LOAN_WORDS = 4
 LOAN_ID = 0
 LOAN_HOLDER = 1
 LOAN_LINKS = 2  # {next 32, previous 32} in the lender's list; next free record
 LOAN_LENT_NS = 3
 
-# --- area records ----------------------------------------------------------------------------------------
+# --- area records -------------------------------------------------------------------------------
 AREA_WORDS = 128
 AREA_LINK = 0  # {next in the hash chain or next free record 32, holder 32}
 AREA_HASH = 1
@@ -215,14 +215,14 @@ AREA_NAME_WORDS = 32
 AREA_DESCRIPTION = 40
 AREA_DESCRIPTION_WORDS = 88
 
-# --- the tree of free frames -----------------------------------------------------------------------------
+# --- the tree of free frames --------------------------------------------------------------------
 NODE_WORDS = 2
 NODE_ENDS = 0  # {free frames at its start 32, at its end 32}
 NODE_LONGEST = 1
 LEAF_FRAMES_MAX = 64
 LEVELS_MAX = 40
 
-# --- a member's private words ----------------------------------------------------------------------------
+# --- a member's private words -------------------------------------------------------------------
 MINE_SLOT = 0
 MINE_INCARNATION = 1
 MINE_FRAMES = 2  # frames of the whole arena, all zones
@@ -281,7 +281,7 @@ MEMBER_ACTIVE = 1
 MEMBER_LOST = 2  # a forked child for which no slot or record was to be had
 MEMBER_CLOSED = 3
 
-# --- what transactions return: a record's index, or one of these ---------------------------------------------
+# --- what transactions return: a record's index, or one of these --------------------------------
 STATUS = 0x100000000  # at and above: not an index
 OK = 0
 BUSY = 0x100000001

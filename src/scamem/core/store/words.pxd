@@ -1,4 +1,4 @@
-"""Words of the control file in the compiled core; `words.py` is the same for the interpreted one."""
+"""Words in the compiled core; `words.py` is the same for the interpreted one."""
 ctypedef unsigned long long word
 
 cdef extern from "words.h" nogil:

@@ -13,12 +13,16 @@ from .layout import ALL_ONES, MASK_32, SHIFT_32
 word = int
 
 
-class Words(Protocol):
-    """An array of 64-bit words; the interpreted core asks no more of it than this."""
+class WordArray(Protocol):
+    """An array of 64-bit words that one process looks at: all that geometry asks for."""
 
-    def __getitem__(self, at: int) -> int: ...
+    def __getitem__(self, at: int, /) -> int: ...
 
-    def __setitem__(self, at: int, value: int) -> None: ...
+    def __setitem__(self, at: int, value: int, /) -> None: ...
+
+
+class Words(WordArray, Protocol):
+    """Words that others may see; the interpreted core asks no more of them than this."""
 
     def exchange(self, at: int, value: int) -> int:
         """Store a word and return what was there, as one step."""

@@ -31,7 +31,7 @@ else:
 
 
 def begin(arena: Words, mine: Words, slot: word) -> word:
-    """Make a slot the child's: OK, or NO_SLOTS. Needs: its byte is locked, the arena's lock held."""
+    """Make a slot the child's: OK, or NO_SLOTS. Needs: its byte is locked, lock held."""
     if members.state(arena, mine, slot) != L.SLOT_STATE_FREE:
         return L.NO_SLOTS
     about: word = members.at(mine, slot)

@@ -21,7 +21,7 @@ else:
     from ..frames import free_runs
     from ..store import journal, tables
     from ..store import layout as L
-    from ..store.words import Words, high, low, pair, word
+    from ..store.words import Words, high, low, word
 
 
 def let_go(arena: Words, mine: Words, holder: word) -> None:

@@ -19,7 +19,6 @@ import cython
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
-    from .. import members
     from ..frames import free_runs, sections
     from ..store import journal
     from ..store import layout as L

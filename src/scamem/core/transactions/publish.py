@@ -18,8 +18,8 @@ else:
     from .. import areas, holders, objects
     from ..store import journal, tables
     from ..store import layout as L
-    from ..store.words import Words, futex_wake, high, low, monotonic_ns, store, word
-    from . import free, hold
+    from ..store.words import Words, futex_wake, high, monotonic_ns, store, word
+    from . import free
 
 
 def announce(arena: Words) -> None:

@@ -18,7 +18,7 @@ import cython
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
-    from .. import holders, members
+    from .. import members
     from ..store import journal
     from ..store import layout as L
     from ..store.words import Words, low, store, word

@@ -10,6 +10,7 @@ import mmap
 import os
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from ..kernel.pages import PageState, flag_letters, frames_of, page_states, runs, well_known
@@ -63,7 +64,7 @@ def _grouped(frames: list[PageState]) -> list[str]:
         groups.setdefault((well_known(state.flags), state.mapcount), []).append(state.pfn)
     lines = []
     for (flags, mapcount), pfns in groups.items():
-        shown = " ".join(f"{pfn:x}" for pfn in pfns[:6]) + (" ..." if len(pfns) > 6 else "")
+        shown = " ".join(f"{pfn:x}" for pfn in pfns)
         lines.append(f"{flag_letters(flags)} mapcount {mapcount}: {len(pfns)} frames: {shown}")
     return lines
 
@@ -160,23 +161,18 @@ def frames_given_again(wanted: set[int], cover: _Cover) -> set[int]:
     """Which of some frames the page allocator hands out again, asked by making other maps."""
     cover.free()
     seen: set[int] = set()
-    held: list[tuple[int, Mapping]] = []
     cpus = os.sched_getaffinity(0)
-    try:
+    with ExitStack() as held:
+        held.callback(os.sched_setaffinity, 0, cpus)
         for number in range(CHURN_MAPS):  # freed frames wait on lists of the CPU that freed them
             os.sched_setaffinity(0, {sorted(cpus)[number % len(cpus)]})
             descriptor = bpf_array(CHURN_PAGES)
-            view = Mapping(descriptor, CHURN_PAGES)
-            held.append((descriptor, view))
+            held.callback(os.close, descriptor)
+            view = held.enter_context(mapping(descriptor, CHURN_PAGES))
             view.touch()
             seen |= wanted & set(frames_of(view.address, CHURN_PAGES))
             if seen == wanted:
                 break
-    finally:
-        os.sched_setaffinity(0, cpus)
-        for descriptor, view in held:
-            view.close()
-            os.close(descriptor)
     return seen
 
 

@@ -1,0 +1,24 @@
+"""Every benchmark by its name, in the order in which they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import allocation, copying, death, handing_over, mapping, metadata, scatter
+from .harness import Report
+
+BENCHMARKS: dict[str, Callable[[Report], None]] = {
+    "alloc": allocation.alloc_free,
+    "alloc-size": allocation.by_size,
+    "pin": allocation.pin,
+    "put-get": handing_over.one_process,
+    "put-get-two": handing_over.two_processes,
+    "in-place": handing_over.in_place,
+    "copy": copying.copy_in,
+    "reap": death.reap,
+    "fork": death.fork,
+    "scatter": scatter.biggest,
+    "vmap": mapping.vmap,
+    "metadata": metadata.per_frame,
+    "page-tables": metadata.page_tables,
+}

@@ -1,0 +1,91 @@
+"""Ways to hand an array to another process, all behind one interface.
+
+A sender copies an array in and returns what travels to the receiver; `release` ends it on the
+sender's side once the receiver is done. A receiver takes an array by that, reads its first item,
+and lets go.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+
+class Sender(Protocol):
+    """The side that has the data."""
+
+    def put(self, array: Bytes) -> Any:
+        """Copy an array in; return what travels."""
+
+    def release(self, token: Any) -> None:
+        """Let go of one that was put and, by now, taken."""
+
+    def address(self) -> Any:
+        """Return what the receiver is made of."""
+
+    def close(self) -> None:
+        """End it all."""
+
+
+class Receiver(Protocol):
+    """The side that wants the data."""
+
+    def get(self, token: Any) -> int:
+        """Take an array, return its first byte, let go."""
+
+    def close(self) -> None:
+        """End this side."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One way: `module` has sender(nbytes, count) and receiver(address)."""
+
+    name: str
+    module: str
+    package: str = ""
+    note: str = ""
+
+    def reason_missing(self) -> str:
+        """Say why it cannot be measured here; "" if it can."""
+        if not self.package:
+            return ""
+        try:
+            importlib.import_module(self.package)
+        except ImportError as error:
+            return f"not installed here ({error})"
+        return ""
+
+    def sender(self, nbytes: int, count: int) -> Sender:
+        """Return a sender of arrays of nbytes, `count` of them at once."""
+        make: Callable[[int, int], Sender] = importlib.import_module(self.module).make_sender
+        return make(nbytes, count)
+
+    def receiver(self, address: Any) -> Receiver:
+        """Return the receiver for a sender's address."""
+        make: Callable[[Any], Receiver] = importlib.import_module(self.module).make_receiver
+        return make(address)
+
+
+PEERS = (
+    Peer("scamem", "benchmarks.peers.ours"),
+    Peer("pool of segments", "benchmarks.peers.pool", note="counts no references"),
+    Peer("LMDB", "benchmarks.peers.database", "lmdb", "on /dev/shm, no sync"),
+    Peer("iceoryx2", "benchmarks.peers.iceoryx", "iceoryx2", "fixed-size samples"),
+    Peer("SharedMemory", "benchmarks.peers.segments"),
+    Peer("pickle", "benchmarks.peers.pickles", note="the data itself travels"),
+)
+NOT_HERE = (
+    (
+        "Ray",
+        "not measured: a wheel of 79 MB that starts servers of its own; `DESIGN` saw 900 us a "
+        "put and get of 4 KiB",
+    ),
+)
