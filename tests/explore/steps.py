@@ -13,6 +13,7 @@ read in it.
 from __future__ import annotations
 
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -255,11 +256,12 @@ class Interleaver:
         return after
 
     def explore(self) -> Counted:
-        """Go every way; a violation's message ends with the way that led to it."""
+        """Go every way, short ones first; a violation's message ends with the way that led to it."""
         seen = {self.first.key()}
-        todo: list[tuple[State, tuple[str, ...]]] = [(self.first, ())]
+        first_way: tuple[str, ...] = ()
+        todo = deque([(self.first, first_way)])
         while todo:
-            state, way = todo.pop()
+            state, way = todo.popleft()
             self.counted.states += 1
             if self.counted.states > self.states_max:
                 raise Violation(f"bound: more than {self.states_max:,} states")

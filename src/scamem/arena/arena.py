@@ -20,6 +20,7 @@ from scamem.backing import head_room, slot_locks
 from scamem.core.store import geometry
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES, Geometry
+from scamem.core.walk import Finding
 from scamem.errors import (
     ArenaExistsError,
     ArenaNotFoundError,
@@ -29,7 +30,7 @@ from scamem.errors import (
     StaleHandleError,
 )
 
-from . import attach, look, room
+from . import attach, look, room, snapshot
 from .attach import Address, Attachment
 from .member import Hold, release
 from .objects import Scamem
@@ -455,6 +456,15 @@ class ArenaBase:
         """Return who holds an object, by kind, pid and name, after reaping dead members."""
         self.reap()
         return look.holders(self._made, obj if isinstance(obj, int) else obj.index)
+
+    def check(self) -> list[Finding]:
+        """Return what does not hold of the rules I1 to I7, each with its rule, place and message.
+
+        Empty when all holds. Dead members are reaped first. The rules are tried on a copy that is
+        made under the lock, so that others work on meanwhile.
+        """
+        self.reap()
+        return snapshot.findings(self._made)
 
     def reap(self, loans: bool = False) -> int:
         """Reap dead members and finish what they left; return how many were reaped.

@@ -272,6 +272,7 @@ def take_slot(made: Attachment) -> None:
             if page:
                 if member.join(slot, os.getpid(), descriptors):
                     member.set_my_word(L.MINE_SLOT_PAGE, page)
+                    member.reap()
                     return
                 slot_locks.let_go(page)
             slot = member.find_free_slot(slot)

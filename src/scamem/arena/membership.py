@@ -290,6 +290,30 @@ class Membership:
             left -= 1
         return found
 
+    def copy_into(self, target: int, ranges: object) -> None:
+        """Copy ranges of the control file to the same places of other memory, as at one moment.
+
+        Parameters
+        ----------
+        target : address of writable memory as large as the control file.
+        ranges : an array("Q") of {first word, words} pairs.
+        """
+        pairs: cython.ulonglong[::1] = ranges
+        into: Words = cython.cast(Words, cython.cast(word, target))
+        k: cython.Py_ssize_t
+        count: cython.Py_ssize_t = len(pairs) // 2
+        for k in range(count):
+            if pairs[2 * k] + pairs[2 * k + 1] > self.mine[L.MINE_CONTROL_WORDS]:
+                raise IndexError(f"words {pairs[2 * k]} and on are not all in the control file")
+        self.begin()
+        for k in range(count):
+            memcpy(
+                cython.cast(cython.p_void, into + pairs[2 * k]),
+                cython.cast(cython.p_void, self.arena + pairs[2 * k]),
+                pairs[2 * k + 1] * L.WORD_BYTES,
+            )
+        self.end()
+
     def holders_of(self, index: word) -> list[tuple[int, int, int, int, int, int]]:
         """Return (slot, kind, counts, pins, area, loans) of each record on an object's list."""
         found: list = []

@@ -403,6 +403,8 @@ def in_child() -> None:
                 fork.become(arena_of(index), mine, mine[L.MINE_CHILD_SLOT])
             else:
                 mine[L.MINE_STATUS] = L.MEMBER_LOST  # nothing of the arena is mapped here
+                if mine[L.MINE_CHILD_PAGE] != 0:  # let the slot be reaped
+                    slot_locks.unlock_slot(cython.cast(cython.p_void, mine[L.MINE_CHILD_PAGE]))
         index += 1
     store(local(), 0, 0)
 

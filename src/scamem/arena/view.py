@@ -10,6 +10,7 @@ from cython.cimports.cpython.buffer import PyBuffer_FillInfo
 from cython.cimports.posix.mman import munmap
 from cython.cimports.scamem.arena import process
 from cython.cimports.scamem.arena.member import Hold
+from cython.cimports.scamem.core.store import layout as L
 
 
 @cython.cclass
@@ -60,7 +61,8 @@ def new_view(
 
 def unmap(view: View) -> cython.void:
     """Unmap a stitched view: forgotten by fork first, unmapped, counted. Before its hold goes."""
-    if view.mapped != 0:
+    # A forked child that is no member has no such mapping: what is there now is a stranger's.
+    if view.mapped != 0 and view.hold.member.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
         view.mapped = 0
         process.lock_local()
         process.remove_range(view.hold.member.mine, view.address)

@@ -76,13 +76,15 @@ class Array(np.ndarray[Any, Any]):
 def root(array: NDArray[Any]) -> Any:
     """Return what keeps an array's memory: a Hold, a View, another's object, or an ndarray."""
     base: Any = array
-    while isinstance(base, np.ndarray):
-        if base.base is None:
+    while True:
+        if isinstance(base, np.ndarray):
+            if base.base is None:
+                return base
+            base = base.base
+        elif isinstance(base, memoryview):
+            base = base.obj
+        else:
             return base
-        base = base.base
-    while isinstance(base, memoryview):
-        base = base.obj
-    return base
 
 
 def locate(array: NDArray[Any]) -> Place | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 OFFSET_FROM_BYTES = 1 << 20  # arrays of at least so many bytes choose where in a frame they begin
 OFFSET_BYTES = 64
-ALIGN_BYTES = 64
+DIMENSIONS_MAX = 64
 
 
 def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
@@ -37,6 +38,8 @@ def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
             "process. Use a fixed-width dtype (numbers, 'S20', 'U20', structured), or "
             "arena.put(obj), which pickles what cannot be shared"
         )
+    if found.itemsize == 0 and found.kind in "SU":
+        return np.dtype(f"{found.byteorder}{found.kind}1")  # as NumPy: no string is empty for good
     return found
 
 
@@ -49,7 +52,22 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
         found = tuple(operator.index(length) for length in shape)
     if any(length < 0 for length in found):
         raise ValueError("negative dimensions are not allowed")
+    if any(length > sys.maxsize for length in found):
+        raise ValueError("Maximum allowed dimension exceeded")
     return found
+
+
+def checked_nbytes(shape: tuple[int, ...], itemsize: int) -> int:
+    """Return an array's bytes; ValueError where NumPy's is, also if a length is 0."""
+    if len(shape) > DIMENSIONS_MAX:
+        raise ValueError(
+            f"maximum supported dimension for an ndarray is {DIMENSIONS_MAX}, found {len(shape)}"
+        )
+    if itemsize * math.prod(max(length, 1) for length in shape) > sys.maxsize:
+        raise ValueError(
+            f"array is too big: {shape} of {itemsize} bytes each is more than an address space"
+        )
+    return itemsize * math.prod(shape)
 
 
 def empty(
@@ -85,9 +103,10 @@ def empty(
     lengths = checked_shape(shape)
     if order not in ("C", "F"):
         raise ValueError(f"order must be 'C' or 'F', not {order!r}")
-    if len(lengths) > 64:
-        raise ValueError(f"maximum supported dimension for an ndarray is 64, found {len(lengths)}")
-    nbytes = math.prod(lengths) * kind_of.itemsize
+    if kind_of.subdtype is not None:
+        kind_of, inner = kind_of.subdtype
+        lengths += inner
+    nbytes = checked_nbytes(lengths, kind_of.itemsize)
     strides = fortran_strides(lengths, kind_of.itemsize) if order == "F" else None
     hold = arena.alloc_hold(nbytes + offset, L.BY_PIN, node=node, zone=zone)
     return over(arena, hold, offset, lengths, kind_of, strides, kind=kind)
@@ -172,30 +191,55 @@ def array(
     Arrays of 1 MiB and more begin where in a frame the copy runs fastest: (destination - source)
     mod 4096 of at least 64 bytes. See `empty` for errors and ownership.
     """
-    source = np.asanyarray(values, dtype=dtype)
-    kind = checked_dtype(source.dtype)
-    fortran = order == "F" or (
-        order in ("K", "A") and source.flags.f_contiguous and not source.flags.c_contiguous
-    )
     if order not in ("K", "A", "C", "F"):
         raise ValueError(f"order must be one of 'K', 'A', 'C' or 'F', not {order!r}")
+    source = np.asarray(values, dtype=dtype)
+    kind = checked_dtype(source.dtype)
+    nbytes = checked_nbytes(source.shape, kind.itemsize)
     offset = 0
-    if source.nbytes >= OFFSET_FROM_BYTES:
+    if nbytes >= OFFSET_FROM_BYTES:
         start = source.__array_interface__["data"][0] % arena.frame_bytes
         offset = (start + 2 * OFFSET_BYTES - 1) // OFFSET_BYTES * OFFSET_BYTES % arena.frame_bytes
-    made = empty(
-        arena, source.shape, kind, "F" if fortran else "C", node=node, zone=zone, offset=offset
-    )
-    np.copyto(made.view(np.ndarray), source, casting="no")
+    strides = kept_strides(source, kind.itemsize, order)
+    hold = arena.alloc_hold(nbytes + offset, L.BY_PIN, node=node, zone=zone)
+    made = over(arena, hold, offset, source.shape, kind, strides)
+    np.copyto(made.view(np.ndarray), source, casting="safe")
     return made
 
 
+def kept_strides(source: NDArray[Any], itemsize: int, order: str) -> tuple[int, ...] | None:
+    """Return the strides of a copy in an order, None for C order; "K" keeps the order of axes."""
+    flags = source.flags
+    if order == "C" or (order != "F" and flags.c_contiguous):
+        return None
+    if order == "F" or flags.f_contiguous:
+        return fortran_strides(source.shape, itemsize)
+    if order == "A":
+        return None
+    strides = [0] * source.ndim
+    step = itemsize
+    for axis in sorted(range(source.ndim), key=lambda axis: (abs(source.strides[axis]), -axis)):
+        strides[axis] = step
+        step *= source.shape[axis]
+    return tuple(strides)
+
+
 def asarray(
-    arena: ArenaBase, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any
+    arena: ArenaBase,
+    values: ArrayLike,
+    dtype: DTypeLike | None = None,
+    *,
+    order: str = "K",
+    **where: Any,
 ) -> Array:
-    """Return the array itself if it lies in this arena already, else a copy there; see `array`."""
-    if isinstance(values, Array) and (dtype is None or np.dtype(dtype) == values.dtype):
-        place = locate(values)
+    """Return an array itself, as an Array, if it lies in this arena already, else a copy there.
+
+    It is copied also where dtype or order ask for another; see `array`.
+    """
+    if isinstance(values, np.ndarray) and (dtype is None or np.dtype(dtype) == values.dtype):
+        flags = values.flags
+        ordered = {"C": flags.c_contiguous, "F": flags.f_contiguous}.get(order, True)
+        place = locate(values) if ordered else None
         if place is not None and place.hold.member is arena.member:
-            return values
-    return array(arena, values, dtype, **where)
+            return values if isinstance(values, Array) else values.view(Array)
+    return array(arena, values, dtype, order=order, **where)

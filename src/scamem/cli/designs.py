@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -61,15 +61,23 @@ OPTIONS = (
 )
 
 
-def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """Add all options, the first one first in the help."""
-    for option in reversed(OPTIONS):
-        function = option(function)
-    return function
+Command = Callable[..., None]
+Option = Callable[[Command], Command]
+
+
+def with_options(options: Sequence[Option]) -> Option:
+    """Add options to a command, the first one first in its help."""
+
+    def add(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
 @click.command("designs")
-@with_options
+@with_options(OPTIONS)
 def designs_command(
     why: tuple[str, str] | None,
     mend: str | None,

@@ -17,7 +17,7 @@ from ..designs.kernel.report import KernelReport, as_json, flag_rows, report
 from ..designs.kernel.snapshot import Snapshot, find, read_live, record
 from ..designs.kernel.vmallocinfo import KMEM_HEADER, kmem_row
 from ..designs.live.experiments import EXPERIMENTS
-from .designs import print_wide
+from .designs import print_wide, with_options
 
 FIGURES = (
     ("memmap and lookup table", "bytes"),
@@ -28,31 +28,38 @@ FIGURES = (
 )
 
 
+OPTIONS = (
+    click.option(
+        "--record",
+        "record_file",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write what was read as a snapshot.",
+    ),
+    click.option(
+        "--snapshot",
+        "source",
+        metavar="NAME|FILE",
+        help="Read a snapshot (two are shipped) instead of this machine.",
+    ),
+    click.option("--areas", is_flag=True, help="Print the areas as /proc/vmallocinfo does."),
+    click.option("--kmem", is_flag=True, help="Print the areas in the columns of kmem -v."),
+    click.option(
+        "--page",
+        "pfns",
+        type=str,
+        multiple=True,
+        metavar="PFN",
+        help="Print a frame's flags in page-types' letters (root; hexadecimal).",
+    ),
+    click.option(
+        "--live", is_flag=True, help="Run two harmless experiments on this kernel (root)."
+    ),
+    click.option("--json", "json_out", is_flag=True, help="Print the report as JSON."),
+)
+
+
 @click.command("kernel")
-@click.option(
-    "--record",
-    "record_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write what was read as a snapshot.",
-)
-@click.option(
-    "--snapshot",
-    "source",
-    metavar="NAME|FILE",
-    help="Read a snapshot (two are shipped) instead of this machine.",
-)
-@click.option("--areas", is_flag=True, help="Print the areas as /proc/vmallocinfo does.")
-@click.option("--kmem", is_flag=True, help="Print the areas in the columns of kmem -v.")
-@click.option(
-    "--page",
-    "pfns",
-    type=str,
-    multiple=True,
-    metavar="PFN",
-    help="Print a frame's flags in page-types' letters (root; hexadecimal).",
-)
-@click.option("--live", is_flag=True, help="Run two harmless experiments on this kernel (root).")
-@click.option("--json", "json_out", is_flag=True, help="Print the report as JSON.")
+@with_options(OPTIONS)
 def kernel_command(
     record_file: Path | None,
     source: str | None,
@@ -147,6 +154,9 @@ def _print_summary(console: Console, found: KernelReport) -> None:
         f"vmap_area {layout.vmap_area}; {layout.nr_pageflags} page flags, {layout.zones} zones, "
         f"NODES_SHIFT {layout.nodes_shift} (BTF and /proc/config.gz; None: not seen)"
     )
+    if not snapshot.vmallocinfo:
+        console.print("vmalloc areas: not seen")
+        return
     console.print(
         f"{found.areas} vmalloc areas, {found.areas_with_pages} with pages, {found.pages:,} pages "
         f"({found.pages * 4 / 1024:.1f} MiB); user-mappable {found.user_mappable}; "

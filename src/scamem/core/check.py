@@ -197,7 +197,7 @@ def check_members(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list
             wrong = "its member is dead and was reaped, the slot is not free"
         elif state == L.SLOT_STATE_FREE and slot >= L.SLOT_FIRST:
             held = arena[at + L.SLOT_HOLDERS] | arena[at + L.SLOT_HOLDERS_COUNT]
-            if held | arena[at + L.SLOT_DROPS]:
+            if held | low(arena[at + L.SLOT_DROPS]):
                 wrong = "is free, and has holder records"
         if wrong:
             found.append(Finding("I6", f"slot {slot}", wrong))

@@ -30,6 +30,9 @@ def check_lists(arena: Image, mine: Image) -> list[walk.Finding]:
             wrong = (
                 f"counts {walk.high(arena[at + L.OBJECT_NR])} holder records, has {len(records)}"
             )
+        transit = [arena[first + r * L.HOLDER_WORDS] >> L.HOLDER_KIND_SHIFT for r in records]
+        if not wrong and transit.count(L.HOLDER_TRANSIT) != walk.high(arena[at + L.OBJECT_HOLDERS]):
+            wrong = f"counts {walk.high(arena[at + L.OBJECT_HOLDERS])} records in transit"
         if not wrong and len(set(members)) != len(members):
             wrong = "has two records of one member"
         for record in records:
@@ -156,7 +159,7 @@ def check_drops(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
     first = walk.place(mine, L.TABLE_HOLDERS, 0)
     seen = {walk.low(arena[L.DRAINING])} if arena[L.DRAINING] else set()
     for slot in range(min(arena[L.SLOTS_NEXT], mine[L.MINE_SLOTS_MAX])):
-        head = arena[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_DROPS]
+        head = walk.low(arena[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_DROPS])
         records, wrong = walk.chain(arena, mine, L.TABLE_HOLDERS, head, L.HOLDER_DROPS)
         for record in records:
             at = first + record * L.HOLDER_WORDS

@@ -13,6 +13,7 @@ cdef word link(Words arena, Words mine, word obj, word slot, word kind) noexcept
 cdef void unlink(Words arena, Words mine, word holder) noexcept nogil
 cdef void link_to_slot(Words arena, Words mine, word holder, word slot) noexcept nogil
 cdef void unlink_from_slot(Words arena, Words mine, word holder) noexcept nogil
+cdef void give_dropped(Words arena, Words mine, word holder) noexcept nogil
 cdef void turn_over(Words arena, Words mine, word holder, word second) noexcept nogil
 cdef word one_of(word by) noexcept nogil
 cdef bint add_count(Words arena, Words mine, word holder, word by) noexcept nogil

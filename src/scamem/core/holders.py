@@ -58,8 +58,8 @@ def find(arena: Words, mine: Words, obj: word, slot: word) -> word:
     Only a first hold looks; a member's later ones go by its private table.
     """
     holder: word = low(arena[tables.at(arena, mine, L.TABLE_OBJECTS, obj) + L.OBJECT_HOLDERS])
-    left: word = mine[L.MINE_SLOTS_MAX] + arena[L.AREAS_COUNT]
-    while holder != 0 and left > 0:  # bound: one record a member, and the areas
+    left: word = high(arena[tables.at(arena, mine, L.TABLE_OBJECTS, obj) + L.OBJECT_NR])
+    while holder != 0 and left > 0:  # bound: the object's count of records
         place: word = at(arena, mine, holder)
         value: word = arena[place + L.HOLDER_OBJECT] >> L.HOLDER_SLOT_SHIFT
         if value == (slot | L.HOLDER_MEMBER << (L.HOLDER_KIND_SHIFT - L.HOLDER_SLOT_SHIFT)):
@@ -89,7 +89,7 @@ def link(arena: Words, mine: Words, obj: word, slot: word, kind: word) -> word:
     if first != 0:
         links: word = at(arena, mine, first) + L.HOLDER_OBJECT_LINKS
         put(arena, links, pair(low(arena[links]), holder))
-    put(arena, obj_at + L.OBJECT_HOLDERS, holder)
+    put(arena, obj_at + L.OBJECT_HOLDERS, pair(holder, high(arena[obj_at + L.OBJECT_HOLDERS])))
     put(arena, obj_at + L.OBJECT_NR, arena[obj_at + L.OBJECT_NR] + pair(0, 1))
     link_to_slot(arena, mine, holder, slot)
     return holder
@@ -146,9 +146,11 @@ def unlink_from_slot(arena: Words, mine: Words, holder: word) -> None:
 
 
 def unlink(arena: Words, mine: Words, holder: word) -> None:
-    """Take a record off both lists and give it back. Stores: at most 11 words.
+    """Take a record off both lists and give it back. Stores: at most 12 words.
 
     Needs: it has no loans. The object's count falls by one; its end is the caller's business (I3).
+    A record that is still on a stack of drops is given back by whoever pops it: its number must
+    not come up elsewhere before.
     """
     place: word = at(arena, mine, holder)
     obj_at: word = tables.at(arena, mine, L.TABLE_OBJECTS, low(arena[place + L.HOLDER_OBJECT]))
@@ -161,22 +163,38 @@ def unlink(arena: Words, mine: Words, holder: word) -> None:
         put(arena, links, pair(following, high(arena[links])))
     else:
         ensure(arena, low(arena[obj_at + L.OBJECT_HOLDERS]) == holder)
-        put(arena, obj_at + L.OBJECT_HOLDERS, following)
+        put(
+            arena,
+            obj_at + L.OBJECT_HOLDERS,
+            pair(following, high(arena[obj_at + L.OBJECT_HOLDERS])),
+        )
     if following != 0:
         links = at(arena, mine, following) + L.HOLDER_OBJECT_LINKS
         put(arena, links, pair(low(arena[links]), before))
     ensure(arena, high(arena[obj_at + L.OBJECT_NR]) > 0)
     put(arena, obj_at + L.OBJECT_NR, arena[obj_at + L.OBJECT_NR] - pair(0, 1))
+    if kind_of(arena, mine, holder) == L.HOLDER_TRANSIT:
+        put(arena, obj_at + L.OBJECT_HOLDERS, arena[obj_at + L.OBJECT_HOLDERS] - pair(0, 1))
+    if arena[place + L.HOLDER_DROPS] != 0:
+        put(arena, place + L.HOLDER_OBJECT, L.HOLDER_DROPPED << L.HOLDER_KIND_SHIFT)
+        return
     put(arena, place + L.HOLDER_OBJECT, 0)
     tables.give(arena, mine, L.TABLE_HOLDERS, holder)
 
 
+def give_dropped(arena: Words, mine: Words, holder: word) -> None:
+    """Give back a record that was dropped while on a stack, now that it is off. Stores: 3 words."""
+    put(arena, at(arena, mine, holder) + L.HOLDER_OBJECT, 0)
+    tables.give(arena, mine, L.TABLE_HOLDERS, holder)
+
+
 def turn_over(arena: Words, mine: Words, holder: word, second: word) -> None:
-    """Make a lender's record the arena's: its loans live on in transit. Stores: at most 14 words.
+    """Make a lender's record the arena's: its loans live on in transit. Stores: at most 15 words.
 
     The counts of a dead lender end here; a living one has none. So a roll-back need not know them.
     """
     place: word = at(arena, mine, holder)
+    obj_at: word = tables.at(arena, mine, L.TABLE_OBJECTS, object_of(arena, mine, holder))
     store(arena, place + L.HOLDER_COUNTS, 0)
     store(arena, place + L.HOLDER_PINS, 0)
     unlink_from_slot(arena, mine, holder)
@@ -186,6 +204,7 @@ def turn_over(arena: Words, mine: Words, holder: word, second: word) -> None:
         object_of(arena, mine, holder) | L.HOLDER_TRANSIT << L.HOLDER_KIND_SHIFT,
     )
     put(arena, place + L.HOLDER_LOANS, pair(low(arena[place + L.HOLDER_LOANS]), second))
+    put(arena, obj_at + L.OBJECT_HOLDERS, arena[obj_at + L.OBJECT_HOLDERS] + pair(0, 1))
     link_to_slot(arena, mine, holder, L.SLOT_TRANSIT)
 
 

@@ -1,12 +1,13 @@
 from .store cimport tables
 from .store.journal cimport ensure, put
-from .store.words cimport Words, high, low, pair, word
+from .store.words cimport Words, high, load_acquire, low, pair, word
 
 cdef word at(Words arena, Words mine, word obj) noexcept nogil
 cdef word state(Words arena, Words mine, word obj) noexcept nogil
 cdef word zone(Words arena, Words mine, word obj) noexcept nogil
 cdef word generation(Words arena, Words mine, word obj) noexcept nogil
 cdef word count(Words arena, Words mine, word obj) noexcept nogil
+cdef word in_transit(Words arena, Words mine, word obj) noexcept nogil
 cdef word nr(Words arena, Words mine, word obj) noexcept nogil
 cdef bint is_live(Words arena, Words mine, word obj, word generation) noexcept nogil
 cdef bint is_owned(Words arena, Words mine, word obj) noexcept nogil

@@ -20,7 +20,7 @@ else:
     from .store import layout as L
     from .store import tables
     from .store.journal import ensure, put
-    from .store.words import Words, high, low, pair, word
+    from .store.words import Words, high, load_acquire, low, pair, word
 
 
 def at(arena: Words, mine: Words, obj: word) -> word:
@@ -51,6 +51,11 @@ def count(arena: Words, mine: Words, obj: word) -> word:
     return high(arena[at(arena, mine, obj) + L.OBJECT_NR])
 
 
+def in_transit(arena: Words, mine: Words, obj: word) -> word:
+    """Return how many of an object's holder records are the arena's, for loans in transit."""
+    return high(arena[at(arena, mine, obj) + L.OBJECT_HOLDERS])
+
+
 def nr(arena: Words, mine: Words, obj: word) -> word:
     """Return how many frames an object has (while ALLOCATING: so far)."""
     return low(arena[at(arena, mine, obj) + L.OBJECT_NR])
@@ -61,10 +66,11 @@ def is_live(arena: Words, mine: Words, obj: word, generation: word) -> bool:
     if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
         return False
     place: word = tables.place(mine, L.TABLE_OBJECTS, obj)
-    return (
-        arena[place + L.OBJECT_GENERATION] == generation
-        and arena[place + L.OBJECT_STATE] & L.OBJECT_STATE_MASK == L.OBJECT_STATE_LIVE
-    )
+    # The state first: a reader without the lock must not take a later use's LIVE for this one's.
+    value: word = load_acquire(arena, place + L.OBJECT_STATE)
+    if value & L.OBJECT_STATE_MASK != L.OBJECT_STATE_LIVE:
+        return False
+    return arena[place + L.OBJECT_GENERATION] == generation
 
 
 def is_owned(arena: Words, mine: Words, obj: word) -> bool:

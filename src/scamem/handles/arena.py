@@ -26,12 +26,12 @@ from scamem.core.store.geometry import Geometry
 from scamem.errors import (
     NameExistsError,
     NameNotFoundError,
-    OutOfMemoryError,
     ScamemError,
 )
 
 from . import objects
 from .description import RAW, Description, decode, encode, encode_array
+from .elsewhere import register_elsewhere
 from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
 
 NAME_BYTES_MAX = 255
@@ -52,6 +52,11 @@ class Arena(ArenaBase):
     """
 
     _default: ClassVar[Arena | None] = None
+    by_handle = False  # whether this process joined it because something of it was sent here
+
+    def __init__(self, made: attach.Attachment) -> None:
+        super().__init__(made)
+        register_elsewhere()  # joblib may have been imported since
 
     # --- the default arena ---------------------------------------------------------------------
 
@@ -85,7 +90,7 @@ class Arena(ArenaBase):
             if arena is not None:
                 return arena
         for joined in ArenaBase._joined.values():
-            if isinstance(joined, Arena) and joined.member.is_active() and not joined.closed:
+            if isinstance(joined, Arena) and joined.by_handle and joined.member.is_active():
                 return joined
         size = Geometry.for_capacity(head_room.default_capacity_bytes())
         return Arena._new(size, "", attach.DEFAULT_LABEL)
@@ -110,7 +115,7 @@ class Arena(ArenaBase):
         """Return the arena that a handle's bytes come from, joined if need be."""
         found = _by_id.get(wire.arena_id)
         if found is None or found.closed or not found.member.is_active():
-            found = Arena.reach(unpack_prefix(wire.data[: wire.prefix_bytes]))
+            found = _reach_by(unpack_prefix(wire.data[: wire.prefix_bytes]))
             _by_id[wire.arena_id] = found
         return found
 
@@ -160,7 +165,10 @@ class Arena(ArenaBase):
         if not self._closed:
             made = put_array(self, value)
             if made is not None:
-                return Handle(self, made, encode_array(value, 0, True))
+                try:
+                    return Handle(self, made, encode_array(value, 0, True))
+                except TypeError:
+                    release(made)  # a dtype that only pickle knows
         if isinstance(value, Array):
             place = locate(value)
             if place is not None and place.hold.member is self.member:
@@ -200,7 +208,7 @@ class Arena(ArenaBase):
         """
         if isinstance(key, str):
             return self._get_name(key, timeout)
-        if isinstance(key, Handle):
+        if isinstance(key, Handle) and key.arena is self:
             return _value(self, key.hold.another(L.BY_PIN), key.description)
         return from_handle(key)
 
@@ -267,20 +275,24 @@ class Arena(ArenaBase):
 
     def _describe(self, value: Any) -> tuple[Hold, bytes]:
         """Return a reference to what a value lies in, and its description."""
-        if isinstance(value, Handle) and value.arena is self:
-            return value.hold, value.description
-        if isinstance(value, Scamem) and value.arena is self:
-            return value.hold, RAW_DESCRIPTION
-        if isinstance(value, View) and value.hold.member is self.member:
-            return value.hold, RAW_DESCRIPTION
-        if isinstance(value, np.ndarray):
-            place = locate(value)
-            if place is not None and place.hold.member is self.member:
-                return place.hold, encode_array(value, place.offset)
-            made = create.array(self, value)
-            place = locate(made)
-            if place is not None:
-                return place.hold.another(L.BY_PIN), encode_array(made, place.offset)
+        if isinstance(value, Handle | Scamem | View):
+            if value.hold.member is not self.member:
+                raise ValueError(
+                    f"asked to publish {value!r} here; it belongs to another arena, and would not "
+                    "be kept by this one. Publish it there, or a copy of its data here"
+                )
+            return value.hold, value.description if isinstance(value, Handle) else RAW_DESCRIPTION
+        place = locate(value) if isinstance(value, np.ndarray) else None
+        if place is not None and place.hold.member is self.member:
+            return place.hold, encode_array(value, place.offset)
+        if type(value) is np.ndarray or isinstance(value, Array):
+            try:
+                made = create.array(self, value)
+                place = locate(made)
+                if place is not None:
+                    return place.hold, encode_array(made, place.offset)
+            except TypeError:
+                pass  # a dtype that only pickle knows
         handle = self.put(value)
         return handle.hold.another(L.BY_HAND), handle.description
 
@@ -315,8 +327,7 @@ class Arena(ArenaBase):
         held, _, _ = self.member.hold_name(encoded, L.BY_PIN)
         if isinstance(held, Hold):
             release(held)
-            return True
-        return False
+        return bool(held != L.NOT_FOUND)
 
     def __len__(self) -> int:
         self._check_open()
@@ -373,10 +384,21 @@ def _reach(
     arena_id: int, device: int, inode: int, path: str, candidates: tuple[tuple[int, int], ...]
 ) -> Arena:
     """Join an arena that was pickled."""
-    return Arena.reach(attach.Address(arena_id, device, inode, path, candidates))
+    return _reach_by(attach.Address(arena_id, device, inode, path, candidates))
+
+
+def _reach_by(address: attach.Address) -> Arena:
+    """Join an arena that was sent here, and remember that it was."""
+    with ArenaBase._lock:
+        known = address.arena_id in ArenaBase._joined
+        found = Arena.reach(address)
+        found.by_handle = found.by_handle or not known
+        return found
 
 
 def _encoded(name: str) -> bytes:
+    if not isinstance(name, str):
+        raise TypeError(f"names are strings, not {type(name).__name__}")
     encoded = name.encode()
     if not 0 < len(encoded) <= NAME_BYTES_MAX or "\0" in name:
         raise ValueError(
@@ -437,6 +459,6 @@ def from_handle(data: Handle | bytes | bytearray | memoryview) -> Any:
     try:
         found = decode(wire.description, reached.member.nr(hold) * reached.frame_bytes)
         return objects.get(reached, hold, found)
-    except OutOfMemoryError:
+    except BaseException:  # whatever it was: who can map it may still load it
         put_back(hold, wire)
         raise

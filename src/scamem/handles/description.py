@@ -6,16 +6,17 @@ object, or is no dtype of plain data, is refused before memory is looked at.
 
 from __future__ import annotations
 
-import ast
 import math
 import struct
+import sys
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scamem.arrays.create import checked_dtype
 from scamem.errors import ScamemError
+
+from .dtypes import dtype_of, dtype_text
 
 RAW = 0  # the object itself, frames without a meaning
 ARRAY = 1
@@ -26,6 +27,7 @@ HEAD = struct.Struct("<BBBxIQ")  # kind, flags, dimensions, bytes of the dtype, 
 READ_ONLY = 1
 STRIDED = 2
 DIMENSIONS_MAX = 64
+CACHED_BYTES_MAX = 1024  # longer descriptions are rare, and would fill the memory of the cache
 
 
 class Description(NamedTuple):
@@ -54,29 +56,6 @@ def encode(found: Description) -> bytes:
     )
 
 
-@lru_cache(maxsize=256)
-def dtype_text(dtype: np.dtype[Any]) -> bytes:
-    """Return a dtype as text that `dtype_of` reads; no code in it."""
-    return repr(np.lib.format.dtype_to_descr(dtype)).encode()
-
-
-@lru_cache(maxsize=256)
-def dtype_of(text: bytes) -> np.dtype[Any]:
-    """Return the dtype that a text describes.
-
-    Raises
-    ------
-    ScamemError : it is no description of a dtype of plain data.
-    """
-    try:
-        return checked_dtype(np.lib.format.descr_to_dtype(ast.literal_eval(text.decode())))
-    except (ValueError, TypeError, SyntaxError, KeyError, IndexError, RecursionError, MemoryError):
-        raise ScamemError(
-            f"a handle or area describes a dtype that is none: {text[:60]!r}. It was tampered with, "
-            "or made by another version"
-        ) from None
-
-
 def decode(data: bytes, object_bytes: int) -> Description:
     """Read a description and see that it lies inside an object of so many bytes.
 
@@ -84,7 +63,8 @@ def decode(data: bytes, object_bytes: int) -> Description:
     ------
     ScamemError : it does not, or is none.
     """
-    found, first, last = _decode(data)
+    read = _decode if len(data) <= CACHED_BYTES_MAX else _decode.__wrapped__
+    found, first, last = read(data)
     if first < 0 or last > object_bytes:
         raise ScamemError(
             f"a handle or area describes bytes {first} to {last} of an object of {object_bytes}; "
@@ -99,7 +79,8 @@ def _decode(data: bytes) -> tuple[Description, int, int]:
     try:
         kind, flags, ndim, dtype_bytes, offset = HEAD.unpack_from(data)
         count = 2 * ndim if flags & STRIDED else ndim
-        if ndim > DIMENSIONS_MAX or kind > PICKLE:
+        end = HEAD.size + 8 * count
+        if ndim > DIMENSIONS_MAX or len(data) != end + dtype_bytes:
             raise struct.error
         numbers = struct.unpack_from(f"<{count}q", data, HEAD.size)
     except struct.error:
@@ -107,21 +88,34 @@ def _decode(data: bytes) -> tuple[Description, int, int]:
             f"a handle or area has no readable description ({len(data)} bytes). It was tampered "
             "with, or made by another version"
         ) from None
-    end = HEAD.size + 8 * count
-    text = bytes(data[end : end + dtype_bytes])
     found = Description(
         kind,
         offset,
         numbers[:ndim],
         numbers[ndim:] if flags & STRIDED else None,
-        dtype_of(text) if text else None,
+        dtype_of(data[end:]) if dtype_bytes else None,
         bool(flags & READ_ONLY),
     )
-    if kind == ARRAY and found.dtype is None:
-        raise ScamemError("a handle or area describes an array without a dtype")
-    if any(length < 0 for length in found.shape) or (kind in (BYTES, PICKLE) and ndim != 1):
-        raise ScamemError("a handle or area describes an impossible shape; it was tampered with")
+    if not _is_possible(found) or flags & ~(READ_ONLY | STRIDED):
+        raise ScamemError(
+            "a handle or area describes what no array is; it was tampered with, or made by another "
+            "version"
+        )
+    if 0 in found.shape:  # nothing is read, wherever its strides would lead
+        found = found._replace(offset=0, strides=None)
     return found, *extent(found)
+
+
+def _is_possible(found: Description) -> bool:
+    """Tell whether a description is of a known kind, and not more than NumPy makes an array of."""
+    if any(length < 0 for length in found.shape):
+        return False
+    if found.kind == ARRAY and found.dtype is not None:
+        items = math.prod(max(length, 1) for length in found.shape)
+        return items * found.dtype.itemsize <= sys.maxsize
+    dimensions = {RAW: 0, BYTES: 1, PICKLE: 1}.get(found.kind)
+    plain = found.dtype is None and found.strides is None
+    return plain and dimensions == len(found.shape)
 
 
 def extent(found: Description) -> tuple[int, int]:
@@ -139,8 +133,15 @@ def extent(found: Description) -> tuple[int, int]:
 
 
 def encode_array(array: np.ndarray[Any, Any], offset: int, read_only: bool = False) -> bytes:
-    """Describe an array that begins `offset` bytes into its object, as bytes."""
+    """Describe an array that begins `offset` bytes into its object, as bytes.
+
+    Raises
+    ------
+    TypeError : its dtype cannot be described (dtypes.py).
+    """
     flags = array.flags
+    if array.size == 0:
+        offset = 0  # a slice of nothing may begin anywhere, even before the object
     strides = None if flags.c_contiguous else array.strides
     return _encode_array(
         array.dtype, array.shape, strides, offset, read_only or not flags.writeable

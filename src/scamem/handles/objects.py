@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scamem.arrays.array import locate
 from scamem.arrays.construct import copy_bytes
-from scamem.arrays.create import over
+from scamem.arrays.create import array, over
 from scamem.core.store import layout as L
 from scamem.errors import ScamemError
 
 from .description import ARRAY, BYTES, PICKLE, RAW, Description, encode, encode_array
+from .dtypes import dtype_text
 from .handle import Handle
 
 if TYPE_CHECKING:
@@ -32,18 +34,36 @@ U8 = np.dtype(np.uint8)
 
 def put(arena: ArenaBase, value: Any) -> Handle:
     """Store a copy of a value and return a handle of it; see Arena.put."""
-    if type(value) is np.ndarray and value.flags.c_contiguous and not value.dtype.hasobject:
-        hold = arena.alloc_hold(value.nbytes, L.BY_HAND)
-        address = arena.direct_address_of(hold)
-        if address and value.nbytes:
-            copy_bytes(address, value.reshape(-1).view(U8))
-        else:
-            over(arena, hold.another(L.BY_PIN), 0, value.shape, value.dtype)[...] = value
-        return Handle(arena, hold, encode_array(value, 0, read_only=True))
+    if type(value) is np.ndarray:
+        made = _put_array(arena, value)
+        if made is not None:
+            return made
     if type(value) is bytes:
         hold = _store(arena, [memoryview(value)], [0])
         return Handle(arena, hold, encode(Description(BYTES, 0, (len(value),), None, None, True)))
     return _put_pickled(arena, value)
+
+
+def _put_array(arena: ArenaBase, value: np.ndarray[Any, Any]) -> Handle | None:
+    """Store an array's bytes, in its order of axes; None if its dtype is one that only pickle knows."""
+    try:
+        dtype_text(value.dtype)
+    except TypeError:
+        return None
+    if not value.flags.c_contiguous or value.size == 0:
+        made = array(arena, value)
+        place = locate(made)
+        if place is None:
+            return None
+        description = encode_array(made, place.offset, read_only=True)
+        return Handle(arena, place.hold.another(L.BY_HAND), description)
+    hold = arena.alloc_hold(value.nbytes, L.BY_HAND)
+    address = arena.direct_address_of(hold)
+    if address:
+        copy_bytes(address, value.reshape(-1).view(U8))
+    else:
+        over(arena, hold.another(L.BY_PIN), 0, value.shape, value.dtype)[...] = value
+    return Handle(arena, hold, encode_array(value, 0, read_only=True))
 
 
 def _put_pickled(arena: ArenaBase, value: Any) -> Handle:

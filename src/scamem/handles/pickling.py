@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import copyreg
 import multiprocessing
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from scamem.arena.objects import Scamem
 from scamem.arrays.array import Array, Reduced, locate
 
 from .arena import from_handle, handle
 from .description import encode_array
+from .elsewhere import register_elsewhere, register_reducer
 from .handle import lend, load_handle
 
 if TYPE_CHECKING:
     from scamem.arena.arena import ArenaBase
 
 _by_handle: ContextVar[bool] = ContextVar("scamem_by_handle", default=False)
-_kinds: list[type[Array]] = []
 
 
 @contextmanager
@@ -40,24 +40,39 @@ def by_handle() -> Iterator[None]:
         _by_handle.reset(token)
 
 
-def load_array(data: bytes) -> Any:
-    """Return the array of a handle's bytes: what a pickle by handle calls."""
-    return from_handle(data)
+def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any:
+    """Return the array of a handle's bytes: what a pickle by handle calls.
+
+    Parameters
+    ----------
+    kind : the subclass of Array that it was.
+    dtype : the dtype that it was, where a handle cannot say so.
+    """
+    found = from_handle(data)
+    if dtype is not None:
+        found = found.view(dtype)
+    return found if kind is Array else found.view(kind)
 
 
 def reduce_by_handle(array: Array) -> Reduced:
     """Pickle an array by handle; by value where its memory is private or would not be there."""
     place = locate(array)
-    if place is None or would_die_with_us(place.hold.member.owner):
-        import numpy as np
-
-        return array.view(np.ndarray).__reduce_ex__(5)
-    data = lend(place.hold, encode_array(array, place.offset))
-    return load_array, (data,)
+    if place is None or array.itemsize == 0 or would_die_with_us(place.hold.member.owner):
+        # The pickler sees to the ndarray: in band or out, in whatever protocol it writes.
+        return np.asarray, (array.view(np.ndarray),)
+    try:
+        data = lend(place.hold, encode_array(array, place.offset))
+    except TypeError:  # a dtype that only pickle knows
+        plain = array.view(f"V{array.itemsize}")
+        data = lend(place.hold, encode_array(plain, place.offset))
+        return load_array, (data, type(array), array.dtype)
+    return load_array, ((data,) if type(array) is Array else (data, type(array)))
 
 
 def would_die_with_us(arena: ArenaBase) -> bool:
-    """Tell whether a child's anonymous arena may be gone before its parent loads a handle of it."""
+    """Tell whether an arena may be gone before a handle of it is loaded: a child's, anonymous."""
+    if arena.closed:
+        return True  # no new handles of it are made
     if arena.path or multiprocessing.parent_process() is None:
         return False
     return not arena.has_other_members()
@@ -85,18 +100,31 @@ def load_scamem(data: bytes) -> Scamem:
 
 def register(kind: type[Array]) -> None:
     """Let arrays of exactly this type go by handle between processes."""
-    _kinds.append(kind)
-    ForkingPickler.register(kind, reduce_by_handle)
-    register_elsewhere()
+    register_reducer(kind, reduce_by_handle)
 
 
-def register_elsewhere() -> None:
-    """Register with loky, plain or inside joblib, where it has been imported."""
-    for name in ("loky.backend.reduction", "joblib.externals.loky.backend.reduction"):
-        module = sys.modules.get(name)
-        if module is not None:
-            for kind in _kinds:
-                module.register(kind, reduce_by_handle)
+def explain(value: Any) -> str:
+    """Say how an array goes to another process, and why, in one line for people.
+
+    Nothing is lent. Plain `pickle.dumps` always goes by value, but within `by_handle()`.
+    """
+    if not isinstance(value, np.ndarray):
+        return f"a {type(value).__name__} is pickled as usual; the Arrays in it go by handle"
+    place = locate(value)
+    if place is None:
+        return f"by value ({value.nbytes:,} bytes): its memory is private; scamem.array() copies it"
+    where = f"byte {place.offset:,} of object {place.hold.index} of {place.hold.member.owner!r}"
+    if not isinstance(value, Array):
+        return (
+            f"by value ({value.nbytes:,} bytes): it lies at {where}, but is a "
+            f"{type(value).__name__}; x.view(scamem.Array) goes by handle"
+        )
+    if value.itemsize == 0 or would_die_with_us(place.hold.member.owner):
+        return (
+            f"by value ({value.nbytes:,} bytes): {place.hold.member.owner!r} was closed, or no "
+            "other process has joined it, so that it may end with this one"
+        )
+    return f"by handle: {value.nbytes:,} bytes from {where}"
 
 
 Array.reduce_by_handle = staticmethod(reduce_in_context)

@@ -59,7 +59,9 @@ def commit(arena: Words) -> word:
 
 
 def cancel(arena: Words, status: word) -> word:
-    """End the transaction with nothing changed; return the status that says why."""
+    """End the transaction with nothing changed; return the status that says why, or DAMAGED."""
+    if arena[L.JOURNAL_FAILED] != 0:
+        return commit(arena)  # which puts everything back as well
     roll_back(arena)
     return status
 

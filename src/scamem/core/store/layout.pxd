@@ -152,6 +152,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_COUNT_HANDS_SHIFT 0x18ULL
     #define SCAMEM_LAYOUT_COUNT_IO_SHIFT 0x30ULL
     #define SCAMEM_LAYOUT_DROPS_END 0xffffffffULL
+    #define SCAMEM_LAYOUT_DRAINING_POPS_SHIFT 0x30ULL
     #define SCAMEM_LAYOUT_DROPS_AT_ONCE 0x8ULL
     #define SCAMEM_LAYOUT_BY_MAPPING 0x0ULL
     #define SCAMEM_LAYOUT_BY_HAND 0x1ULL
@@ -405,6 +406,7 @@ cdef extern from *:
     const unsigned long long COUNT_HANDS_SHIFT "SCAMEM_LAYOUT_COUNT_HANDS_SHIFT"  # 24
     const unsigned long long COUNT_IO_SHIFT "SCAMEM_LAYOUT_COUNT_IO_SHIFT"  # 48
     const unsigned long long DROPS_END "SCAMEM_LAYOUT_DROPS_END"  # 0xffffffff
+    const unsigned long long DRAINING_POPS_SHIFT "SCAMEM_LAYOUT_DRAINING_POPS_SHIFT"  # 48
     const unsigned long long DROPS_AT_ONCE "SCAMEM_LAYOUT_DROPS_AT_ONCE"  # 8
     const unsigned long long BY_MAPPING "SCAMEM_LAYOUT_BY_MAPPING"  # 0
     const unsigned long long BY_HAND "SCAMEM_LAYOUT_BY_HAND"  # 1

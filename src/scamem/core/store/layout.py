@@ -78,7 +78,7 @@ TRANSIT_GRACE_S = 74
 REAPED_MEMBERS = 75  # how many dead members were reaped, for people
 REAPED_HOLDERS = 76
 LOANS_ORPHANED = 77  # holder records that turned over to the arena, ever
-DRAINING = 81  # unlogged: the record that is being taken off a drop stack
+DRAINING = 81  # unlogged: {record that is being popped 32, its slot 16, low bits of its pops 16}
 # unlogged: bumped under the lock by whoever publishes, waited on as a futex (its low half)
 AREAS_EVENT = 80
 
@@ -116,7 +116,7 @@ SLOT_PID = 2
 SLOT_JOINED_NS = 3
 SLOT_HOLDERS = 4  # {newest 32, oldest 32}: the member's list
 SLOT_HOLDERS_COUNT = 5
-SLOT_DROPS = 6  # unlogged: stack of records without counts, taken by exchange
+SLOT_DROPS = 6  # unlogged: {top of the stack of records without counts 32, how many were popped 32}
 SLOT_DESCRIPTORS = 7  # unlogged: {control 32, frames 32}: its numbers, for joining through /proc
 SLOT_PARENT_SHIFT = 16
 SLOT_AREAS = 0  # not a member: the list of records that areas hold
@@ -151,7 +151,7 @@ OBJECT_STATE = 0  # {state 4, zone 4, flags 8, owner's slot 16, owner's incarnat
 OBJECT_GENERATION = 1
 OBJECT_NR = 2  # {frames 32, holder records 32}
 OBJECT_RUNS = 3  # {first run 32, last run 32}
-OBJECT_HOLDERS = 4  # {first holder 32, unused 32}
+OBJECT_HOLDERS = 4  # {first holder 32, how many of them are in transit 32}
 OBJECT_LINK = 5  # {next free or dying object 32, frames still reserved 32}
 OBJECT_STATE_MASK = 0xF
 OBJECT_ZONE_SHIFT = 4
@@ -189,6 +189,7 @@ COUNT_IO = 0x1000000000000
 COUNT_HANDS_SHIFT = 24
 COUNT_IO_SHIFT = 48
 DROPS_END = 0xFFFFFFFF  # last record of a drop stack: 0 means "not on a stack"
+DRAINING_POPS_SHIFT = 48
 DROPS_AT_ONCE = 8  # records one unlocking member drops for others
 
 # what a member can hold an object by

@@ -50,6 +50,7 @@ def take(arena: Words, mine: Words, table: word) -> word:
     index: word = arena[control + L.TABLE_FREE]
     if index != 0:
         if not valid(arena, mine, table, index):
+            ensure(arena, False)
             return L.DAMAGED
         link: word = place(mine, table, index) + mine[about + L.MINE_TABLE_LINK]
         put(arena, control + L.TABLE_FREE, low(arena[link]))

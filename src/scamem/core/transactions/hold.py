@@ -9,17 +9,24 @@ counts to 0, clears the private entry, and drops the record in a transaction. Wh
 wait for the arena's lock (a deallocation), the record goes on the slot's stack of drops and the
 flag DROPS asks whoever holds the lock to empty it before unlocking.
 
-The stack: only its member pushes, only a holder of the arena's lock pops, so a pop by
-compare-exchange of the head cannot meet the same head twice. A popper first names the record in
-DRAINING, then pops, clears the record's link, and only then looks at its counts; the member sets
-its counts to 0, then looks whether the link says "on a stack". Each side's store is before its
-load (a fence between), so one of them sees the other's, and the record is dropped by one.
+The stack: only its member pushes, records whose counts it has set to 0 just before; only a holder
+of the arena's lock pops, one by one. SLOT_DROPS counts the pops, so a popper's exchange fails only
+because of a push, and whether a dead popper has popped can be told: DRAINING has the record and
+the count before. A record on a stack has no counts until it is popped: a member that wants the
+object again meanwhile gets a new record, and what is left of the old one (nothing, or its loans,
+which are in transit from then on) goes when it is popped. So no number is ever on two stacks, or
+on one and in use.
 
-Why safe: a popper that dies between pop and drop left the record's number in DRAINING; who takes
-the lock over finishes it. A member that dies is reaped, counts and stack or not. After a record
-is revived (counts not 0) it is skipped wherever it still hangs.
+Why safe: a popper that dies before its exchange has changed nothing; after it, who takes the lock
+over reads the record from DRAINING, clears its link, and drops it, or gives it back if it was
+dropped already. Twice is once: a record without counts is dropped, any other is left. A member
+that dies is reaped, counts and stack or not.
 
 Tried and failed: emptying the stack before clearing DROPS loses a record pushed between the two.
+Letting a record that is on the stack have counts again: the popper clears its link and sees no
+counts, the member sets the last one to 0 and sees no link; both act, the number is used again while
+it is on the stack, and what lay below it is lost. Telling by the stack's top alone whether a dead
+popper had popped: a push on top of the record looks like a pop, and cuts the stack in two.
 """
 
 import cython
@@ -31,7 +38,17 @@ else:
     from ..store import journal, lock, tables
     from ..store import layout as L
     from ..store.private import record_of, set_record
-    from ..store.words import Words, compare_exchange, fence, low, monotonic_ns, pair, store, word
+    from ..store.words import (
+        Words,
+        compare_exchange,
+        high,
+        load_acquire,
+        low,
+        monotonic_ns,
+        pair,
+        store,
+        word,
+    )
     from . import free
 
 
@@ -53,11 +70,17 @@ def subtract(arena: Words, mine: Words, obj: word, by: word) -> word:
 
 
 def own_record(arena: Words, mine: Words, obj: word) -> word:
-    """Return this member's record on an object's list, made if there is none; no commit."""
+    """Return this member's record on an object's list, made if there is none; no commit.
+
+    One that waits on the stack to be dropped is dropped here, after the new one is linked (I3).
+    """
     holder: word = holders.find(arena, mine, obj, mine[L.MINE_SLOT])
-    if holder != 0:
+    if holder != 0 and arena[holders.at(arena, mine, holder) + L.HOLDER_DROPS] == 0:
         return holder
-    return holders.link(arena, mine, obj, mine[L.MINE_SLOT], L.HOLDER_MEMBER)
+    record: word = holders.link(arena, mine, obj, mine[L.MINE_SLOT], L.HOLDER_MEMBER)
+    if holder != 0 and record < L.STATUS:
+        drop_record(arena, mine, holder)
+    return record
 
 
 def first(arena: Words, mine: Words, obj: word, generation: word, by: word) -> word:
@@ -107,23 +130,22 @@ def put_holder(arena: Words, mine: Words, holder: word) -> word:
 
 def defer(arena: Words, mine: Words, holder: word) -> None:
     """Leave a record without counts to whoever holds the arena's lock. Needs: local lock held."""
-    about: word = holders.slot_at(mine, mine[L.MINE_SLOT])
-    place: word = tables.place(mine, L.TABLE_HOLDERS, holder)
-    head: word
-    fence()  # the counts' 0 is seen by whoever clears the link after this load
-    if arena[place + L.HOLDER_DROPS] == 0:
-        while True:  # bound: a retry only when a popper took one
-            head = arena[about + L.SLOT_DROPS]
-            store(arena, place + L.HOLDER_DROPS, head if head != 0 else L.DROPS_END)
-            if compare_exchange(arena, about + L.SLOT_DROPS, head, holder):
-                break
+    top: word = holders.slot_at(mine, mine[L.MINE_SLOT]) + L.SLOT_DROPS
+    link: word = tables.place(mine, L.TABLE_HOLDERS, holder) + L.HOLDER_DROPS
+    seen: word
+    while True:  # bound: a retry only when a popper took one
+        seen = arena[top]
+        store(arena, link, low(seen) if low(seen) != 0 else L.DROPS_END)
+        if compare_exchange(arena, top, seen, pair(holder, high(seen))):
+            break
     lock.set_drops(arena)
 
 
 def drain_one(arena: Words, mine: Words, slot: word) -> word:
     """Take one record off a slot's stack and drop it: MORE, or DONE when the stack is empty."""
-    about: word = holders.slot_at(mine, slot)
-    holder: word = arena[about + L.SLOT_DROPS]
+    top: word = holders.slot_at(mine, slot) + L.SLOT_DROPS
+    seen: word = load_acquire(arena, top)
+    holder: word = low(seen)
     following: word
     if holder == 0:
         return L.DONE
@@ -131,10 +153,10 @@ def drain_one(arena: Words, mine: Words, slot: word) -> word:
         journal.ensure(arena, False)
         return journal.commit(arena)
     following = arena[tables.place(mine, L.TABLE_HOLDERS, holder) + L.HOLDER_DROPS]
-    store(arena, L.DRAINING, pair(holder, slot))
-    if not compare_exchange(
-        arena, about + L.SLOT_DROPS, holder, following if following != L.DROPS_END else 0
-    ):
+    if following == L.DROPS_END:
+        following = 0
+    store(arena, L.DRAINING, pair(holder, slot) | high(seen) << L.DRAINING_POPS_SHIFT)
+    if not compare_exchange(arena, top, seen, pair(following, high(seen) + 1 & L.MASK_32)):
         store(arena, L.DRAINING, 0)
         return L.MORE
     return recover_drain(arena, mine)
@@ -143,12 +165,16 @@ def drain_one(arena: Words, mine: Words, slot: word) -> word:
 def recover_drain(arena: Words, mine: Words) -> word:
     """Finish with the record named in DRAINING, if it is off its stack; MORE or DAMAGED."""
     holder: word = low(arena[L.DRAINING])
-    about: word = holders.slot_at(mine, arena[L.DRAINING] >> L.SHIFT_32)
+    slot: word = arena[L.DRAINING] >> L.SHIFT_32 & L.MASK_16
+    pops: word = high(arena[holders.slot_at(mine, slot) + L.SLOT_DROPS]) & L.MASK_16
     status: word = L.OK
-    if holder != 0 and arena[about + L.SLOT_DROPS] != holder:
+    if holder != 0 and pops != arena[L.DRAINING] >> L.DRAINING_POPS_SHIFT:
         store(arena, tables.at(arena, mine, L.TABLE_HOLDERS, holder) + L.HOLDER_DROPS, 0)
-        fence()  # the link's 0 is seen by a member that sets its counts to 0 after this load
-        status = put_holder(arena, mine, holder)
+        if holders.kind_of(arena, mine, holder) == L.HOLDER_DROPPED:
+            holders.give_dropped(arena, mine, holder)
+            status = journal.commit(arena)
+        else:
+            status = put_holder(arena, mine, holder)
     store(arena, L.DRAINING, 0)
     return L.MORE if status == L.OK else status
 

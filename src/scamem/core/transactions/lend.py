@@ -108,7 +108,8 @@ def expire(arena: Words, mine: Words, holder: word, grace_s: word) -> word:
     first: word = low(arena[place + L.HOLDER_LOANS])
     if hold.seconds(arena) < high(arena[place + L.HOLDER_LOANS]) + grace_s:
         return newer
-    if objects.count(arena, mine, holders.object_of(arena, mine, holder)) != 1:
+    obj: word = holders.object_of(arena, mine, holder)
+    if objects.count(arena, mine, obj) != objects.in_transit(arena, mine, obj):
         return newer
     last: cython.bint = low(arena[loans.at(arena, mine, first) + L.LOAN_LINKS]) == 0
     take_loan(arena, mine, first)

@@ -1,9 +1,9 @@
 """Reap a dead member: whatever its slot holds goes, record by record, and the slot is free again.
 
 Steps. begin: ACTIVE or FORKING -> REAPING, by whoever found the slot's byte unlocked *while it
-held the arena's lock*. step: the newest record of its list is dropped (or turned over, if loans
-hang on it), one a transaction; when none is left, the section that it was bringing online is reset
-and the slot is FREE.
+held the arena's lock*. step: its stack of drops is emptied, one a transaction; then the newest
+record of its list is dropped (or turned over, if loans hang on it), one a transaction; when none is
+left, the section that it was bringing online is reset and the slot is FREE.
 
 Why safe: a joiner takes only slots that are FREE, so a slot found dead stays dead until the last
 step. Any member may go on after any other. Dropping a record of an ALLOCATING object makes that
@@ -18,7 +18,7 @@ import cython
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
-    from .. import members
+    from .. import holders, members
     from ..store import journal
     from ..store import layout as L
     from ..store.words import Words, low, store, word
@@ -46,13 +46,16 @@ def step(arena: Words, mine: Words, slot: word) -> word:
         return L.DONE
     about: word = members.at(mine, slot)
     holder: word = low(arena[about + L.SLOT_HOLDERS])
+    if low(arena[about + L.SLOT_DROPS]) != 0:
+        return hold.drain_one(arena, mine, slot)
     if holder != 0:
+        # Its member may have died with the record half on the stack, which is empty.
+        store(arena, holders.at(arena, mine, holder) + L.HOLDER_DROPS, 0)
         hold.drop_record(arena, mine, holder)
         journal.put(arena, L.REAPED_HOLDERS, arena[L.REAPED_HOLDERS] + 1)
         return L.MORE if journal.commit(arena) == L.OK else L.DAMAGED
     if arena[L.ONLINING] != 0 and arena[L.ONLINING] >> L.SHIFT_32 == slot:
         online.reset(arena, mine)
     journal.ensure(arena, arena[about + L.SLOT_HOLDERS_COUNT] == 0)
-    store(arena, about + L.SLOT_DROPS, 0)
     members.set_state(arena, mine, slot, L.SLOT_STATE_REAPING, L.SLOT_STATE_FREE)
     return L.DONE if journal.commit(arena) == L.OK else L.DAMAGED

@@ -1,0 +1,71 @@
+"""A copy of an arena's control file as it is at one moment, for checks that take their time."""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scamem.backing import system
+from scamem.core.check import check
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import TABLE_RECORDS
+from scamem.core.walk import Finding
+
+from .attach import Attachment, member_pids
+
+
+@contextmanager
+def taken(made: Attachment) -> Iterator[memoryview]:
+    """Copy what is in use of the control file, under the lock; yield it as words.
+
+    What is not in use reads as zeros and takes no memory.
+    """
+    nbytes = made.geometry.control_words * L.WORD_BYTES
+    flags = system.MAP_PRIVATE | system.MAP_ANONYMOUS | system.MAP_NORESERVE
+    address = system.mmap(None, nbytes, system.PROT_READ | system.PROT_WRITE, flags, -1, 0)
+    try:
+        memory = (ctypes.c_uint64 * made.geometry.control_words).from_address(address)
+        words = memoryview(memory).cast("B").cast("Q")
+        sizes = None
+        while sizes != _sizes(words):  # more came online while the ranges were computed
+            sizes = _sizes_now(made)
+            made.member.copy_into(address, _ranges(made, sizes))
+        yield words
+    finally:
+        system.munmap(address, nbytes)
+
+
+def _places() -> list[int]:
+    """Words that say how much of each table, and how many sections, are in use."""
+    tables = [L.TABLES + L.TABLE_WORDS * table + L.TABLE_BACKED for table in range(L.TABLES_COUNT)]
+    return [*tables, L.ZONES + L.ZONE_NEXT_SECTION]
+
+
+def _sizes(words: memoryview) -> list[int]:
+    return [words[at] for at in _places()]
+
+
+def _sizes_now(made: Attachment) -> list[int]:
+    return [made.member.read_word(at) for at in _places()]
+
+
+def _ranges(made: Attachment, sizes: list[int]) -> array[int]:
+    size, regions = made.geometry, made.geometry.regions()
+    sections = sizes[-1]
+    found = array("Q", [0, size.fixed_words()])
+    found.extend([regions["section_trees"].start, sections * size.section_tree_words])
+    found.extend([regions["memdescs"].start, sections * size.section_frames])
+    for (name, record_words, _), backed in zip(TABLE_RECORDS, sizes[:-1], strict=True):
+        found.extend([regions[name].start, backed * record_words])
+    return found
+
+
+def findings(made: Attachment) -> list[Finding]:
+    """Return what does not hold of I1 to I7; empty when all does."""
+    dead = tuple(slot for slot, _, _ in member_pids(made.member) if made.member.is_slot_dead(slot))
+    mine = array("Q", bytes(L.MINE_TABLES_AT * L.WORD_BYTES))
+    made.geometry.describe_to(mine)
+    with taken(made) as words:
+        return check(words, mine, dead)

@@ -1,0 +1,28 @@
+"""Picklers of other libraries, which have registers of reducers of their own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from multiprocessing.reduction import ForkingPickler
+from typing import Any
+
+REGISTERS = ("loky.backend.reduction", "joblib.externals.loky.backend.reduction")
+
+_reducers: dict[type, Callable[[Any], Any]] = {}
+
+
+def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
+    """Let objects of exactly this type be reduced so wherever processes send to each other."""
+    _reducers[kind] = reduce
+    ForkingPickler.register(kind, reduce)
+    register_elsewhere()
+
+
+def register_elsewhere() -> None:
+    """Register with loky, plain or inside joblib, where it has been imported."""
+    for name in REGISTERS:
+        module = sys.modules.get(name)
+        if module is not None:
+            for kind, reduce in _reducers.items():
+                module.register(kind, reduce)
