@@ -1,1 +1,1 @@
-"""What DESIGN's budgets look like on this machine, beside what others do: `python -m benchmarks`."""
+"""The budgets of the design on this machine, beside what others do: `python -m benchmarks`."""

@@ -119,7 +119,8 @@ def pin(report: Report) -> None:
             return float(core_loop().pin_unpin(arena.member, obj.index, loops)) / loops / 1e9
 
         core()
-        report.add(f"core: {frames:,} frames", [core() for _ in range(report.runs(31))], budget=PIN_S)
+        times = [core() for _ in range(report.runs(31))]
+        report.add(f"core: {frames:,} frames", times, budget=PIN_S)
         report.add(
             f"Python: {frames:,} frames", measure(by_pin, loops, report.runs(31)), budget=PIN_S
         )

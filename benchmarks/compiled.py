@@ -35,7 +35,7 @@ def core_loop() -> Any:
             include_dirs=[str(package.parent), *sorted({str(path.parent) for path in headers})],
             extra_compile_args=["-O2", "-fwrapv", "-fno-strict-aliasing"],
         )
-        made = cythonize(
+        made = cythonize(  # type: ignore[no-untyped-call]  # carries no types
             [extension],
             build_dir=str(BUILD),
             include_path=[str(package.parent)],

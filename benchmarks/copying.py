@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import numpy as np
 
@@ -12,7 +14,7 @@ import scamem
 
 from .harness import Report
 from .partner import process_of
-from .peers import NOT_HERE, PEERS, Bytes
+from .peers import NOT_HERE, PEERS, Bytes, Receiver, Sender
 
 LARGE_BYTES = 256 << 20
 QUICK_BYTES = 4 << 20
@@ -40,11 +42,7 @@ def copy_in(report: Report) -> None:
         sender = peer.sender(nbytes, 1)
         receiver = peer.receiver(sender.address())
 
-        def operation(put=sender.put, get=receiver.get, release=sender.release) -> None:  # type: ignore[no-untyped-def]  # bound early
-            token = put(source)
-            get(token)
-            release(token)
-
+        operation = functools.partial(hand_over, sender, receiver, source)
         add_against(report, what, peer.name, operation, plain, runs)
         receiver.close()
         sender.close()
@@ -57,6 +55,13 @@ def copy_in(report: Report) -> None:
     arena.close()
     for name, why in NOT_HERE:
         report.missing(what, name, why)
+
+
+def hand_over(sender: Sender, receiver: Receiver, source: Bytes) -> None:
+    """Copy in, take, let go."""
+    token = sender.put(source)
+    receiver.get(token)
+    sender.release(token)
 
 
 def add_against(
@@ -81,8 +86,15 @@ def add_against(
             times.append(end - middle)
     ratios = [one / other for one, other in zip(plain_times, times, strict=True)]
     budget = 1.0 if who == "scamem" else None
-    report.add(f"{what}: speed against np.copyto", ratios, who=who, unit="x", budget=budget,
-               at_least=True, note=note)
+    report.add(
+        f"{what}: speed against np.copyto",
+        ratios,
+        who=who,
+        unit="x",
+        budget=budget,
+        at_least=True,
+        note=note,
+    )
     report.add(f"{what}: time", times, who=who)
     gc.collect()
 
@@ -101,7 +113,7 @@ def pickled(
         pipe.send(None)
 
 
-def swallow(pipe) -> None:  # type: ignore[no-untyped-def]  # a Connection
+def swallow(pipe: Connection) -> None:
     """Take arrays until None comes."""
     while pipe.recv() is not None:
         pipe.send(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from multiprocessing.connection import Connection
 
 import scamem
 from scamem.core.store import layout as L
@@ -39,7 +40,7 @@ def reap(report: Report) -> None:
     arena.close()
 
 
-def hold_many(pipe, handle: bytes, count: int) -> None:  # type: ignore[no-untyped-def]  # a Connection
+def hold_many(pipe: Connection, handle: bytes, count: int) -> None:
     """Hold many objects of one frame until killed."""
     anchor = scamem.from_handle(handle)
     arena = anchor.arena
@@ -94,5 +95,3 @@ def fork_once() -> float:
     taken = time.perf_counter() - start
     os.waitpid(pid, 0)
     return taken
-
-

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
+from multiprocessing.connection import Connection
 
 import numpy as np
 
@@ -11,7 +13,7 @@ import scamem
 
 from .harness import Report, measure
 from .partner import process_of, receiver_of
-from .peers import NOT_HERE, PEERS, Bytes, Peer
+from .peers import NOT_HERE, PEERS, Bytes, Peer, Receiver, Sender
 
 ARRAY_BYTES = 4096
 BUDGET_S = 4e-6
@@ -32,22 +34,24 @@ def one_process(report: Report) -> None:
         sender = peer.sender(ARRAY_BYTES, 2)
         receiver = peer.receiver(sender.address())
 
-        def operation(count: int, put=sender.put, get=receiver.get, release=sender.release) -> None:  # type: ignore[no-untyped-def]  # bound early
-            for _ in range(count):
-                token = put(array)
-                get(token)
-                release(token)
-
+        operation = functools.partial(hand_over, sender, receiver, array)
         loops = report.loops(200 if peer.name == "SharedMemory" else 3000)
         timing = measure(operation, loops, report.runs(25))
         ours = peer.name == "scamem"
-        report.add(
-            what, timing, who=peer.name, budget=BUDGET_S if ours else None, note=peer.note
-        )
+        report.add(what, timing, who=peer.name, budget=BUDGET_S if ours else None, note=peer.note)
         receiver.close()
         sender.close()
     for name, why in NOT_HERE:
         report.missing(what, name, why)
+
+
+def hand_over(sender: Sender, receiver: Receiver, array: Bytes, count: int) -> None:
+    """Copy in, take, let go, so many times."""
+    put, get, release = sender.put, receiver.get, sender.release
+    for _ in range(count):
+        token = put(array)
+        get(token)
+        release(token)
 
 
 def two_processes(report: Report) -> None:
@@ -134,7 +138,7 @@ def in_place_times(array: scamem.Array, runs: int) -> list[float]:
     return times
 
 
-def take_arrays(pipe) -> None:  # type: ignore[no-untyped-def]  # a Connection
+def take_arrays(pipe: Connection) -> None:
     """Take lists of handles until None comes; answer with the seconds each took."""
     while (tokens := pipe.recv()) is not None:
         start = time.perf_counter_ns()

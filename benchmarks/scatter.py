@@ -36,7 +36,7 @@ def biggest(report: Report) -> None:
     )
     report.missing(SHARE, "iceoryx2", "no question: its samples have one size")
     report.missing(SHARE, "SharedMemory", "no question: each segment is memory of its own")
-    report.missing(SHARE, "Ray", "not installed here; the design's trial saw 3.2 %")
+    report.missing(SHARE, "Ray", "not measured; the design's trial saw 3.2 %")
 
 
 def ours(report: Report, room: int) -> None:
@@ -48,14 +48,12 @@ def ours(report: Report, room: int) -> None:
     free = arena.stats().frames_free * arena.frame_bytes
     whole = arena.alloc(free)
     try:
-        view = np.frombuffer(whole.map(), np.uint8)
+        view = np.frombuffer(memoryview(whole.map()), np.uint8)
         view[:: arena.frame_bytes] = 1
         note = f"{free >> 20} MiB in {len(whole.runs):,} runs, seen as one view"
     except scamem.TooScatteredError as error:
         note = str(error)
-    report.add(
-        SHARE, [100 * whole.nbytes / free], unit="%", budget=100, at_least=True, note=note
-    )
+    report.add(SHARE, [100 * whole.nbytes / free], unit="%", budget=100, at_least=True, note=note)
     view = np.empty(0, np.uint8)
     whole.close()
     pieces.clear()
@@ -71,7 +69,7 @@ def database(report: Report, room: int) -> None:
     path = tempfile.mkdtemp(prefix="scamem-bench-", dir=PLACE)
     environment = open_at(path, room)
     value = bytes(PIECE_BYTES - 64)  # whole pages with LMDB's header
-    keys = []
+    keys: list[bytes] = []
     try:
         while True:
             key = len(keys).to_bytes(8, "big")

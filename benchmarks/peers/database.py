@@ -35,7 +35,7 @@ class Sends:
         """Store under a new key."""
         key = next(self.numbers).to_bytes(8, "big")
         with self.environment.begin(write=True) as transaction:
-            transaction.put(key, memoryview(array))
+            transaction.put(key, array.data)
         return key
 
     def release(self, token: bytes) -> None:

@@ -71,6 +71,7 @@ class Receives:
 
     def get(self, token: None) -> int:
         """Take the next sample, look, let go."""
+        del token  # samples come in order
         sample = self.subscriber.receive()
         payload = sample.payload()
         found = np.ctypeslib.as_array(

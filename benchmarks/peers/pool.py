@@ -53,9 +53,7 @@ class Receives:
 
     def get(self, token: int) -> int:
         """Make an array over the place, look, let go."""
-        found: Bytes = np.ndarray(
-            (self.nbytes,), np.uint8, self.memory.buf, token * self.nbytes
-        )
+        found: Bytes = np.ndarray((self.nbytes,), np.uint8, self.memory.buf, token * self.nbytes)
         return int(found[0])
 
     def close(self) -> None:

@@ -8,10 +8,16 @@ import pytest
 from tests.death.nursery import ROOT, Nursery
 
 
+def installed_environment() -> dict[str, str]:
+    """What a process needs to import the library as this one does, and the tests."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
+    return {**os.environ, "PYTHONPATH": path}
+
+
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Nursery]:
     """Processes that run the installed library."""
-    made = Nursery({**os.environ, "PYTHONPATH": str(ROOT)})
+    made = Nursery(installed_environment())
     yield made
     made.close()
 

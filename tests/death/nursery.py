@@ -52,6 +52,11 @@ class Victim(Talk):
                     self.hear()
         return self._status
 
+    def await_stop(self) -> None:
+        """Wait until the victim has stopped itself."""
+        status = self._nursery.ask(("stopped", self.pid))
+        assert os.WIFSTOPPED(status), f"wait status {status:#x}"
+
     def __enter__(self) -> Victim:
         return self
 
@@ -131,18 +136,19 @@ def _be_victim(descriptors: list[int], body: Callable[..., object], args: tuple[
 
 
 def _serve(number: int) -> None:
-    import scamem.arena.arena  # noqa: F401, PLC0415 - so that victims need not
+    import scamem  # noqa: F401 - so that victims need not
 
     faulthandler.disable()  # deaths on purpose are not reported or dumped
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     control = socket.socket(fileno=number)
     while True:
         data, descriptors, _, _ = socket.recv_fds(control, MESSAGE_BYTES_MAX, 2)
         if not data:
             return
         kind, *rest = pickle.loads(data)
-        if kind == "wait":
-            control.send(b"%d" % os.waitpid(rest[0], 0)[1])
+        if kind != "start":
+            flags = os.WUNTRACED if kind == "stopped" else 0
+            control.send(b"%d" % os.waitpid(rest[0], flags)[1])
             continue
         pid = os.fork()
         if pid == 0:

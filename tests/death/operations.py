@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 from typing import Any
 
@@ -18,7 +19,6 @@ from scamem import Arena, Scamem
 from scamem.core.store import layout as L
 from tests.backing.children import Talk
 
-COUNTDOWN_MAX = 1 << 40
 SMALL_BYTES = 3 * 4096
 LARGE_BYTES = 80 * 4096  # several runs in the arena of the sweeps
 KEPT = "kept"
@@ -49,6 +49,11 @@ class Hook:
 
     def close(self) -> None:
         os.close(self._control)
+
+
+def no_core_dumps() -> None:
+    """For processes that die on purpose."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def pattern(nbytes: int) -> Any:
@@ -242,11 +247,6 @@ class Join(Operation):
 
     def act(self, path: str) -> None:
         self._arena = Arena.join(path)
-
-
-class Leave(Operation):
-    def act(self, path: str) -> None:
-        self.arena.close()
 
 
 class FirstAlloc(Operation):

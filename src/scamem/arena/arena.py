@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable
-from typing import ClassVar, Self, overload
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +33,7 @@ from . import attach, look, room, snapshot
 from .attach import Address, Attachment
 from .member import Hold, release
 from .objects import Scamem
+from .pages import Pages
 from .view import View, make_view, runs_unmapped
 
 mapping.budget.given_back = runs_unmapped
@@ -41,7 +41,7 @@ SMALL_BYTES = L.MEMDESCS_INSIDE_MAX * FRAME_BYTES  # what one transaction alloca
 BY_HAND = L.BY_HAND
 
 
-class ArenaBase:
+class ArenaBase(Pages):
     """Shared memory of page frames, as this process has joined it.
 
     Ownership: one per process and arena; joining again returns the same one. It is left when it is
@@ -55,6 +55,7 @@ class ArenaBase:
     def __init__(self, made: Attachment) -> None:
         self._made = made
         self._closed = False
+        self.geometry = made.geometry
         self.member = made.member
         self.member.owner = self
         self.frame_bytes = made.geometry.frame_bytes
@@ -382,44 +383,6 @@ class ArenaBase:
                 self.member.add_range(address, direct.length)
             self._read_only = address
         return address
-
-    # --- frames --------------------------------------------------------------------------------
-
-    @overload
-    def page_to_nid(self, pfns: int) -> int: ...
-
-    @overload
-    def page_to_nid(self, pfns: Iterable[int]) -> NDArray[np.int64]: ...
-
-    def page_to_nid(self, pfns: int | Iterable[int]) -> int | NDArray[np.int64]:
-        """Return the NUMA node of a frame or of each of several; IndexError out of range."""
-        found = self._sections_of(pfns) * 0
-        return int(found) if found.ndim == 0 else found
-
-    @overload
-    def page_to_section(self, pfns: int) -> int: ...
-
-    @overload
-    def page_to_section(self, pfns: Iterable[int]) -> NDArray[np.int64]: ...
-
-    def page_to_section(self, pfns: int | Iterable[int]) -> int | NDArray[np.int64]:
-        """Return the section of a frame or of each of several; IndexError out of range."""
-        found = self._sections_of(pfns)
-        return int(found) if found.ndim == 0 else found
-
-    def page_zone(self, pfns: int | Iterable[int]) -> str | NDArray[np.str_]:
-        """Return the zone of a frame or of each of several; IndexError out of range."""
-        found = self._sections_of(pfns)
-        return "NORMAL" if found.ndim == 0 else np.full(found.shape, "NORMAL")
-
-    def _sections_of(self, pfns: int | Iterable[int]) -> NDArray[np.int64]:
-        numbers = np.asarray(pfns, dtype=np.int64)
-        most = self._made.geometry.frames
-        if numbers.size and not (numbers.min() >= 0 and numbers.max() < most):
-            raise IndexError(
-                f"asked for frames {numbers.min():,} to {numbers.max():,}; the arena has {most:,}"
-            )
-        return numbers >> self._made.geometry.section_shift
 
     def page_to_scamem(self, pfn: int) -> Scamem | None:
         """Return the object that a frame belongs to, None if it is free or offline.

@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from scamem import __version__
+
 COMMANDS: Final = {  # name: (module beside this one, attribute, what --help says of it)
     "demo": (".demo.command", "demo_command", "Real data, shared by workers, one of them killed."),
     "put": (".transfer", "put_command", "Copy a file into an arena, under a name."),
@@ -46,7 +48,7 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(package_name="scamem")
+@click.version_option(__version__, message="scamem %(version)s")
 def group() -> None:
     """Scattered memory: page frames shared by processes, as refcounted objects.
 

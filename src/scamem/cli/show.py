@@ -96,7 +96,7 @@ def print_stats(stats: Stats) -> None:
     rows = (
         ("arena", stats.path or f"anonymous {stats.arena_id}"),
         ("capacity", sized(stats.capacity_bytes)),
-        ("online", f"{sized(stats.frames_online * frame)} in {stats.sections_online:,} sections"),
+        ("online", f"{sized(stats.frames_online * frame)} in {counted(stats.sections_online, 'section')}"),
         ("in use", f"{sized(used * frame)} ({used:,} frames)"),
         ("free", f"{sized(stats.frames_free * frame)} ({stats.frames_free:,} frames, "
                  f"{stats.frames_reserved:,} of them promised)"),

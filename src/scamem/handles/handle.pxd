@@ -19,6 +19,7 @@ cdef class Wire:
     cdef readonly bytes data
     cdef readonly bytes description
     cdef readonly int prefix_bytes
+    cdef bint lent
     cdef WireTail tail
 
 cdef class Handle:

@@ -21,6 +21,7 @@ import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.string import memcpy
 from cython.cimports.scamem.arena.member import Hold, Member, release
+from cython.cimports.scamem.core import loans
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store.words import monotonic_ns
 
@@ -74,11 +75,12 @@ def unpack_prefix(data: bytes) -> Address:
             CANDIDATE.unpack_from(data, at + k * CANDIDATE.size) for k in range(candidates)
         )
         at += candidates * CANDIDATE.size
-        if len(data) != at + path_bytes:
+        path = data[at:]
+        if len(path) != path_bytes or b"\0" in path or (path and path[:1] != b"/"):
             raise struct.error
     except struct.error:
         raise _not_a_handle() from None
-    return Address(int.from_bytes(arena_id, "little"), device, inode, os.fsdecode(data[at:]), found)
+    return Address(int.from_bytes(arena_id, "little"), device, inode, os.fsdecode(path), found)
 
 
 def unpack(data: object) -> Wire:
@@ -191,6 +193,7 @@ def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
     """
     tail: WireTail = wire.tail
     while True:
+        wire.lent = loans.holder_of(member.arena, member.mine, tail.loan, tail.loan_id) != 0
         held = member.load(tail.index, tail.generation, tail.loan, tail.loan_id, by)
         if isinstance(held, Hold):
             return held
@@ -204,9 +207,15 @@ def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
 
 
 def put_back(held: Hold, wire: Wire) -> None:
-    """Undo a load that could not be finished: the loan is there again, under its id."""
+    """Undo a load that could not be finished: a loan that it took is there again, under its id.
+
+    Whether it took one is seen by looks around the load, without a lock: where two loaders race for
+    the same bytes and the loser cannot map, a loan too many keeps the object for its grace.
+    """
+    member: Member = held.member
     loan_id: cython.ulonglong = wire.tail.loan_id
-    held.member.lend_words(held, cython.address(loan_id))
+    if wire.lent and loans.holder_of(member.arena, member.mine, wire.tail.loan, loan_id) == 0:
+        member.lend_words(held, cython.address(loan_id))
     release(held)
 
 

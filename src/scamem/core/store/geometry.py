@@ -12,8 +12,8 @@ from typing import NamedTuple
 from . import layout as L
 from .words import WordArray
 
-PAGE_WORDS = 512  # tables begin on pages, so that each can be given memory by itself
-FRAME_BYTES = 4096
+PAGE_WORDS = L.PAGE_WORDS
+FRAME_BYTES = L.FRAME_BYTES
 TABLE_RECORDS = (
     ("objects_max", L.OBJECT_WORDS, L.OBJECT_LINK),
     ("holders_max", L.HOLDER_WORDS, L.HOLDER_OBJECT_LINKS),
@@ -48,9 +48,9 @@ class Geometry:
     frame_bytes: int = FRAME_BYTES
 
     @classmethod
-    def for_capacity(cls, capacity_bytes: int, *, slots_max: int = 4096) -> Geometry:
+    def for_capacity(cls, capacity_bytes: int, *, slots_max: int = L.SLOTS_DEFAULT) -> Geometry:
         """Return the geometry of an arena that can grow to `capacity_bytes`, rounded up."""
-        section_shift = 11  # 8 MiB: small enough to begin with, 131,072 of them a TiB
+        section_shift = L.SECTION_SHIFT
         section_bytes = FRAME_BYTES << section_shift
         frames = max(1, -(-capacity_bytes // section_bytes)) << section_shift
         return cls(
@@ -59,11 +59,11 @@ class Geometry:
             leaf_shift=6,
             slots_max=slots_max,
             objects_max=min(frames, L.MASK_28) + 1,
-            holders_max=2 * frames + 65536,
+            holders_max=2 * frames + L.HOLDERS_EXTRA,
             runs_max=frames + 1,
-            loans_max=1 << 20,
-            areas_max=1 << 16,
-            hash_buckets=1 << 12,
+            loans_max=L.LOANS_MAX,
+            areas_max=L.AREAS_MAX,
+            hash_buckets=L.HASH_BUCKETS,
         )
 
     def words(self) -> tuple[int, ...]:
@@ -190,9 +190,9 @@ class Geometry:
 
 def checksum(words: WordArray, start: int, end: int) -> int:
     """Return a 64-bit FNV-1a over words: it tells damage, not malice."""
-    value = 0xCBF29CE484222325
+    value = L.CHECKSUM_START
     for at in range(start, end):
-        value = ((value ^ words[at]) * 0x100000001B3) & L.ALL_ONES
+        value = ((value ^ words[at]) * L.CHECKSUM_FACTOR) & L.ALL_ONES
     return value
 
 
@@ -207,8 +207,8 @@ def write_header(words: WordArray, geometry: Geometry, arena_id: int, now_ns: in
     words[L.HEADER_CREATED_NS] = now_ns
     words[L.NEXT_INCARNATION] = 1
     words[L.NEXT_LOAN_ID] = 1
-    words[L.LOANS_LIMIT] = min(10_000, geometry.loans_max - 1)
-    words[L.TRANSIT_GRACE_S] = 60
+    words[L.LOANS_LIMIT] = min(L.LOANS_LIMIT_DEFAULT, geometry.loans_max - 1)
+    words[L.TRANSIT_GRACE_S] = L.TRANSIT_GRACE_DEFAULT_S
     words[L.SLOTS_NEXT] = L.SLOT_FIRST
     for table in range(L.TABLES_COUNT):
         control = L.TABLES + L.TABLE_WORDS * table

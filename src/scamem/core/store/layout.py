@@ -33,6 +33,8 @@ HEADER_BOOT_HIGH = 21
 HEADER_FRAMES_DEVICE = 22  # of an anonymous arena's frame file, which has no path to be found by
 HEADER_FRAMES_INODE = 23
 HEADER_WORDS = 32
+CHECKSUM_START = 0xCBF29CE484222325  # 64-bit FNV-1a
+CHECKSUM_FACTOR = 0x100000001B3
 
 MAGIC = 0x6D656D6163730A1A  # "\x1a\nscamem" read as little-endian bytes
 VERSION = 1
@@ -308,6 +310,16 @@ NO_LOANS = 0x100000021
 WAKE_ALL = 0x7FFFFFFF
 NS_PER_S = 1000000000
 
+PAGE_WORDS = 512  # tables begin on pages, so that each can be given memory by itself
+FRAME_BYTES = 4096  # of zone NORMAL
+SLOTS_DEFAULT = 4096
+SECTION_SHIFT = 11  # 8 MiB: small enough to begin with, 131,072 of them a TiB
+HOLDERS_EXTRA = 65536  # beyond two holders a frame
+LOANS_MAX = 1048576
+LOANS_LIMIT_DEFAULT = 10_000
+AREAS_MAX = 65536
+HASH_BUCKETS = 4096
+TRANSIT_GRACE_DEFAULT_S = 60
 LARGE_FRAMES = 512  # runs of 2 MiB and more are taken from the zone's top
 MEMDESCS_INSIDE_MAX = 64  # objects of at most so many frames are described under the lock
 

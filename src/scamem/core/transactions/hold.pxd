@@ -1,7 +1,9 @@
 from .. cimport holders, objects
 from ..store cimport journal, lock, tables
 from ..store.private cimport record_of, set_record
-from ..store.words cimport Words, compare_exchange, high, load_acquire, low, monotonic_ns, pair, store, word
+from ..store.words cimport (
+    Words, compare_exchange, high, load_acquire, low, monotonic_ns, pair, store, word
+)
 from . cimport free
 
 cdef word add(Words arena, Words mine, word obj, word by) noexcept nogil

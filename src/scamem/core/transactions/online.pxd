@@ -1,4 +1,3 @@
-from .. cimport members
 from ..frames cimport free_runs, sections
 from ..store cimport journal
 from ..store.words cimport Words, low, pair, word

@@ -1,7 +1,7 @@
 from .. cimport areas, holders, objects
 from ..store cimport journal, tables
 from ..store.words cimport Words, futex_wake, high, low, monotonic_ns, store, word
-from . cimport free, hold
+from . cimport free
 
 cdef word publish(Words arena, Words mine, word obj, word generation, word replace) noexcept nogil
 cdef word unpublish(Words arena, Words mine) noexcept nogil

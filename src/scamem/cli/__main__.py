@@ -1,0 +1,7 @@
+"""`python -m scamem.cli`: the command line, wherever its script was installed."""
+
+import sys
+
+from . import main
+
+sys.exit(main())

@@ -1,0 +1,60 @@
+"""An arena directory of its own for each test, and the command line as a process."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-m", "scamem.cli"]
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def arenas() -> Iterator[Path]:
+    """A directory on tmpfs for named arenas, set as SCAMEM_DIR."""
+    place = tempfile.mkdtemp(prefix="scamem-test-", dir="/dev/shm")
+    yield Path(place)
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def environment(arenas: Path) -> dict[str, str]:
+    """The environment of commands and of other processes of a test."""
+    kept = {name: value for name, value in os.environ.items() if name != "SCAMEM_ARENA"}
+    return {**kept, "SCAMEM_DIR": str(arenas)}
+
+
+@pytest.fixture
+def scamem(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Run the command line; every end but success is one line on stderr.
+
+    findings : of `check`, they are what was asked for and stand on stdout.
+    """
+
+    def run(
+        *arguments: str, code: int = 0, findings: bool = False, **options: object
+    ) -> subprocess.CompletedProcess[bytes]:
+        ended: subprocess.CompletedProcess[bytes] = subprocess.run(
+            [*COMMAND, *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+            **options,  # type: ignore[call-overload]  # input
+        )
+        errors = ended.stderr.decode()
+        assert ended.returncode == code, errors
+        assert "Traceback" not in errors
+        if findings:
+            assert errors == ""
+        elif code:
+            assert len(errors.splitlines()) == 1
+            assert errors.startswith("scamem: ")
+        return ended
+
+    return run

@@ -1,0 +1,231 @@
+"""What the commands say, and their exit codes."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from .conftest import COMMAND, Run
+
+HOLD = """
+import sys, scamem
+held = scamem.Arena.join("default")[sys.argv[1]]
+print(held.sum(), flush=True)
+sys.stdin.read()
+print(held.sum(), flush=True)
+"""
+
+
+@contextmanager
+def holding(environment: dict[str, str], name: str) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds what a name shows, until its stdin is closed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, name],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def put(scamem: Run, tmp_path: Path, name: str = "x") -> None:
+    np.save(tmp_path / "in.npy", np.ones(100_000))
+    scamem("put", "in.npy", name)
+
+
+def test_ls_says_who_holds_what(scamem: Run, tmp_path: Path, environment: dict[str, str]) -> None:
+    put(scamem, tmp_path)
+    with holding(environment, "x") as process:
+        (found,) = json.loads(scamem("ls", "--json").stdout)
+        assert found["names"] == ["x"]
+        assert found["nr"] == 196
+        assert found["runs"] == 1
+        assert found["refcount"] == 2
+        kinds = {(holder["kind"], holder["pid"]) for holder in found["holders"]}
+        assert kinds == {("area", 0), ("member", process.pid)}
+        assert f"pid {process.pid}: 1 pin" in scamem("ls").stdout.decode()
+
+
+def test_rm_disturbs_nobody(scamem: Run, tmp_path: Path, environment: dict[str, str]) -> None:
+    put(scamem, tmp_path)
+    with holding(environment, "x") as process:
+        scamem("rm", "x")
+        (found,) = json.loads(scamem("ls", "--json").stdout)
+        assert found["names"] == []
+        output, _ = process.communicate()
+        assert output == "100000.0\n"
+    assert json.loads(scamem("ls", "--json").stdout) == []
+
+
+def test_gc_after_a_kill(scamem: Run, tmp_path: Path, environment: dict[str, str]) -> None:
+    put(scamem, tmp_path)
+    with holding(environment, "x") as process:
+        scamem("rm", "x")
+        process.kill()
+        process.wait()
+    found = json.loads(scamem("gc", "--loans", "--json").stdout)
+    assert found["objects"] == 0
+    assert found["frames_free"] == found["frames_online"]
+
+
+def test_stat(scamem: Run, tmp_path: Path) -> None:
+    put(scamem, tmp_path)
+    stats = json.loads(scamem("stat", "--json").stdout)
+    assert stats["objects"] == stats["areas"] == 1
+    assert "█" in scamem("stat", "--frames").stdout.decode()
+    found = json.loads(scamem("stat", "x", "--json").stdout)
+    assert sum(frames for _, frames in found["frames"]) == found["nr"]
+    scamem("stat", "x")
+    scamem("stat", "y", code=1)
+
+
+def test_rm_of_members(scamem: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", a=np.arange(5), b=np.ones(3))
+    scamem("put", "in.npz", "x")
+    scamem("put", "in.npz", "xy")
+    scamem("rm", "x", code=1)
+    scamem("rm", "-r", "x")
+    names = [name for found in json.loads(scamem("ls", "--json").stdout) for name in found["names"]]
+    assert sorted(names) == ["xy/a", "xy/b"]
+
+
+def test_rm_is_all_or_nothing(scamem: Run, tmp_path: Path) -> None:
+    put(scamem, tmp_path)
+    scamem("rm", "x", "y", code=1)
+    assert len(json.loads(scamem("ls", "--json").stdout)) == 1
+
+
+def test_rm_of_an_arena(
+    scamem: Run, tmp_path: Path, environment: dict[str, str], arenas: Path
+) -> None:
+    put(scamem, tmp_path)
+    with holding(environment, "x") as process:
+        assert str(process.pid).encode() in scamem("rm", "--whole", code=1).stderr
+        scamem("rm", "--whole", "--force")
+        output, _ = process.communicate()
+        assert output == "100000.0\n"
+    scamem("ls", code=1)
+    assert list(arenas.iterdir()) == []
+
+
+def test_other_arenas(scamem: Run, environment: dict[str, str], arenas: Path) -> None:
+    scamem("put", "-", "x", "--arena", "other", input=b"1")
+    scamem("ls", code=1)
+    assert scamem("get", "x", "-", "--arena", str(arenas / "other")).stdout == b"1"
+    environment["SCAMEM_ARENA"] = "other"
+    assert scamem("get", "x", "-").stdout == b"1"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["frobnicate"],
+        ["ls", "--colour"],
+        ["put", "file"],
+        ["put", "in.npy", "x", "--columns"],
+        ["put", "in.npy", "x", "--capacity", "much"],
+        ["rm"],
+        ["rm", "x", "--whole"],
+        ["demo", "--by", "x"],
+        ["demo", "--workers", "1"],
+    ],
+)
+def test_wrong_usage(scamem: Run, arguments: list[str]) -> None:
+    assert b"--help" in scamem(*arguments, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ls"],
+        ["stat"],
+        ["gc"],
+        ["check"],
+        ["rm", "x"],
+        ["rm", "--whole"],
+        ["get", "x", "file"],
+        ["put", "no-such-file", "x"],
+        ["put", ".", "x"],
+        ["ls", "--arena", "not a name"],
+    ],
+)
+def test_what_is_not_there(scamem: Run, arguments: list[str]) -> None:
+    scamem(*arguments, code=1)
+
+
+def test_get_waits(scamem: Run, environment: dict[str, str]) -> None:
+    scamem("put", "-", "other", input=b"1")
+    scamem("get", "x", "-", "--wait", "0", code=1)
+    command = [*COMMAND, "get", "x", "-", "--wait", "100"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as waiting:
+        scamem("put", "-", "x", input=b"at last")
+        assert waiting.communicate()[0] == b"at last"
+
+
+def test_interrupt(scamem: Run, environment: dict[str, str]) -> None:
+    scamem("put", "-", "other", input=b"1")
+    command = [*COMMAND, "get", "x", "-", "--wait", "100"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as waiting:
+        members: list[int] = []
+        while waiting.pid not in members:
+            stats = json.loads(scamem("stat", "--json").stdout)
+            members = [member["pid"] for member in stats["members"]]
+        waiting.send_signal(signal.SIGINT)
+        _, errors = waiting.communicate()
+    assert waiting.returncode == 130
+    assert errors == b"scamem: interrupted\n"
+
+
+def test_a_reader_that_has_seen_enough(scamem: Run, environment: dict[str, str]) -> None:
+    scamem("put", "-", "x", input=bytes(1 << 20))
+    command = [*COMMAND, "get", "x", "-"]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+
+
+def test_help_of_every_command(scamem: Run) -> None:
+    for command in ("demo", "put", "get", "ls", "stat", "rm", "gc", "check", "designs", "kernel"):
+        assert command.encode() in scamem("--help").stdout
+        assert b"Usage" in scamem(command, "--help").stdout
+
+
+@pytest.mark.parametrize("package", ["click", "rich"])
+def test_without_the_extra(environment: dict[str, str], package: str) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None\nfrom scamem.cli import main\n"
+    ended = subprocess.run(
+        [sys.executable, "-c", code + "sys.exit(main(['ls']))"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        f"scamem: the command line needs {package}: pip install 'scamem[cli]'\n"
+    )
+
+
+def test_the_library_needs_numpy_alone(environment: dict[str, str]) -> None:
+    code = "import sys, scamem, scamem.cli; print({'click', 'rich', 'pandas'} & set(sys.modules))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "set()\n"

@@ -1,0 +1,178 @@
+"""An arena in a few lines, written from the rules of the design, not from the code.
+
+It knows frames, objects, who holds them how often, names, loans and members; nothing of words,
+records or locks. Which frames an allocation gets is the allocator's affair: the model is told, and
+says whether they were free. It imports nothing of the library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+HAND = "hand"
+MAPPING = "mapping"
+GRACE_S = 60
+
+Name = int
+Key = tuple[int, int]  # an object and its generation
+Loan = int
+
+
+class Disagreement(AssertionError):
+    """The arena did what the rules do not allow."""
+
+
+@dataclass
+class Object:
+    """What is allocated: its frames, and how often each member holds it, by kind."""
+
+    nr: int
+    frames: frozenset[int]
+    live: bool = True
+    held: dict[int, dict[str, int]] = field(default_factory=dict)
+
+    def copy(self) -> Object:
+        return Object(self.nr, self.frames, self.live, {m: dict(k) for m, k in self.held.items()})
+
+
+@dataclass
+class Reference:
+    """The state of an arena, as its members may rely on it."""
+
+    frames: frozenset[int]
+    members: frozenset[int]
+    dead: frozenset[int] = frozenset()
+    objects: dict[Key, Object] = field(default_factory=dict)
+    names: dict[Name, Key] = field(default_factory=dict)
+    loans: dict[Loan, tuple[Key, int | None]] = field(default_factory=dict)  # lender; None: transit
+    since: dict[Loan, int] = field(default_factory=dict)  # when the lender let go
+    used_loans: frozenset[Loan] = frozenset()
+
+    def copy(self) -> Reference:
+        objects = {key: obj.copy() for key, obj in self.objects.items()}
+        return Reference(
+            self.frames, self.members, self.dead, objects,
+            dict(self.names), dict(self.loans), dict(self.since), self.used_loans,
+        )  # fmt: skip
+
+    # --- what can be asked ---------------------------------------------------------------------
+
+    def free(self) -> frozenset[int]:
+        """Frames that no object has."""
+        taken = [obj.frames for obj in self.objects.values()]
+        return self.frames.difference(*taken)
+
+    def references(self, key: Key) -> int:
+        """Holders of an object: members, names, and members whose loans outlived their holding."""
+        obj = self.objects[key]
+        named = sum(1 for other in self.names.values() if other == key)
+        return len(obj.held) + named + (1 if self.in_transit(key) else 0)
+
+    def in_transit(self, key: Key) -> list[Loan]:
+        return [loan for loan, (other, lender) in self.loans.items()
+                if other == key and lender is None]  # fmt: skip
+
+    def in_transit_any(self) -> bool:
+        return any(lender is None for _, lender in self.loans.values())
+
+    def holds(self, member: int, key: Key) -> bool:
+        return key in self.objects and member in self.objects[key].held
+
+    # --- what members do -----------------------------------------------------------------------
+
+    def join(self, member: int) -> None:
+        if member in self.members:
+            raise Disagreement(f"slot {member} was given to two members")
+        self.members |= {member}
+
+    def online(self, frames: Iterable[int]) -> None:
+        self.frames |= frozenset(frames)
+
+    def can_allocate(self, nr: int) -> bool:
+        return nr <= len(self.free())
+
+    def allocate(self, member: int, key: Key, frames: Iterable[int], *, live: bool = True) -> None:
+        """A new object of these frames, in the member's hand."""
+        chosen = frozenset(frames)
+        if not chosen <= self.free():
+            raise Disagreement(f"frames {sorted(chosen - self.free())} were not free")
+        if key in self.objects:
+            raise Disagreement(f"object {key} exists")
+        self.objects[key] = Object(len(chosen), chosen, live, {member: {HAND: 1}})
+
+    def hold(self, member: int, key: Key, kind: str) -> None:
+        counts = self.objects[key].held.setdefault(member, {})
+        counts[kind] = counts.get(kind, 0) + 1
+
+    def let_go(self, member: int, key: Key, kind: str, now_s: int) -> None:
+        counts = self.objects[key].held[member]
+        counts[kind] -= 1
+        if not any(counts.values()):
+            self.drop(member, key, now_s)
+
+    def drop(self, member: int, key: Key, now_s: int) -> None:
+        """A member holds an object no more; its untaken loans live on."""
+        del self.objects[key].held[member]
+        for loan, (other, lender) in list(self.loans.items()):
+            if other == key and lender == member:
+                self.loans[loan] = (key, None)
+                self.since[loan] = now_s
+        self.bury(key)
+
+    def bury(self, key: Key) -> None:
+        """An object that nobody holds is no more (I3)."""
+        if key in self.objects and self.references(key) == 0:
+            del self.objects[key]
+
+    def publish(self, name: Name, key: Key) -> None:
+        old = self.names.get(name)
+        self.names[name] = key
+        if old is not None:
+            self.bury(old)
+
+    def unpublish(self, name: Name) -> None:
+        self.bury(self.names.pop(name))
+
+    def lend(self, member: int, key: Key, loan: Loan) -> None:
+        if loan in self.used_loans:
+            raise Disagreement(f"loan {loan} is used a second time")
+        self.used_loans |= {loan}
+        self.loans[loan] = (key, member)
+
+    def load(self, member: int, key: Key, loan: Loan) -> bool:
+        """Load a handle; False: stale. The first load takes the loan over."""
+        if key not in self.objects or not self.objects[key].live:
+            return False
+        self.hold(member, key, HAND)
+        self.loans.pop(loan, None)
+        self.since.pop(loan, None)
+        return True
+
+    def fork(self, parent: int, child: int) -> None:
+        """The child holds what its parent holds; loans and what is half allocated stay behind."""
+        self.join(child)
+        for obj in self.objects.values():
+            if parent in obj.held and obj.live:
+                obj.held[child] = dict(obj.held[parent])
+
+    def expire(self, now_s: int) -> None:
+        """Loans in transit end when their time is over and nobody else holds the object."""
+        for loan, (key, lender) in list(self.loans.items()):
+            if lender is not None or now_s < self.since[loan] + GRACE_S:
+                continue
+            named = any(other == key for other in self.names.values())
+            if not self.objects[key].held and not named:
+                del self.loans[loan], self.since[loan]
+                self.bury(key)
+
+    def die(self, member: int) -> None:
+        self.dead |= {member}
+
+    def reap(self, now_s: int) -> None:
+        """Whatever the dead held goes."""
+        for member in self.dead:
+            for key in [k for k, obj in self.objects.items() if member in obj.held]:
+                self.drop(member, key, now_s)
+        self.members -= self.dead
+        self.dead = frozenset()

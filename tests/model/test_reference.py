@@ -1,0 +1,74 @@
+"""The model by itself: the rules of the design in a few stories."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.model import reference
+from tests.model.reference import HAND, MAPPING, Disagreement, Reference
+
+X = (1, 0)
+
+
+@pytest.fixture
+def arena() -> Reference:
+    arena = Reference(frozenset(range(8)), frozenset({3, 4}))
+    arena.allocate(3, X, (0, 1))
+    return arena
+
+
+def test_it_knows_nothing_of_the_library() -> None:
+    tree = ast.parse(Path(reference.__file__).read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import)
+             for alias in node.names}  # fmt: skip
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert names == {"__future__", "collections.abc", "dataclasses"}
+
+
+def test_the_last_to_let_go_frees(arena: Reference) -> None:
+    arena.hold(4, X, MAPPING)
+    arena.let_go(3, X, HAND, 0)
+    assert arena.free() == set(range(2, 8))
+    arena.let_go(4, X, MAPPING, 0)
+    assert arena.free() == set(range(8))
+
+
+def test_a_name_holds(arena: Reference) -> None:
+    arena.publish(1, X)
+    arena.let_go(3, X, HAND, 0)
+    assert X in arena.objects
+    arena.unpublish(1)
+    assert arena.objects == {}
+
+
+def test_a_loan_outlives_its_lender_for_a_while(arena: Reference) -> None:
+    arena.lend(3, X, 7)
+    arena.die(3)
+    arena.reap(now_s=10)
+    assert arena.references(X) == 1
+    arena.expire(now_s=69)
+    assert X in arena.objects
+    arena.expire(now_s=70)
+    assert X not in arena.objects
+
+
+def test_the_first_load_takes_the_loan(arena: Reference) -> None:
+    arena.lend(3, X, 7)
+    assert arena.load(4, X, 7)
+    arena.let_go(3, X, HAND, 0)
+    assert arena.load(4, X, 7)
+    arena.let_go(4, X, HAND, 0)
+    arena.let_go(4, X, HAND, 0)
+    assert not arena.load(4, X, 7)
+
+
+def test_frames_are_given_once(arena: Reference) -> None:
+    with pytest.raises(Disagreement, match=r"\[1\] were not free"):
+        arena.allocate(4, (2, 0), (1, 2))
+
+
+def test_loans_are_used_once(arena: Reference) -> None:
+    arena.lend(3, X, 7)
+    with pytest.raises(Disagreement, match="second time"):
+        arena.lend(3, X, 7)
