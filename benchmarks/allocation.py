@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 
 import scamem
@@ -69,8 +70,7 @@ def add_pair(report: Report, arena: scamem.Arena, what: str) -> None:
     loops = report.loops(20_000)
     runs = report.runs(31)
     arena.alloc(1).close()  # tables have records now
-    core_loop().alloc_free(arena.member, 1, loops)
-    core = [core_loop().alloc_free(arena.member, 1, loops) / loops / 1e9 for _ in range(runs)]
+    core = measure(functools.partial(core_loop().alloc_free, arena.member, 1), loops, runs)
     report.add(f"core: {what}", core, budget=CORE_S + FRAME_S)
     report.add(f"Python: {what}", alloc_times(arena, 1, loops, runs), budget=PYTHON_S + FRAME_S)
 
@@ -115,12 +115,8 @@ def pin(report: Report) -> None:
             for _ in range(count):
                 take()
 
-        def core(obj: scamem.Scamem = obj) -> float:
-            return float(core_loop().pin_unpin(arena.member, obj.index, loops)) / loops / 1e9
-
-        core()
-        times = [core() for _ in range(report.runs(31))]
-        report.add(f"core: {frames:,} frames", times, budget=PIN_S)
+        core = functools.partial(core_loop().pin_unpin, arena.member, obj.index)
+        report.add(f"core: {frames:,} frames", measure(core, loops, report.runs(31)), budget=PIN_S)
         report.add(
             f"Python: {frames:,} frames", measure(by_pin, loops, report.runs(31)), budget=PIN_S
         )

@@ -14,8 +14,7 @@ import scamem
 from scamem.handles.pickling import explain
 
 
-@pytest.fixture
-def cube(arena: scamem.Arena) -> scamem.Array:
+def cube_in(arena: scamem.Arena) -> scamem.Array:
     return arena.array(np.arange(24.0).reshape(2, 3, 4))
 
 
@@ -46,8 +45,9 @@ VIEWS: list[Callable[[Any], Any]] = [
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_views_go_by_handle_and_see_the_same_bytes(
-    cube: scamem.Array, view: Callable[[Any], Any]
+    arena: scamem.Arena, view: Callable[[Any], Any]
 ) -> None:
+    cube = cube_in(arena)
     ours = view(cube)
     theirs = view(np.asarray(cube))
     assert type(ours) is scamem.Array
@@ -61,7 +61,8 @@ def test_views_go_by_handle_and_see_the_same_bytes(
         assert (np.asarray(ours) == 1).all()
 
 
-def test_views_are_as_writable_as_they_were(cube: scamem.Array) -> None:
+def test_views_are_as_writable_as_they_were(arena: scamem.Arena) -> None:
+    cube = cube_in(arena)
     cube.flags.writeable = False
     found = scamem.from_handle(bytes(scamem.handle(cube[1])))
     assert not found.flags.writeable
@@ -89,7 +90,8 @@ COPIES: list[Callable[[Any], Any]] = [
 
 
 @pytest.mark.parametrize("make", COPIES)
-def test_copies_are_private(cube: scamem.Array, make: Callable[[Any], Any]) -> None:
+def test_copies_are_private(arena: scamem.Arena, make: Callable[[Any], Any]) -> None:
+    cube = cube_in(arena)
     found = make(cube)
     assert not np.shares_memory(found, cube)
     assert np.array_equal(found, make(np.asarray(cube)))
@@ -116,7 +118,8 @@ ARITHMETIC: list[Callable[[Any], Any]] = [
 
 
 @pytest.mark.parametrize("compute", ARITHMETIC)
-def test_arithmetic_gives_plain_arrays(cube: scamem.Array, compute: Callable[[Any], Any]) -> None:
+def test_arithmetic_gives_plain_arrays(arena: scamem.Arena, compute: Callable[[Any], Any]) -> None:
+    cube = cube_in(arena)
     found = compute(cube)
     assert type(found) is np.ndarray
     assert np.array_equal(found, compute(np.asarray(cube)))
@@ -125,14 +128,16 @@ def test_arithmetic_gives_plain_arrays(cube: scamem.Array, compute: Callable[[An
 @pytest.mark.parametrize(
     "compute", [lambda a: a.sum(), lambda a: a.mean(), lambda a: a[0, 0, 0], lambda a: a[0, 0].dot(a[0, 0])]
 )
-def test_scalars_are_scalars(cube: scamem.Array, compute: Callable[[Any], Any]) -> None:
+def test_scalars_are_scalars(arena: scamem.Arena, compute: Callable[[Any], Any]) -> None:
+    cube = cube_in(arena)
     assert type(compute(cube)) is np.float64
 
 
 @pytest.mark.parametrize(
     "change", [operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow]
 )
-def test_in_place_stays_in_place(cube: scamem.Array, change: Callable[[Any, Any], Any]) -> None:
+def test_in_place_stays_in_place(arena: scamem.Arena, change: Callable[[Any, Any], Any]) -> None:
+    cube = cube_in(arena)
     wanted = change(np.arange(24.0).reshape(2, 3, 4), 3)
     seen = scamem.from_handle(bytes(scamem.handle(cube)))
     found = change(cube, 3)
@@ -140,13 +145,15 @@ def test_in_place_stays_in_place(cube: scamem.Array, change: Callable[[Any, Any]
     assert np.array_equal(seen, wanted)
 
 
-def test_out_is_what_was_given(cube: scamem.Array) -> None:
+def test_out_is_what_was_given(arena: scamem.Arena) -> None:
+    cube = cube_in(arena)
     plain = np.zeros((2, 3, 4))
     assert np.add(cube, 1, out=plain) is plain
     assert np.add(plain, 1, out=cube) is cube
     assert np.sum(plain, axis=0, out=cube[0]).base is not None
+    before = float(cube[0, 0, 0])
     np.add.at(cube, (0, 0, 0), 5)
-    assert cube[0, 0, 0] == 3 + 1 + 5 or np.array_equal(cube[0, 0], cube[0, 0])
+    assert cube[0, 0, 0] == before + 5
 
 
 def test_structured_fields_are_views(arena: scamem.Arena) -> None:
@@ -162,7 +169,8 @@ def test_structured_fields_are_views(arena: scamem.Arena) -> None:
     assert row["n"] == 9  # a row holds the frames, too
 
 
-def test_what_is_no_array_of_ours_goes_by_value(cube: scamem.Array) -> None:
+def test_what_is_no_array_of_ours_goes_by_value(arena: scamem.Arena) -> None:
+    cube = cube_in(arena)
     flat = cube.reshape(-1)
     for other in (np.asarray(cube), flat.view(np.recarray), np.broadcast_to(flat, (2, 24))):
         assert not isinstance(other, scamem.Array)
@@ -173,7 +181,8 @@ def test_what_is_no_array_of_ours_goes_by_value(cube: scamem.Array) -> None:
     assert np.array_equal(scamem.from_handle(bytes(scamem.handle(wide))), wide)
 
 
-def test_views_of_buffers_find_their_object(arena: scamem.Arena, cube: scamem.Array) -> None:
+def test_views_of_buffers_find_their_object(arena: scamem.Arena) -> None:
+    cube = cube_in(arena)
     through = np.asarray(memoryview(cube)).view(scamem.Array)
     assert np.array_equal(scamem.from_handle(bytes(scamem.handle(through[1]))), cube[1])
     obj = arena.alloc(3 * 4096)

@@ -59,9 +59,7 @@ def free_frames(_: Path) -> int:
     ("place", "rule"),
     [(free_frames, "I1"), (count_of_objects, "I3"), (frames_of_the_object, "I4")],
 )
-def test_damage(
-    scamem: Run, control: Path, place: Callable[[Path], int], rule: str
-) -> None:
+def test_damage(scamem: Run, control: Path, place: Callable[[Path], int], rule: str) -> None:
     at = place(control)
     store(control, at, words_of(control, at + 1)[at] + 1)
     before = control.read_bytes()

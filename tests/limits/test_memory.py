@@ -27,7 +27,7 @@ STEP_BYTES = 4 * MIB
 
 def fill_up(arena: Arena) -> dict[str, Any]:
     """Allocate until there is no more; then what was asked fails whole and less works."""
-    held = []
+    held: list[np.ndarray] = []
     error = None
     while error is None:
         try:
@@ -35,16 +35,16 @@ def fill_up(arena: Arena) -> dict[str, Any]:
         except OutOfMemoryError as caught:
             assert isinstance(caught, MemoryError)
             error = caught
-    objects = len(arena.objects())
-    del held[-1]
-    held.append(arena.full(STEP_BYTES // 8, 5))
+    objects, nbytes = len(arena.objects()), len(held) * STEP_BYTES
+    held[-1] = np.empty(0)
+    held[-1] = arena.full(STEP_BYTES // 16, 5)  # half of what was dropped
     small = arena.full(1000, 6.0)
     good = bool((held[-1] == 5).all() and (small == 6).all())
     return {
         "limit": error.limit,
         "message": str(error),
         "asked": error.asked_bytes,
-        "bytes": len(held) * STEP_BYTES,
+        "bytes": nbytes,
         "whole": objects == len(held) and len(arena.objects()) == objects + 1,
         "good": good,
         "reserved": arena.stats().frames_reserved,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scamem.address_space import map as mapping
-from scamem.backing import head_room, slot_locks
+from scamem.backing import head_room, places, slot_locks
 from scamem.core.store import geometry
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES, Geometry
@@ -100,7 +100,12 @@ class ArenaBase(Pages):
     def _new(cls, size: Geometry, name: str, label: str) -> Self:
         with cls._lock:
             control, frames = attach.new_files(size, name, label)
-            return cls(attach.attach(control, frames))
+            try:
+                return cls(attach.attach(control, frames))
+            except BaseException:
+                if name:
+                    places.remove(name)  # nothing half done: its creator could not map it
+                raise
 
     @classmethod
     def join(cls, name: str) -> Self:

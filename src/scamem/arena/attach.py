@@ -11,10 +11,11 @@ import os
 import secrets
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from scamem.address_space.map import DirectMap
-from scamem.backing import joining, places, slot_locks, system
+from scamem.backing import head_room, joining, places, slot_locks, system
 from scamem.backing.files import SharedFile
 from scamem.core.store import geometry as geometries
 from scamem.core.store import layout as L
@@ -24,7 +25,6 @@ from scamem.errors import (
     ArenaBusyError,
     ArenaRefusedError,
     ArenaUnreachableError,
-    OutOfMemoryError,
 )
 
 from .member import Member
@@ -230,27 +230,38 @@ def attach(control: SharedFile, frames: SharedFile) -> Attachment:
     """
     words = read_header(control)
     size = Geometry.from_words(words)
-    private_bytes = -(-size.private_words * L.WORD_BYTES // system.PAGE_BYTES) * system.PAGE_BYTES
-    mine = _private_memory(private_bytes)
-    ranges = _private_memory(RANGES_MAX * 2 * L.WORD_BYTES)
-    size.describe_to(_words_at(mine, L.MINE_TABLES_AT))
-    control_address = control.map(0, size.control_words * L.WORD_BYTES)
-    direct = DirectMap(frames)
-    member = Member(control_address, mine)
-    member.set_my_word(L.MINE_CONTROL_FD, control.descriptor())
-    member.set_my_word(L.MINE_CONTROL_DEVICE, control.device)
-    member.set_my_word(L.MINE_CONTROL_INODE, control.inode)
-    member.set_my_word(L.MINE_RANGES, ranges)
-    member.set_my_word(L.MINE_RANGES_MAX, RANGES_MAX)
+    control_bytes = size.control_words * L.WORD_BYTES
     path = os.path.dirname(control.path) if control.path else ""
-    made = Attachment(
-        geometries.arena_id(words), size, control, frames, control_address, direct, member, path
-    )
-    member.find_descriptor = made.refresh_descriptors
-    member.add_range(control_address, size.control_words * L.WORD_BYTES)
-    for address, length in direct.ranges():
-        member.add_range(address, length)
-    take_slot(made)
+    with ExitStack() as undo:  # a process that failed to join tries again with less
+        mine = _private_memory(size.private_words * L.WORD_BYTES, undo)
+        ranges = _private_memory(RANGES_MAX * 2 * L.WORD_BYTES, undo)
+        size.describe_to(_words_at(mine, L.MINE_TABLES_AT))
+        control_address = control.map(0, control_bytes)
+        undo.callback(control.unmap, control_address, control_bytes)
+        direct = DirectMap(frames)
+        undo.callback(direct.close)
+        member = Member(control_address, mine)
+        member.set_my_word(L.MINE_CONTROL_FD, control.descriptor())
+        member.set_my_word(L.MINE_CONTROL_DEVICE, control.device)
+        member.set_my_word(L.MINE_CONTROL_INODE, control.inode)
+        member.set_my_word(L.MINE_RANGES, ranges)
+        member.set_my_word(L.MINE_RANGES_MAX, RANGES_MAX)
+        made = Attachment(
+            geometries.arena_id(words),
+            size,
+            control,
+            frames,
+            control_address,
+            direct,
+            member,
+            path,
+        )
+        member.find_descriptor = made.refresh_descriptors
+        member.add_range(control_address, control_bytes)
+        for address, length in direct.ranges():
+            member.add_range(address, length)
+        take_slot(made)
+        undo.pop_all()
     control.other_pids = lambda: other_pids(member)
     frames.other_pids = control.other_pids
     return made
@@ -295,18 +306,16 @@ def _lock_byte(control: SharedFile, slot: int) -> int:
         return 0
 
 
-def _private_memory(nbytes: int) -> int:
+def _private_memory(wanted_bytes: int, undo: ExitStack) -> int:
+    nbytes = -(-wanted_bytes // system.PAGE_BYTES) * system.PAGE_BYTES
     flags = system.MAP_PRIVATE | system.MAP_ANONYMOUS | system.MAP_NORESERVE
     protection = system.PROT_READ | system.PROT_WRITE
     try:
-        return system.mmap(None, nbytes, protection, flags, -1, 0)
+        address = system.mmap(None, nbytes, protection, flags, -1, 0)
     except OSError as error:
-        raise OutOfMemoryError(
-            f"asked for {nbytes:,} bytes of private address space for an arena's tables: "
-            f"{error.strerror}. Create the arena with a smaller capacity, or raise RLIMIT_AS",
-            asked_bytes=nbytes,
-            limit="address space",
-        ) from error
+        raise head_room.address_space_error(nbytes) from error
+    undo.callback(system.munmap, address, nbytes)
+    return address
 
 
 def _words_at(address: int, count: int) -> memoryview:

@@ -91,8 +91,11 @@ def _remove_arena(name: str, force: bool) -> None:
 
 @click.command("gc")
 @arena_option
-@click.option("--loans", is_flag=True,
-              help="Give up handles on their way whose sender let go or died, whatever their age.")
+@click.option(
+    "--loans",
+    is_flag=True,
+    help="Give up handles on their way whose sender let go or died, whatever their age.",
+)
 @json_option
 def gc_command(arena_name: str, loans: bool, as_json: bool) -> None:
     """Reap dead members: give back what they held, finish what they had begun.

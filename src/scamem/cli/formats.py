@@ -8,6 +8,7 @@ for what is missing), the rest text of the width of the longest.
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ FORMATS: Final = (NPY, NPZ, CSV, RAW)
 STANDARD: Final = "-"  # stdin or stdout
 MISSING: Final = frozenset(("", "NA", "N/A", "NaN", "nan", "null"))
 ROWS_AT_ONCE: Final = 1 << 14
+CHUNK_BYTES: Final = 8 << 20
 
 
 def format_of(file: str, wanted: str | None) -> str:
@@ -100,8 +102,8 @@ def read_table(lines: Iterable[str], source: str) -> NDArray[Any]:
             raise click.ClickException(
                 f"{source}, line {reader.line_num}: {len(row)} values for {len(names)} columns"
             )
-        for column, value in zip(columns, row, strict=True):
-            column.append(value)
+        for texts, value in zip(columns, row, strict=True):
+            texts.append(value)
     typed = [typed_column(column) for column in columns]
     table = np.empty(len(columns[0]), [(n, c.dtype) for n, c in zip(names, typed, strict=True)])
     for name, column in zip(names, typed, strict=True):
@@ -127,7 +129,9 @@ def typed_column(texts: list[str]) -> NDArray[Any]:
     return found
 
 
-def write(file: IO[bytes], kind: str, arrays: NDArray[Any] | Arrays, step: Callable[[int], None]) -> None:
+def write(
+    file: IO[bytes], kind: str, arrays: NDArray[Any] | Arrays, step: Callable[[int], None]
+) -> None:
     """Write an array, or several, to an open file.
 
     Parameters
@@ -163,14 +167,11 @@ def _plain(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _write_raw(file: IO[bytes], array: NDArray[Any], step: Callable[[int], None]) -> None:
-    data = memoryview(np.ascontiguousarray(_plain(array)).reshape(-1).view(np.uint8))
+    data = np.ascontiguousarray(_plain(array)).reshape(-1).view(np.uint8)
     for start in range(0, len(data), CHUNK_BYTES):
         part = data[start : start + CHUNK_BYTES]
-        file.write(part)
+        file.write(part.data)
         step(len(part))
-
-
-CHUNK_BYTES: Final = 8 << 20
 
 
 def _table(arrays: NDArray[Any] | Arrays) -> dict[str, NDArray[Any]]:
@@ -195,8 +196,6 @@ def _table(arrays: NDArray[Any] | Arrays) -> dict[str, NDArray[Any]]:
 
 def _csv_lines(columns: dict[str, NDArray[Any]]) -> Iterable[tuple[bytes, int]]:
     """Yield pieces of a table as text, and how many bytes of the arrays each was."""
-    import io
-
     row_bytes = sum(array.dtype.itemsize for array in columns.values())
     rows = len(next(iter(columns.values()))) if columns else 0
     text = io.StringIO()

@@ -1,4 +1,4 @@
-"""A picture of an arena's frames in the terminal: a cell for some frames, darker where more is used."""
+"""A picture of an arena's frames in the terminal: dark where they are used."""
 
 from __future__ import annotations
 

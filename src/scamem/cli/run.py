@@ -45,7 +45,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{error.strerror or error}", EXIT_FAILED)
-    except Exception as error:  # noqa: BLE001 - the end of the line: said, and not hidden
+    except Exception as error:
         if os.environ.get(DEBUG):
             raise
         return _say(f"{type(error).__name__}: {error} ({DEBUG}=1 shows where)", EXIT_FAILED)

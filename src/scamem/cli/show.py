@@ -46,9 +46,7 @@ def holder_text(holder: Holder) -> str:
     if holder.kind == "area":
         return f"area {holder.name}"
     parts = [
-        counted(getattr(holder, field), thing)
-        for field, thing in COUNTS
-        if getattr(holder, field)
+        counted(getattr(holder, field), thing) for field, thing in COUNTS if getattr(holder, field)
     ]
     if holder.kind == "transit":
         return f"transit: {', '.join(parts)}"
@@ -93,22 +91,26 @@ def print_stats(stats: Stats) -> None:
     """Print an arena's numbers."""
     frame = stats.frame_bytes
     used = stats.frames_online - stats.frames_free
+    free = f"{sized(stats.frames_free * frame)} ({stats.frames_free:,} frames"
+    if stats.frames_reserved:
+        free += f", {stats.frames_reserved:,} of them promised"
+    members = [f"pid {found.pid} ({counted(found.objects, 'object')})" for found in stats.members]
+    sections = counted(stats.sections_online, "section")
+    reaped = counted(stats.reaped_members, "member"), counted(stats.reaped_holders, "record")
+    words = counted(stats.rollbacks, "word")
     rows = (
         ("arena", stats.path or f"anonymous {stats.arena_id}"),
         ("capacity", sized(stats.capacity_bytes)),
-        ("online", f"{sized(stats.frames_online * frame)} in {counted(stats.sections_online, 'section')}"),
+        ("online", f"{sized(stats.frames_online * frame)} in {sections}"),
         ("in use", f"{sized(used * frame)} ({used:,} frames)"),
-        ("free", f"{sized(stats.frames_free * frame)} ({stats.frames_free:,} frames, "
-                 f"{stats.frames_reserved:,} of them promised)"),
+        ("free", f"{free})"),
         ("longest free run", sized(stats.longest_free_run * frame)),
         ("objects", f"{stats.objects:,}"),
         ("names", f"{stats.areas:,}"),
         ("loans in transit", f"{stats.loans:,}"),
-        ("members", ", ".join(f"pid {m.pid} ({counted(m.objects, 'object')})"
-                              for m in stats.members)),
-        ("reaped so far", f"{counted(stats.reaped_members, 'member')}, "
-                          f"{counted(stats.reaped_holders, 'record')}"),
-        ("locks taken over", f"{stats.takeovers:,}, {counted(stats.rollbacks, 'word')} put back"),
+        ("members", ", ".join(members)),
+        ("reaped so far", ", ".join(reaped)),
+        ("locks taken over", f"{stats.takeovers:,}, {words} put back"),
         ("control file", sized(stats.control_bytes)),
     )
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))

@@ -39,8 +39,12 @@ format_option = click.option(
 @format_option
 @click.option("--replace", is_flag=True, help="Replace what the name shows now.")
 @click.option("--columns", is_flag=True, help="A table: a name for each column, NAME/column.")
-@click.option("--capacity", type=Size(), metavar="SIZE",
-              help="What a new arena may grow to, for example 4G; this machine's memory if not given.")
+@click.option(
+    "--capacity",
+    type=Size(),
+    metavar="SIZE",
+    help="What a new arena may grow to, such as 4G; else this machine's memory.",
+)
 @json_option
 def put_command(
     file: str,
@@ -109,9 +113,7 @@ def _publish(arena: scamem.Arena, arrays: Arrays, replace: bool) -> None:
         raise
 
 
-def _copied(
-    arena: scamem.Arena, source: NDArray[Any], step: Callable[[int], None]
-) -> scamem.Array:
+def _copied(arena: scamem.Arena, source: NDArray[Any], step: Callable[[int], None]) -> scamem.Array:
     """Copy an array into the arena, a part at a time."""
     fortran = source.flags.f_contiguous and not source.flags.c_contiguous
     made = arena.empty(source.shape, source.dtype, "F" if fortran else "C")
@@ -163,8 +165,13 @@ def _about(array: NDArray[Any]) -> str:
 @click.argument("file")
 @arena_option
 @format_option
-@click.option("--wait", "timeout_s", type=click.FloatRange(min=0), metavar="SECONDS",
-              help="Wait until the name is published.")
+@click.option(
+    "--wait",
+    "timeout_s",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Wait until the name is published.",
+)
 def get_command(
     name: str, file: str, arena_name: str, wanted: str | None, timeout_s: float | None
 ) -> None:
@@ -202,7 +209,7 @@ def _value(arena: scamem.Arena, name: str, timeout_s: float | None) -> NDArray[A
 def _array(arena: scamem.Arena, name: str, timeout_s: float | None) -> NDArray[Any]:
     value = arena.get(name, timeout_s)
     if isinstance(value, scamem.Scamem):
-        return np.frombuffer(value.map(writable=False), np.uint8)
+        return np.frombuffer(memoryview(value.map(writable=False)), np.uint8)
     if isinstance(value, bytes):
         return np.frombuffer(value, np.uint8)
     if not isinstance(value, np.ndarray):
@@ -242,5 +249,3 @@ def _output(file: str) -> Iterator[IO[bytes]]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
         raise
-
-

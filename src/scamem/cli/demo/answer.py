@@ -17,7 +17,7 @@ def by_pandas(table: Table) -> Summary:
     """Return what pandas says; its groups are only those that have rows."""
     names = [key.name for key in table.keys]
     groups = table.frame.groupby(names, observed=True, sort=True)
-    rows = groups.size().to_numpy(dtype=np.int64)
+    rows = np.asarray(groups.size(), dtype=np.int64)
     sums = np.zeros((len(table.values), len(rows)))
     known = np.zeros((len(table.values), len(rows)), dtype=np.int64)
     for k, name in enumerate(table.values):
@@ -50,7 +50,9 @@ def lines(answer: Summary, table: Table, most: int) -> list[tuple[str, ...]]:
     found = []
     for group in largest[answer.rows[largest] > 0]:
         place = np.unravel_index(int(group), shape)
-        names = [_text(key.labels, key.low, int(k)) for key, k in zip(table.keys, place, strict=True)]
+        names = [
+            _text(key.labels, key.low, int(k)) for key, k in zip(table.keys, place, strict=True)
+        ]
         numbers = [f"{mean:.2f}" for mean in means[:, group]]
         found.append((*names, f"{answer.rows[group]:,}", *numbers))
     return found

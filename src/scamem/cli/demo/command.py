@@ -19,16 +19,33 @@ NEEDED = ("pandas",)
 
 
 @click.command("demo")
-@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--by", multiple=True, metavar="COLUMN",
-              help="Group FILE's rows by this column; may be repeated.")
-@click.option("--mean", multiple=True, metavar="COLUMN",
-              help="Take this column's mean in each group; may be repeated.")
-@click.option("--workers", type=click.IntRange(min=WORKERS_MIN),
-              help="Processes to begin with; one for each processor, 3 to 8, if not given.")
+@click.argument(
+    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Group FILE's rows by this column; may be repeated.",
+)
+@click.option(
+    "--mean",
+    multiple=True,
+    metavar="COLUMN",
+    help="Take this column's mean in each group; may be repeated.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=WORKERS_MIN),
+    help="Processes to begin with; one for each processor, 3 to 8, if not given.",
+)
 @json_option
 def demo_command(
-    file: Path | None, by: tuple[str, ...], mean: tuple[str, ...], workers: int | None, as_json: bool
+    file: Path | None,
+    by: tuple[str, ...],
+    mean: tuple[str, ...],
+    workers: int | None,
+    as_json: bool,
 ) -> None:
     """Share a real table with workers, kill one in mid-work, and lose nothing.
 

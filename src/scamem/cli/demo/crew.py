@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from types import TracebackType
+from typing import Self
 
 from .table import DemoError
 from .worker import Done, Half, Task, run
@@ -134,7 +135,7 @@ class Crew:
             worker.pipe.close()
         self.workers.clear()
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

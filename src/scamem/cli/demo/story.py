@@ -19,7 +19,7 @@ from scamem.arena.member import Hold
 from scamem.arena.objects import Scamem, frames_of_runs
 from scamem.arrays.array import Array, locate
 from scamem.backing.text import sized
-from scamem.handles import Arena
+from scamem.handles.arena import Arena
 
 from ..picture import caption, draw
 from ..show import holder_text
@@ -199,8 +199,9 @@ def work(story: Story, crew: Crew) -> Summary:
     table = story.table
     count = len(crew.workers)
     waiting = [
-        timing.make_task(table, number, rows, lambda name, part: story.columns[name][part],
-                         report=True)
+        timing.make_task(
+            table, number, rows, lambda name, part: story.columns[name][part], report=True
+        )
         for number, rows in enumerate(timing.shares(table.rows, SHARES_A_WORKER * count))
     ]
     total = Summary.empty(timing.groups(table), len(table.values))
@@ -213,7 +214,7 @@ def work(story: Story, crew: Crew) -> Summary:
     while left:
         for worker in crew.workers:
             if worker.task is None and waiting:
-                sent.append(crew.give(worker, waiting.pop(0)))
+                sent += [crew.give(worker, waiting.pop(0))]
         for worker, said in crew.reports():
             if isinstance(said, Done):
                 total.add(said.summary)
@@ -330,7 +331,10 @@ def compare(story: Story, total: Summary) -> None:
     story.console.print(grid)
     wrong = answers.differences(total, table)
     groups = int((total.rows > 0).sum())
-    story.hold(not wrong, f"all {groups:,} groups are as pandas says" + "".join(f"; {w}" for w in wrong))
+    story.hold(
+        not wrong,
+        f"all {groups:,} groups are as pandas says" + "".join(f"; not {text}" for text in wrong),
+    )
     story.facts["groups"] = groups
 
 

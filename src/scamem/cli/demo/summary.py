@@ -46,7 +46,8 @@ class Summary:
     def means(self) -> NDArray[np.float64]:
         """Return the means: NaN where nothing is known; shape (value columns, groups)."""
         means = np.full(self.sums.shape, np.nan)
-        return np.divide(self.sums, self.known, out=means, where=self.known > 0)
+        np.divide(self.sums, self.known, out=means, where=self.known > 0)
+        return means
 
 
 def summarize(
@@ -66,7 +67,9 @@ def summarize(
     total = Summary.empty(int(np.prod(counts)), len(values))
     for start in range(0, len(keys[0]), PIECE_ROWS):
         piece = slice(start, start + PIECE_ROWS)
-        total.add(_summarize(_groups([key[piece] for key in keys], lows, counts), total, values, piece))
+        total.add(
+            _summarize(_groups([key[piece] for key in keys], lows, counts), total, values, piece)
+        )
     return total
 
 

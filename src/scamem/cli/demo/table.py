@@ -135,10 +135,12 @@ def _frame_of_members(members: dict[str, NDArray[Any]]) -> pd.DataFrame:
 
     if not members:
         return pd.DataFrame()
-    lines = {name: data for name, data in members.items() if data.ndim == 1 and not data.dtype.names}
+    lines = {
+        name: data for name, data in members.items() if data.ndim == 1 and not data.dtype.names
+    }
     if not lines:
         return _frame_of_array(max(members.values(), key=lambda data: data.nbytes))
-    length = max((len(data) for data in lines.values()))
+    length = max(len(data) for data in lines.values())
     return pd.DataFrame({name: data for name, data in lines.items() if len(data) == length})
 
 
@@ -222,9 +224,7 @@ def _choose_keys(
     return tuple(sorted(few, key=lambda name: name not in labels)[:KEYS_MAX])
 
 
-def _key(
-    name: str, columns: dict[str, NDArray[Any]], labels: dict[str, NDArray[np.str_]]
-) -> Key:
+def _key(name: str, columns: dict[str, NDArray[Any]], labels: dict[str, NDArray[np.str_]]) -> Key:
     if name in labels:
         return Key(name, 0, max(1, len(labels[name])), labels[name])
     data = columns[name]

@@ -9,13 +9,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import pairwise
 
-from numpy.typing import NDArray
-
-from scamem.handles import Arena
+from scamem.handles.arena import Arena
 
 from .crew import Crew
 from .segments import Segment, room_bytes
@@ -27,13 +25,10 @@ ROUNDS = 5
 ROUNDS_UNTIMED = 1
 SEGMENTS_ROOM = 2  # columns are in segments twice at once: those there already, and new ones
 
+# Gives what a worker takes some rows of a column from, by the column's name.
 Take = Callable[[str, slice], Column]
-
-
-class Way(Protocol):
-    """A way to send columns: gives what takes some rows of one, while its context is open."""
-
-    def __call__(self, table: Table) -> Any: ...
+# A way to send columns; what it gives is good while its context is open.
+Way = Callable[[Table], AbstractContextManager[Take]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def make_task(table: Table, number: int, rows: slice, take: Take, *, report: boo
 def shares(rows: int, count: int) -> list[slice]:
     """Divide rows into at most `count` shares of about the same size; none is empty."""
     bounds = [rows * k // count for k in range(count + 1)]
-    return [slice(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if a < b]
+    return [slice(a, b) for a, b in pairwise(bounds) if a < b]
 
 
 @contextmanager

@@ -79,9 +79,7 @@ def do(task: Task, pipe: Connection) -> Done:
     return Done(task.number, total)
 
 
-def _part(
-    task: Task, keys: list[NDArray[Any]], values: list[NDArray[Any]], rows: slice
-) -> Summary:
+def _part(task: Task, keys: list[NDArray[Any]], values: list[NDArray[Any]], rows: slice) -> Summary:
     return summarize(
         [key[rows] for key in keys], task.lows, task.counts, [value[rows] for value in values]
     )

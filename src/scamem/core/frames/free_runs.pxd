@@ -19,7 +19,10 @@ cdef bint inside(Words mine, word level, word index, word start, word end) noexc
 cdef void assign(Words arena, Words mine, word zone, word level, word index,
                  word free) noexcept nogil
 cdef void split(Words arena, Words mine, word zone, word leaf, word start, word end) noexcept nogil
-cdef bint renew(Words arena, Words mine, word zone, word level, word index) noexcept nogil
+cdef bint renew(Words arena, Words mine, word level, word at, word left) noexcept nogil
+cdef word children_at(Words mine, word zone, word level, word index) noexcept nogil
+cdef word bits_at_end(word bits, word size) noexcept nogil
+cdef word find_in_leaves(Words arena, Words mine, word at, word count) noexcept nogil
 cdef void renew_above(Words arena, Words mine, word zone, word start, word end) noexcept nogil
 cdef void set_edge(Words arena, Words mine, word zone, word leaf, word bits,
                    word free) noexcept nogil

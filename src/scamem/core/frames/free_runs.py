@@ -74,9 +74,13 @@ def leaf_starts(bits: word, count: word) -> word:
 def leaf_longest(bits: word) -> word:
     """Return the length of the longest run of set bits."""
     length: word = 0
-    step: word = 32
-    if bits == L.ALL_ONES:
-        return 64
+    step: word = L.LEAF_FRAMES_MAX // 2
+    one_run: word
+    if bits == 0 or bits == L.ALL_ONES:
+        return 0 if bits == 0 else L.LEAF_FRAMES_MAX
+    one_run = bits >> trailing_zeros(bits)
+    if one_run & (one_run + 1) == 0:  # the most frequent case: all set bits side by side
+        return trailing_zeros(~one_run)
     while step > 0:  # bound: 6 halvings
         if leaf_starts(bits, length + step) != 0:
             length += step
@@ -98,12 +102,15 @@ def node_start(arena: Words, mine: Words, zone: word, level: word, index: word) 
     return low(arena[node_at(mine, zone, level, index) + L.NODE_ENDS])
 
 
+def bits_at_end(bits: word, size: word) -> word:
+    """Return how many frames at the end of a leaf of so many frames are free."""
+    return leading_zeros(~(bits << (L.LEAF_FRAMES_MAX - size)) & cython.cast(word, L.ALL_ONES))
+
+
 def node_end(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
     """Return how many frames at a node's end are free."""
     if level == 0:
-        unused: word = L.LEAF_FRAMES_MAX - node_size(mine, 0)
-        bits: word = arena[leaf_at(mine, zone, index)] << unused
-        return leading_zeros(~bits & cython.cast(word, L.ALL_ONES))
+        return bits_at_end(arena[leaf_at(mine, zone, index)], node_size(mine, 0))
     return high(arena[node_at(mine, zone, level, index) + L.NODE_ENDS])
 
 
@@ -117,26 +124,52 @@ def find_lowest(arena: Words, mine: Words, zone: word, count: word) -> word:
     """Return the lowest start of a free run of `count` frames, or NO_FRAMES."""
     level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
     index: word = 0
-    before: word
+    run: word = node_longest(arena, mine, zone, level, 0)
     size: word
-    if node_longest(arena, mine, zone, level, 0) < count:
+    left: word
+    before: word
+    if run < count:
         return L.NO_FRAMES
-    while level > 0:  # bound: LEVELS_MAX
+    while level > 1:  # bound: LEVELS_MAX
         size = node_size(mine, level)
-        if node_longest(arena, mine, zone, level, index) == size:
+        if run == size:
             return index * size
         level -= 1
         index *= 2
-        if node_longest(arena, mine, zone, level, index) >= count:
+        left = node_at(mine, zone, level, index)  # its sibling's words follow its own
+        run = arena[left + L.NODE_LONGEST]
+        if run >= count:
             continue
-        before = node_end(arena, mine, zone, level, index)
-        if before + node_start(arena, mine, zone, level, index + 1) >= count:
-            return (index + 1) * node_size(mine, level) - before
+        before = high(arena[left + L.NODE_ENDS])
+        if before + low(arena[left + L.NODE_WORDS + L.NODE_ENDS]) >= count:
+            return index * (size >> 1) + (size >> 1) - before
+        run = arena[left + L.NODE_WORDS + L.NODE_LONGEST]
         index += 1
-    before = leaf_starts(arena[leaf_at(mine, zone, index)], count)
-    if before == 0:
-        return L.NO_FRAMES
-    return index * node_size(mine, 0) + trailing_zeros(before)
+    size = node_size(mine, 1)
+    if run == size:
+        return index * size
+    return index * size + find_in_leaves(arena, mine, leaf_at(mine, zone, 2 * index), count)
+
+
+def find_in_leaves(arena: Words, mine: Words, at: word, count: word) -> word:
+    """Return the lowest start of a run in two sibling leaves, from the first one's first frame."""
+    size: word = node_size(mine, 0)
+    left: word = arena[at]
+    right: word = arena[at + 1]
+    before: word
+    found: word
+    if count <= size:
+        found = leaf_starts(left, count)
+        if found != 0:
+            return trailing_zeros(found)
+    before = bits_at_end(left, size)
+    if before + trailing_zeros(~right) >= count:
+        return size - before
+    if count <= size:
+        found = leaf_starts(right, count)
+        if found != 0:
+            return size + trailing_zeros(found)
+    return L.NO_FRAMES
 
 
 def find_highest(arena: Words, mine: Words, zone: word, count: word) -> word:
@@ -177,7 +210,9 @@ def assign(arena: Words, mine: Words, zone: word, level: word, index: word, free
     at: word
     if level == 0:
         at = leaf_at(mine, zone, index)
-        put(arena, at, cython.cast(word, L.ALL_ONES) >> (L.LEAF_FRAMES_MAX - size) if free else 0)
+        size = cython.cast(word, L.ALL_ONES) >> (L.LEAF_FRAMES_MAX - size) if free else 0
+        if arena[at] != size:
+            put(arena, at, size)
         return
     at = node_at(mine, zone, level, index)
     size = size if free else 0
@@ -198,25 +233,33 @@ def split(arena: Words, mine: Words, zone: word, leaf: word, start: word, end: w
         level -= 1
 
 
-def renew(arena: Words, mine: Words, zone: word, level: word, index: word) -> bool:
-    """Compute a node from its two children; tell whether it changed."""
+def renew(arena: Words, mine: Words, level: word, at: word, left: word) -> bool:
+    """Compute the node at `at` from its children, the first at `left`; tell whether it changed.
+
+    The other child's words follow the first one's: siblings lie side by side on every level.
+    """
     half: word = node_size(mine, level - 1)
-    left: word = 2 * index
-    start: word = node_start(arena, mine, zone, level - 1, left)
-    end: word = node_end(arena, mine, zone, level - 1, left + 1)
-    left_end: word = node_end(arena, mine, zone, level - 1, left)
-    right_start: word = node_start(arena, mine, zone, level - 1, left + 1)
-    run: word = node_longest(arena, mine, zone, level - 1, left)
-    right: word = node_longest(arena, mine, zone, level - 1, left + 1)
-    at: word = node_at(mine, zone, level, index)
-    if start == half:
-        start += right_start
-    if end == half:
-        end += left_end
-    if right > run:
-        run = right
-    if left_end + right_start > run:
-        run = left_end + right_start
+    left_ends: word
+    right_ends: word
+    run: word
+    right_run: word
+    if level == 1:
+        left_ends = pair(trailing_zeros(~arena[left]), bits_at_end(arena[left], half))
+        right_ends = pair(trailing_zeros(~arena[left + 1]), bits_at_end(arena[left + 1], half))
+        run = leaf_longest(arena[left])
+        right_run = leaf_longest(arena[left + 1])
+    else:
+        left_ends = arena[left + L.NODE_ENDS]
+        run = arena[left + L.NODE_LONGEST]
+        right_ends = arena[left + L.NODE_WORDS + L.NODE_ENDS]
+        right_run = arena[left + L.NODE_WORDS + L.NODE_LONGEST]
+    middle: word = high(left_ends) + low(right_ends)
+    start: word = low(left_ends) if low(left_ends) != half else middle - high(left_ends) + half
+    end: word = high(right_ends) if high(right_ends) != half else half + high(left_ends)
+    if right_run > run:
+        run = right_run
+    if middle > run:
+        run = middle
     if arena[at + L.NODE_ENDS] == pair(start, end) and arena[at + L.NODE_LONGEST] == run:
         return False
     put(arena, at + L.NODE_ENDS, pair(start, end))
@@ -224,22 +267,36 @@ def renew(arena: Words, mine: Words, zone: word, level: word, index: word) -> bo
     return True
 
 
+def children_at(mine: Words, zone: word, level: word, index: word) -> word:
+    """Return the place of a node's first child. Needs: level >= 1."""
+    if level == 1:
+        return leaf_at(mine, zone, 2 * index)
+    return node_at(mine, zone, level - 1, 2 * index)
+
+
 def renew_above(arena: Words, mine: Words, zone: word, start: word, end: word) -> None:
     """Renew the nodes above the ends of [start, end), level by level."""
     root: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
-    first: word = start >> mine[L.MINE_LEAF_SHIFT]
+    index: word = start >> mine[L.MINE_LEAF_SHIFT]
     last: word = (end - 1) >> mine[L.MINE_LEAF_SHIFT]
+    left: word = leaf_at(mine, zone, index - (index & 1))
     level: word = 1
+    at: word
     changed: cython.bint
     while level <= root:  # bound: LEVELS_MAX
-        changed = inside(mine, level, first >> level, start, end)
+        index >>= 1
+        last >>= 1
+        at = node_at(mine, zone, level, index)
+        changed = inside(mine, level, index, start, end)
         if not changed:
-            changed = renew(arena, mine, zone, level, first >> level)
-        if first >> level != last >> level:
-            if not inside(mine, level, last >> level, start, end):
-                renew(arena, mine, zone, level, last >> level)
+            changed = renew(arena, mine, level, at, left)
+        if index != last:
+            if not inside(mine, level, last, start, end):
+                left = children_at(mine, zone, level, last)
+                renew(arena, mine, level, node_at(mine, zone, level, last), left)
         elif not changed:
             return  # the whole run lies below this node, so nothing above it changes either
+        left = at - L.NODE_WORDS * (index & 1)
         level += 1
 
 
@@ -263,7 +320,8 @@ def set_run(arena: Words, mine: Words, zone: word, start: word, count: word, fre
     head: word = start - (left << shift)
     tail: word = end - (right << shift)
     split(arena, mine, zone, left, start, end)
-    split(arena, mine, zone, (end - 1) >> shift, start, end)
+    if (end - 1) >> shift != left:
+        split(arena, mine, zone, (end - 1) >> shift, start, end)
     if left == right:
         bits: word = (ones >> (L.LEAF_FRAMES_MAX - count)) << head
         set_edge(arena, mine, zone, left, bits, free)
@@ -293,5 +351,5 @@ def cover(arena: Words, mine: Words, zone: word, end: word) -> None:
     level: word = arena[about + L.ZONE_ROOT_LEVEL]
     while node_size(mine, level) < end:  # bound: LEVELS_MAX
         level += 1
-        renew(arena, mine, zone, level, 0)
+        renew(arena, mine, level, node_at(mine, zone, level, 0), children_at(mine, zone, level, 0))
         put(arena, about + L.ZONE_ROOT_LEVEL, level)
