@@ -1,7 +1,7 @@
 """Scattered memory for Python: page frames as refcounted objects that processes share.
 
-    import numpy as np, scamem
-    x = scamem.array(np.random.rand(50_000, 1_000))   # goes to other processes by handle
+import numpy as np, scamem
+x = scamem.array(np.random.rand(50_000, 1_000))   # goes to other processes by handle
 """
 
 import os
@@ -34,14 +34,14 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
         f"{os.uname().machine}"
     )
 
-from .arena.look import Holder, MemberInfo, ObjectInfo, Stats
+from .arena.look import Holder, LoanInfo, MemberInfo, ObjectInfo, Stats
 from .arena.objects import Pin, Scamem
 from .arena.view import View
 from .arrays.array import Array
 from .handles import array, asarray, default, empty, full, zeros
 from .handles.arena import Arena, from_handle, handle
 from .handles.handle import Handle
-from .handles.pickling import by_handle
+from .handles.pickling import by_handle, explain
 
 __version__ = "0.1.0"
 
@@ -58,6 +58,7 @@ __all__ = [
     "ClosedError",
     "Handle",
     "Holder",
+    "LoanInfo",
     "LockTimeoutError",
     "MemberInfo",
     "NameExistsError",
@@ -79,6 +80,7 @@ __all__ = [
     "by_handle",
     "default",
     "empty",
+    "explain",
     "from_handle",
     "full",
     "handle",

@@ -88,6 +88,7 @@ class Core:
     def __getattr__(self, name: str) -> Any:
         for inner, module in self.modules.items():
             if inner.rsplit(".", 1)[-1] == name:
+                setattr(self, name, module)
                 return module
         raise AttributeError(name)
 

@@ -425,6 +425,11 @@ class ArenaBase(Pages):
         self.reap()
         return look.holders(self._made, obj if isinstance(obj, int) else obj.index)
 
+    def loans(self) -> list[look.LoanInfo]:
+        """Return every handle on its way that was not loaded yet, with its age."""
+        self.reap()
+        return list(look.loans(self._made))
+
     def check(self) -> list[Finding]:
         """Return what does not hold of the rules I1 to I7, each with its rule, place and message.
 

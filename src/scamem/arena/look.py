@@ -5,6 +5,7 @@ Each record is read at one moment, different records at different ones; nothing 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -65,6 +66,24 @@ class ObjectInfo:
     def names(self) -> tuple[str, ...]:
         """Names under which it is published."""
         return tuple(holder.name for holder in self.holders if holder.kind == "area")
+
+
+@dataclass(frozen=True)
+class LoanInfo:
+    """A handle on its way that was not loaded yet.
+
+    Attributes
+    ----------
+    object : the number of the object that it keeps.
+    orphaned : whether its sender let go or died; else `pid` is the sender's.
+    age_s : seconds since it was lent.
+    """
+
+    loan: int
+    object: int
+    orphaned: bool
+    pid: int
+    age_s: float
 
 
 @dataclass(frozen=True)
@@ -166,6 +185,20 @@ def holders(made: Attachment, index: int) -> list[Holder]:
                 )
             )
     return found
+
+
+def loans(made: Attachment) -> Iterator[LoanInfo]:
+    """Yield every loan that was not taken yet."""
+    control = L.TABLES + L.TABLE_WORDS * L.TABLE_LOANS
+    for loan in range(1, made.member.read_word(control + L.TABLE_NEXT)):
+        words = made.member.loan_words(loan)
+        if words is not None:
+            _, obj, kind, slot, lent_ns = words
+            orphaned = kind == L.HOLDER_TRANSIT
+            pid = 0
+            if not orphaned:
+                pid = made.member.read_word(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_PID)
+            yield LoanInfo(loan, obj, orphaned, pid, (time.monotonic_ns() - lent_ns) / 1e9)
 
 
 def objects(made: Attachment) -> Iterator[ObjectInfo]:

@@ -379,6 +379,34 @@ class Membership:
         self.end()
         return tuple([values[k] for k in range(6)])
 
+    def loan_words(self, loan: word) -> object:
+        """Return (id, object, kind of who lent, lender's slot, ns when lent); None if free."""
+        found = None
+        values: word[4]
+        holder: word
+        if not tables.valid(self.arena, self.mine, L.TABLE_LOANS, loan):
+            return None
+        self.begin()
+        place: word = tables.place(self.mine, L.TABLE_LOANS, loan)
+        values[0] = self.arena[place + L.LOAN_ID]
+        holder = self.arena[place + L.LOAN_HOLDER]
+        values[1] = self.arena[place + L.LOAN_LENT_NS]
+        values[2] = 0
+        if values[0] != 0 and tables.valid(self.arena, self.mine, L.TABLE_HOLDERS, holder):
+            values[2] = self.arena[
+                tables.place(self.mine, L.TABLE_HOLDERS, holder) + L.HOLDER_OBJECT
+            ]
+        self.end()
+        if values[2] != 0:
+            found = (
+                values[0],
+                low(values[2]),
+                values[2] >> L.HOLDER_KIND_SHIFT,
+                values[2] >> L.HOLDER_SLOT_SHIFT & L.MASK_16,
+                values[1],
+            )
+        return found
+
     def count_runs(self, index: word) -> int:
         """Return how many runs an object has, at about this moment."""
         if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
