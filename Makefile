@@ -11,6 +11,7 @@ demo: build
 
 test: lint stop-build
 	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --soak-seconds=30 tests/soak
 
 lint: .venv/installed-dev build
 	$(BIN)/ruff check .
@@ -26,7 +27,7 @@ check-style: .venv/installed-dev build
 explore: .venv/installed-dev stop-build
 	$(BIN)/python -m pytest -q --timeout=0 --deep tests/explore tests/model
 
-# Random kills for SOAK_SECONDS.
+# Random kills for SOAK_SECONDS; `test` runs half a minute of them.
 SOAK_SECONDS ?= 600
 soak: .venv/installed-dev stop-build
 	$(BIN)/python -m pytest -q --timeout=0 --soak-seconds=$(SOAK_SECONDS) tests/soak

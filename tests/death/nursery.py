@@ -20,7 +20,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.backing.children import Failure, Talk
 
@@ -57,7 +57,7 @@ class Victim(Talk):
         status = self._nursery.ask(("stopped", self.pid))
         assert os.WIFSTOPPED(status), f"wait status {status:#x}"
 
-    def __enter__(self) -> Victim:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

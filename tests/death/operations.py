@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import resource
 import signal
 from typing import Any
@@ -19,6 +20,7 @@ from scamem import Arena, Scamem
 from scamem.core.store import layout as L
 from tests.backing.children import Talk
 
+SLOTS = 8  # five for members: every sweep uses each of them again and again
 SMALL_BYTES = 3 * 4096
 LARGE_BYTES = 80 * 4096  # several runs in the arena of the sweeps
 KEPT = "kept"
@@ -61,13 +63,18 @@ def pattern(nbytes: int) -> Any:
     return np.arange(nbytes // 8, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
 
 
+def words(obj: Scamem, *, writable: bool = True) -> Any:
+    """A view of an object as an array of 64-bit words."""
+    view: Any = obj.map(writable=writable)
+    return np.frombuffer(view, dtype=np.uint64)
+
+
 def fill(obj: Scamem) -> None:
-    np.frombuffer(obj.map(), dtype=np.uint64)[:] = pattern(obj.nbytes)
+    words(obj)[:] = pattern(obj.nbytes)
 
 
 def is_filled(obj: Scamem) -> bool:
-    found = np.frombuffer(obj.map(writable=False), dtype=np.uint64)
-    return bool((found == pattern(obj.nbytes)).all())
+    return bool((words(obj, writable=False) == pattern(obj.nbytes)).all())
 
 
 class Operation:
@@ -232,7 +239,7 @@ class Reap(Operation):
             held = [arena.alloc(SMALL_BYTES), arena.alloc(LARGE_BYTES), arena.get(KEPT)]
             pins = [obj.pin() for obj in held]
             loan = bytes(scamem.handle(held[0]))
-            os.write(write, b"%d" % len(pins + [loan]))
+            os.write(write, b"%d" % len([*pins, loan]))
             signal.pause()
         assert os.read(read, 1) == b"4"
         os.kill(pid, signal.SIGKILL)
@@ -249,6 +256,43 @@ class Join(Operation):
         self._arena = Arena.join(path)
 
 
+def hold_and_die(path: str, members: int) -> None:
+    """Fork members that hold an object and a loan of it, and kill them when all are there."""
+    read, write = os.pipe()
+    pids = []
+    for _ in range(members):
+        pid = os.fork()
+        if pid == 0:
+            held = scamem.handle(Arena.join(path).alloc(SMALL_BYTES))
+            os.write(write, bytes(held)[:1])
+            signal.pause()
+        pids.append(pid)
+    for _ in pids:
+        assert os.read(read, 1)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    os.close(read)
+    os.close(write)
+
+
+class JoinFull(Operation):
+    """All slots have dead members: the newcomer reaps as a guest, then joins."""
+
+    joins_first = False
+
+    def act(self, path: str) -> None:
+        self._arena = Arena.join(path)
+
+
+class Put(Operation):
+    """Any object, copied, and its handle sent."""
+
+    def act(self, path: str) -> None:
+        with scamem.by_handle():
+            self.sent = pickle.dumps(self.arena.put({"values": pattern(SMALL_BYTES)}))
+
+
 class FirstAlloc(Operation):
     """In a fresh arena: tables get memory, a section is brought online."""
 
@@ -256,11 +300,24 @@ class FirstAlloc(Operation):
         self.obj = self.arena.alloc(SMALL_BYTES)
 
 
+def free_slots(path: str) -> int:
+    """How many slots nobody has."""
+    control = Hook(path)
+    free = sum(
+        control.read(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_STATE) == L.SLOT_STATE_FREE
+        for slot in range(L.SLOT_FIRST, SLOTS)
+    )
+    control.close()
+    return free
+
+
 def perform(
     talk: Talk, kind: type[Operation], path: str, stores: int, handed: bytes, number: int
 ) -> None:
     """Do one operation, armed to stop at its `stores`-th store; say how many it took in all."""
     arena = Arena.join(path) if kind.joins_first else None
+    if kind is JoinFull:
+        hold_and_die(path, free_slots(path))
     doing = kind(arena, handed)
     hook = Hook(path)
     hook.arm(stores, number)

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,6 @@ from scamem import Arena, LockTimeoutError
 from scamem.handles.handle import load_handle
 from tests.backing.children import Talk
 from tests.death import operations
-from tests.death.findings import findings
 from tests.death.nursery import Nursery, Victim
 from tests.death.operations import SMALL_BYTES, Hook
 
@@ -47,9 +47,7 @@ def stopped_inside(nursery: Nursery, arena: Arena) -> Iterator[Victim]:
         victim.wait()
 
 
-def test_stopped_lock_holder_is_an_error_that_names_it(
-    arena: Arena, stop_nursery: Nursery
-) -> None:
+def test_stopped_lock_holder_is_an_error_that_names_it(arena: Arena, stop_nursery: Nursery) -> None:
     with stopped_inside(stop_nursery, arena) as victim:
         with pytest.raises(LockTimeoutError, match=f"kill -CONT {victim.pid}") as caught:
             arena.alloc(SMALL_BYTES)
@@ -57,7 +55,7 @@ def test_stopped_lock_holder_is_an_error_that_names_it(
         assert caught.value.slot is not None
     arena.alloc(SMALL_BYTES).close()
     assert arena.stats().objects == 0
-    assert findings(arena) == []
+    assert arena.check() == []
 
 
 def test_stopped_lock_holder_delays_no_deallocation(arena: Arena, stop_nursery: Nursery) -> None:
@@ -65,7 +63,7 @@ def test_stopped_lock_holder_delays_no_deallocation(arena: Arena, stop_nursery: 
     with stopped_inside(stop_nursery, arena):
         obj.close()  # left to whoever has the lock: the stopped one drops it when it goes on
     assert arena.objects() == []
-    assert findings(arena) == []
+    assert arena.check() == []
 
 
 def hold_and_drop(talk: Talk, path: str, store: int) -> None:
@@ -98,7 +96,7 @@ def test_death_at_every_store_of_a_deferred_drop(arena: Arena, stop_nursery: Nur
             kills += not dropped
             assert arena.objects() == []  # also where the dropper is idle, and alive
             assert len(arena.stats().members) == 1 + dropped
-            assert findings(arena) == []
+            assert arena.check() == []
             if dropped:
                 break
     print(f"{kills} kills at stores 1 to {store - 1} of a deferred drop, all with the lock held")
@@ -124,6 +122,7 @@ def test_creator_is_killed_and_others_go_on(nursery: Nursery, place: Path, named
     with nursery.start(create_and_publish, str(place / "a") if named else None) as creator:
         handle = load_handle(creator.hear()[0])
         arena = handle.arena
+        assert isinstance(arena, Arena)
         found = arena.get(handle)
         handle.close()
         assert len(arena.objects()) == 11
@@ -138,7 +137,7 @@ def test_creator_is_killed_and_others_go_on(nursery: Nursery, place: Path, named
         del found
         arena.reap(loans=True)
         assert arena.objects() == []
-        assert findings(arena) == []
+        assert arena.check() == []
         arena.close()
 
 
@@ -190,7 +189,7 @@ def test_all_killed_and_a_named_arena_is_joined_again(nursery: Nursery, place: P
     assert info.names == ("shared",)
     assert [holder.kind for holder in info.holders] == ["area"]
     assert arena.stats().loans == 0  # the one there was had been loaded
-    assert findings(arena) == []
+    assert arena.check() == []
     arena.close()
 
 
@@ -222,6 +221,11 @@ def test_exec_drops_what_the_program_before_held(arena: Arena, nursery: Nursery)
         os.kill(victim.pid, 0)  # it is alive, as another program
 
 
+def open_files(users: str) -> list[Any]:
+    """A user's own files, under the numbers that have just become free."""
+    return [Path(f"{users}-{number}").open("w+b") for number in range(64)]
+
+
 def close_all(talk: Talk, data: bytes, users: str) -> None:
     """Close every descriptor, open files of one's own under their numbers, and go on."""
     arena = load_handle(data).arena
@@ -229,7 +233,7 @@ def close_all(talk: Talk, data: bytes, users: str) -> None:
     for number in set(range(3, 4096)) - keep:
         with contextlib.suppress(OSError):
             os.close(number)
-    files = [open(f"{users}-{number}", "w+b") for number in range(64)]
+    files = open_files(users)
     for file in files:
         file.write(b"the user's")
         file.flush()
@@ -287,11 +291,10 @@ def be_blind(users: str) -> tuple[str, int, int]:
     arena = Arena.create(capacity=16 << 20, slots=8)
     held = arena.alloc(SMALL_BYTES)
     operations.fill(held)
-    kept = [os.dup(0)]  # numbers below the arena's stay as they are
     for number in range(3, 4096):
         with contextlib.suppress(OSError):
             os.close(number)
-    files = [open(f"{users}-{number}", "w+b") for number in range(len(kept) + 63)]
+    files = open_files(users)
     error = ""
     try:
         arena.reap()

@@ -111,6 +111,7 @@ class Explorer:
     def explore(self) -> None:
         """Crash the operation after each store."""
         world = self.base.copy()
+        world.strict = True
         self.watch_edges(world)
         self.scenario.operate(world, self.context)
         world.check()
@@ -192,6 +193,7 @@ class Explorer:
     def judge(self, world: World) -> None:
         """Ask the rules, and whether the arena looks as after a death at rest."""
         world.check(world.dead())
+        world.nothing_left()
         if view(world) not in self.looks(world):
             raise Violation("atomicity: the operation neither happened nor did not")
 

@@ -83,7 +83,9 @@ def facts(world: World) -> Facts:
             continue
         known = Object(len(frames), frames, state == L.OBJECT_STATE_LIVE)
         found.objects[key] = known
-        found.wanted[key] = len(frames) + (0 if known.live else walk.high(arena[at + L.OBJECT_LINK]))
+        found.wanted[key] = len(frames) + (
+            0 if known.live else walk.high(arena[at + L.OBJECT_LINK])
+        )
         start = walk.low(arena[at + L.OBJECT_HOLDERS])
         for record in walk.two_way(arena, mine, start, L.HOLDER_OBJECT_LINKS)[0]:
             add_holder(found, arena, mine, key, record)
@@ -144,7 +146,7 @@ def in_use(world: World, member: Member) -> bool:
     return bool(world.arena[at] & L.MASK_8)
 
 
-# --- operations: the arena's and the model's, side by side -----------------------------------------
+# --- operations: the arena's and the model's, side by side
 
 
 def key_of(world: World, obj: int) -> Key:
@@ -386,9 +388,7 @@ class Exploration:
             slot = pair.living()[-1].slot
             yield f"{slot} reap", slot, reap
 
-    def one(
-        self, pair: Pair, label: str, slot: int, move: Move
-    ) -> Iterator[tuple[str, Pair]]:
+    def one(self, pair: Pair, label: str, slot: int, move: Move) -> Iterator[tuple[str, Pair]]:
         """Yield a move done, and the deaths within it."""
         done = self.done(pair, slot, move)
         yield label, done

@@ -237,7 +237,7 @@ def revived(world: World) -> Any:
     defer(world, a, objects[0])
     defer(world, a, objects[1])
     world.core.lock.unlock(world.arena)
-    return objects[0]
+    return objects
 
 
 def many_held(world: World) -> Any:
@@ -427,7 +427,8 @@ SCENARIOS = (
     Scenario("hold.put_holder last, in runs", owned_in_runs, drop),
     Scenario("hold.put_holder last use", last_use, drop),
     Scenario("hold.put_holder lent", lent, lambda w, given: drop(w, given[0])),
-    Scenario("hold.first revived", revived, lambda w, o: hold(w, w.members[0], o)),
+    Scenario("hold.first revived", revived, lambda w, o: hold(w, w.members[0], o[1])),
+    Scenario("hold.first revived, lent", revived, lambda w, o: hold(w, w.members[0], o[0])),
     Scenario("hold.defer", owned, defer_it),
     Scenario("hold.leave", left_behind, lambda world, _: world.leave(world.members[0])),
     Scenario("free.free_some", dying, lambda world, _: free_all(world, world.members[0])),

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from scamem.core.store import layout as L
-from tests.explore.arena import ArenaWords, Violation
+from tests.explore.arena import OWN, ArenaWords, Violation
 from tests.explore.interpreted import Core
 from tests.explore.world import Member, World
 
@@ -172,7 +172,10 @@ class Seen:
 
     def act(self, at: int, perform: Callable[[], Any]) -> Any:
         if self.shared:
-            self.words.actor = self.run.process.slot
+            process = self.run.process
+            self.words.actor = process.slot
+            if self.words.kinds[at] == OWN and process.slot not in process.bytes:
+                raise Violation(f"own: word {at} was stored by a process that is no member")
         return self.run.access(at, perform, self.racy(at))
 
     def __getitem__(self, at: int) -> int:
@@ -219,9 +222,7 @@ class Interleaver:
             for m in world.members
         ]
         world.arena.begin()
-        self.first = State(
-            world.arena.copy(), processes, [Actor(p, f) for p, f in actors], deaths
-        )
+        self.first = State(world.arena.copy(), processes, [Actor(p, f) for p, f in actors], deaths)
         self.counted = Counted()
 
     def step(self, state: State, index: int) -> State | None:
@@ -256,7 +257,7 @@ class Interleaver:
         return after
 
     def explore(self) -> Counted:
-        """Go every way, short ones first; a violation's message ends with the way that led to it."""
+        """Go every way, short ones first; a violation ends with the way that led to it."""
         seen = {self.first.key()}
         first_way: tuple[str, ...] = ()
         todo = deque([(self.first, first_way)])
@@ -298,9 +299,7 @@ class Interleaver:
                 raise Violation(f"{error} (way: {' '.join(way)})") from error
         if state.deaths > 0:
             for index, process in enumerate(state.processes):
-                if process.alive and any(
-                    a.process == index and not a.done for a in state.actors
-                ):
+                if process.alive and any(a.process == index and not a.done for a in state.actors):
                     yield f"kill{index}", self.kill(state, index)
 
 

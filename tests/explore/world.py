@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from scamem.core import walk
 from scamem.core.check import check
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS, Geometry, write_header
@@ -48,6 +49,7 @@ class World:
     arena: ArenaWords
     members: list[Member] = field(default_factory=list)
     allowed: set[int] | None = None  # logged words that a roll-back may come back to
+    strict: bool = False  # ask the rules after each transaction, before the lock is given up
     measured: dict[str, int] = field(default_factory=dict)  # stores of each transaction, at most
 
     def copy(self) -> World:
@@ -90,6 +92,8 @@ class World:
             raise Violation(f"I7: {name} left the journal with entries")
         if self.arena[L.JOURNAL_FAILED] != 0 or self.arena[L.JOURNAL_DAMAGED] != 0:
             raise Violation(f"damage: {name} says that the arena is damaged")
+        if self.strict:
+            self.check()
         return result
 
     def run(self, member: Member, transaction: Callable[..., Any], *args: Any) -> Any:
@@ -150,6 +154,16 @@ class World:
         found = check(self.arena.plain(), self.members[0].mine, dead)
         if found:
             raise Violation("; ".join(f"{f.rule} {f.place}: {f.message}" for f in found[:6]))
+
+    def nothing_left(self) -> None:
+        """Ask that every member's record stands for something. Needs: the stacks are empty."""
+        mine = self.members[0].mine
+        for record in range(1, walk.table_end(self.arena, mine, L.TABLE_HOLDERS)):
+            at = walk.place(mine, L.TABLE_HOLDERS, record)
+            kind = self.arena[at + L.HOLDER_OBJECT] >> L.HOLDER_KIND_SHIFT
+            counts = self.arena[at + L.HOLDER_COUNTS] | self.arena[at + L.HOLDER_PINS]
+            if kind == L.HOLDER_MEMBER and counts == 0:
+                raise Violation(f"drops: record {record} stands for nothing, and nobody drops it")
 
 
 def new_world(core: Core, geometry: Geometry = TINY, members: int = 2, sections: int = 2) -> World:

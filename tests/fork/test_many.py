@@ -10,8 +10,9 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,6 @@ import pytest
 from scamem import Arena, NotAMemberError
 from tests.backing.children import Talk
 from tests.death import operations
-from tests.death.findings import findings
 from tests.death.nursery import Nursery
 from tests.death.operations import SMALL_BYTES
 
@@ -28,7 +28,7 @@ THREADS = 3
 FORKS_BESIDE_THREADS = 60
 
 
-def fork_in_a_row() -> tuple[int, int, list[str]]:
+def fork_in_a_row() -> tuple[int, int, list[Any]]:
     arena = Arena.create(capacity=16 << 20, slots=16)
     held = arena.array(np.arange(1000))
     for _ in range(IN_A_ROW):
@@ -39,7 +39,7 @@ def fork_in_a_row() -> tuple[int, int, list[str]]:
         subprocess.run(["true"], check=True)
         subprocess.run(["true"], check=True, preexec_fn=lambda: held.sum() == 499_500 or 1 / 0)
     in_use = len(list(arena.stats().members))
-    return in_use, len(arena.objects()), findings(arena)
+    return in_use, len(arena.objects()), arena.check()
 
 
 def test_slots_do_not_run_out(nursery: Nursery) -> None:
@@ -62,7 +62,7 @@ def work(arena: Arena, done: threading.Event, faults: list[str]) -> None:
         faults.append(repr(error))
 
 
-def check_inherited(arena: Arena, kept: list[np.ndarray]) -> int:
+def check_inherited(arena: Arena, kept: Sequence[np.ndarray]) -> int:
     """In a child: everything it has is held for it."""
     free = [arena.zeros(512) for _ in range(20)]  # would overwrite what nobody holds
     for value, found in enumerate(kept):
@@ -71,7 +71,7 @@ def check_inherited(arena: Arena, kept: list[np.ndarray]) -> int:
     return 0 if sum(int(part.sum()) for part in free) == 0 else 3
 
 
-def fork_beside_threads() -> tuple[list[int], list[str], list[str], int]:
+def fork_beside_threads() -> tuple[list[int], list[str], list[Any], int]:
     arena = Arena.create(capacity=64 << 20, slots=16)
     arena["shared"] = np.arange(1000)
     kept = [arena.full(1000, value) for value in range(20)]
@@ -90,7 +90,7 @@ def fork_beside_threads() -> tuple[list[int], list[str], list[str], int]:
     for thread in threads:
         thread.join()
     left = len(arena.objects()) - len(kept)
-    return statuses, faults, findings(arena), left
+    return statuses, faults, arena.check(), left
 
 
 def test_threads_take_and_drop_references_meanwhile(nursery: Nursery) -> None:
@@ -108,7 +108,6 @@ ABORT_IN_CHILD = """
     # Registered before scamem's, so it runs before scamem's in the child.
     assert libc.__register_atfork(None, None, abort, None) == 0
     import scamem
-    from tests.death.findings import findings
     arena = scamem.Arena.create(capacity=16 << 20, slots=8)
     held = [arena.alloc(4096) for _ in range(3)]
     pins = [obj.pin() for obj in held]
@@ -119,13 +118,11 @@ ABORT_IN_CHILD = """
         status = os.waitpid(pid, 0)[1]
         assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == 6, status
     print(arena.stats().reaped_members, len(arena.stats().members))
-    print([info.refcount for info in arena.objects()] == before, findings(arena))
+    print([info.refcount for info in arena.objects()] == before, arena.check())
 """
 
 
-def test_child_killed_between_prepare_and_its_handler(
-    nursery: Nursery, tmp_path: Path
-) -> None:
+def test_child_killed_between_prepare_and_its_handler(nursery: Nursery, tmp_path: Path) -> None:
     """Its records are there, it never became a member."""
     if not hasattr(ctypes.CDLL(None), "__register_atfork"):
         pytest.skip("this C library has no __register_atfork to come before the library's handler")
@@ -228,5 +225,5 @@ def test_fork_while_a_stopped_process_has_the_lock(
         assert forking.hear() == 1
         forking.wait()
     assert arena.objects() == []
-    assert findings(arena) == []
+    assert arena.check() == []
     arena.close()

@@ -12,6 +12,7 @@ import pytest
 import scamem
 from scamem import Arena
 from tests.death.nursery import Nursery
+from tests.death.operations import words
 from tests.fork import roads
 
 VALUES = 100_000
@@ -29,7 +30,7 @@ def make() -> tuple[Arena, Any, Any]:
     while len(obj.runs) == 1:  # the rest of the arena in one run: take that first
         fillers.append(obj)
         obj = arena.alloc(SCATTERED_BYTES)
-    several = np.frombuffer(obj.map(), dtype=np.int64)
+    several = words(obj)
     several[:] = 7
     fillers.clear()
     return arena, one_run, several
@@ -66,7 +67,7 @@ def test_child_is_a_member_with_references_of_its_own(nursery: Nursery, road: An
 
 def outlive_parent(road: Any) -> bool:
     """The parent drops its references while the child has them."""
-    arena, one_run, several = make()
+    arena, *mine = make()
     read, write = os.pipe()
     go_read, go_write = os.pipe()
 
@@ -74,13 +75,13 @@ def outlive_parent(road: Any) -> bool:
         if os.fork() == 0:  # detached: the road waits for its own child only
             os.write(write, b"r")
             os.read(go_read, 1)
-            os.write(write, b"y" if is_readable(one_run, several) else b"n")
+            os.write(write, b"y" if is_readable(*mine) else b"n")
         return True
 
     assert road(body) == 0
     assert os.read(read, 1) == b"r"
     arena.reap()
-    del one_run, several
+    mine.clear()
     fillers = []
     with pytest.raises(scamem.OutOfMemoryError):
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -60,14 +61,8 @@ def test_a_child_has_its_parents(method: str) -> None:
 def test_a_grandchild_has_its_grandparents() -> None:
     mine = default_id()
     context = multiprocessing.get_context("spawn")
-    with ProcessPool(context) as pool:
+    with ProcessPoolExecutor(1, mp_context=context) as pool:  # whose workers may have children
         assert pool.submit(workers.default_of_a_child, "spawn").result() == mine
-
-
-def ProcessPool(context: multiprocessing.context.BaseContext):  # type: ignore[no-untyped-def]  # noqa: N802 - a pool whose workers may have children
-    from concurrent.futures import ProcessPoolExecutor
-
-    return ProcessPoolExecutor(1, mp_context=context)
 
 
 def test_a_plain_fork_has_its_parents() -> None:

@@ -14,6 +14,7 @@ import pytest
 import scamem
 from tests.handles import workers
 
+pytestmark = pytest.mark.timeout(60)  # a child that fails would leave its parent waiting
 METHODS = ("fork", "spawn", "forkserver")
 LENGTH = 100_000  # by value it would be far more bytes than a handle
 
@@ -65,7 +66,7 @@ def test_process_arguments_and_queues(context: Any) -> None:
     inbox.put(values)
     inbox.put([values[1:]])
     assert outbox.get() == (True, 3.0 * LENGTH, "Array")
-    assert outbox.get()[1] == 3.0 * (LENGTH - 1)
+    assert outbox.get() == (False, 3.0 * (LENGTH - 1), "list")
     inbox.put(None)
     process.join()
     for queue in (inbox, outbox):

@@ -45,7 +45,6 @@ def test_any_object(arena: scamem.Arena, value: Any) -> None:
         np.arange(100_000.0)[::-3],
         np.array(5),
         np.zeros((0, 3)),
-        np.zeros(3, "V0"),
         np.array([(1, 2.5)], [("a", ">i2"), ("b", "f8")]),
         np.arange(2_000_000.0),
     ],
@@ -77,7 +76,7 @@ def test_an_array_of_the_arena_is_not_copied(arena: scamem.Arena) -> None:
 
 
 def test_buffers_are_read_only_views_that_keep_the_object(arena: scamem.Arena) -> None:
-    source = {"x": np.arange(1000.0), "y": [np.ones((5, 5), order="F")], "text": "word"}
+    source: dict[str, Any] = {"x": np.arange(1000.0), "y": [np.ones((5, 5), order="F")], "text": "word"}
     handle = arena.put(source)
     found = arena.get(handle)
     again = arena.get(handle)
@@ -90,7 +89,7 @@ def test_buffers_are_read_only_views_that_keep_the_object(arena: scamem.Arena) -
     x = found["x"]
     del found, again
     assert len(arena.objects()) == 1
-    assert x.sum() == source["x"].sum()  # type: ignore[attr-defined]  # the values are of Any type
+    assert x.sum() == np.arange(1000.0).sum()
     del x
     assert arena.objects() == []
 

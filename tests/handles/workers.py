@@ -24,7 +24,8 @@ def total(values: Any) -> float:
 
 def look(values: Any) -> tuple[bool, float, str]:
     """Whether what came lies in an arena, its sum, and its type."""
-    return locate(values) is not None, total(values), type(values).__name__
+    shared = isinstance(values, np.ndarray) and locate(values) is not None
+    return shared, total(values), type(values).__name__
 
 
 def fill(values: Any, number: float) -> None:
@@ -57,7 +58,8 @@ def default_arena(_: object = None) -> tuple[int, int]:
 
 
 def default_of_a_child(method: str) -> int:
-    """The default arena of a child of this process."""
+    """The default arena of a child of this process, which has joined it, too."""
+    scamem.default()
     context = multiprocessing.get_context(method)
     with context.Pool(1) as pool:
         return int(pool.apply(default_arena)[0])

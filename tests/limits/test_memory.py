@@ -17,7 +17,6 @@ import scamem
 from scamem import Arena, OutOfMemoryError
 from tests.backing.children import Talk
 from tests.death import operations
-from tests.death.findings import findings
 from tests.death.nursery import Nursery
 from tests.limits import places
 
@@ -33,8 +32,8 @@ def fill_up(arena: Arena) -> dict[str, Any]:
         try:
             held.append(arena.zeros(STEP_BYTES, np.uint8))
         except OutOfMemoryError as caught:
-            assert isinstance(caught, MemoryError)
             error = caught
+    assert isinstance(error, MemoryError)
     objects, nbytes = len(arena.objects()), len(held) * STEP_BYTES
     held[-1] = np.empty(0)
     held[-1] = arena.full(STEP_BYTES // 16, 5)  # half of what was dropped
@@ -48,7 +47,7 @@ def fill_up(arena: Arena) -> dict[str, Any]:
         "whole": objects == len(held) and len(arena.objects()) == objects + 1,
         "good": good,
         "reserved": arena.stats().frames_reserved,
-        "findings": findings(arena),
+        "findings": arena.check(),
     }
 
 
@@ -122,7 +121,7 @@ def test_member_is_killed_in_its_cgroup(nursery: Nursery, place: Path) -> None:
     assert info.names == ("victim",)
     arena.unpublish("victim")
     assert arena.objects() == []
-    assert findings(arena) == []
+    assert arena.check() == []
     arena.close()
 
 

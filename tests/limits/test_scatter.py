@@ -12,7 +12,9 @@ import pytest
 import scamem
 from scamem import Arena, TooScatteredError
 from scamem.backing import head_room
+from tests.backing.children import Talk
 from tests.death.nursery import Nursery
+from tests.death.operations import words
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -52,7 +54,7 @@ def is_written(view: np.ndarray) -> bool:
 
 def read_elsewhere(data: bytes) -> tuple[int, bool]:
     obj = scamem.from_handle(data)
-    return obj.nbytes, is_written(np.frombuffer(obj.map(writable=False), dtype=np.uint64))
+    return obj.nbytes, is_written(words(obj, writable=False))
 
 
 def can_still_allocate() -> bool:
@@ -67,26 +69,23 @@ def scatter_by_64_kib(size: int) -> tuple[int, int, bytes, bool]:
     objects = [arena.alloc(OBJECT_BYTES) for _ in range(size // OBJECT_BYTES)]
     assert arena.stats().frames_free == 0
     for k, obj in enumerate(objects):
-        np.frombuffer(obj.map(), dtype=np.uint64)[0] = k
+        words(obj)[0] = k
     del objects[::2], obj
     free_bytes = arena.stats().frames_free * arena.frame_bytes
     assert free_bytes == size // 2
     assert arena.stats().longest_free_run == OBJECT_BYTES // arena.frame_bytes
     obj = arena.alloc(free_bytes)
     assert arena.stats().frames_free == 0
-    view = np.frombuffer(obj.map(), dtype=np.uint64)
+    view = words(obj)
     write(view)
-    kept = all(
-        np.frombuffer(other.map(), dtype=np.uint64)[0] == 2 * k + 1
-        for k, other in enumerate(objects)
-    )
+    kept = all(words(other)[0] == 2 * k + 1 for k, other in enumerate(objects))
     return len(obj.runs), obj.nbytes, bytes(scamem.handle(obj)), kept and can_still_allocate()
 
 
-def scatter_and_show(talk: object, size: int) -> None:
+def scatter_and_show(talk: Talk, size: int) -> None:
     """Keep the arena until the test has looked at it from elsewhere."""
-    talk.say(scatter_by_64_kib(size))  # type: ignore[attr-defined]  # a Talk
-    talk.hear()  # type: ignore[attr-defined]  # a Talk
+    talk.say(scatter_by_64_kib(size))
+    talk.hear()
 
 
 def test_all_free_frames_as_one_object(nursery: Nursery) -> None:
@@ -118,7 +117,7 @@ def scatter_by_frames(size: int) -> dict[str, object]:
     obj.close()
     del obj
     smaller = arena.alloc(10_000 * 4096)
-    view = np.frombuffer(smaller.map(), dtype=np.uint64)
+    view = words(smaller)
     write(view)
     found["smaller"] = (len(smaller.runs), is_written(view))
     found["allocates"] = can_still_allocate()

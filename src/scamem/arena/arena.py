@@ -59,6 +59,7 @@ class ArenaBase(Pages):
         self.member = made.member
         self.member.owner = self
         self.frame_bytes = made.geometry.frame_bytes
+        self.capacity = made.geometry.frames * self.frame_bytes
         self.direct_address = made.direct.address
         self._read_only = 0  # address of the read-only direct map, once it was asked for
         self.member.direct_address = made.direct.address

@@ -4,7 +4,12 @@ cdef extern from "<pthread.h>" nogil:
     int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil,
                        void (*child)() noexcept nogil)
 
+cdef extern from "<fcntl.h>" nogil:
+    int fallocate(int fd, int mode, long long offset, long long length)
+
 cdef enum:
+    PAGE_BYTES = 4096
+    REAPED_AT_ONCE = 32  # records that one hold of the arena's lock reaps: some microseconds
     JOINED_MAX = 256
     SPINS = 200
     FORK_NS = 1000000000
@@ -28,6 +33,8 @@ cdef int probe(Words mine, word slot) noexcept nogil
 cdef word probe_holder(Words arena, Words mine) noexcept nogil
 cdef word reap_dead(Words arena, Words mine, word slot) noexcept nogil
 cdef word breathe(Words arena, Words mine, word deadline_ns) noexcept nogil
+cdef word reap_some(Words arena, Words mine, word slot) noexcept nogil
+cdef bint grow_holders(Words arena, Words mine) noexcept nogil
 cdef word reap_all(Words arena, Words mine, word deadline_ns) noexcept nogil
 cdef void free_dying(Words arena, Words mine) noexcept nogil
 cdef void let_go(Words arena, Words mine, word obj, word by) noexcept nogil

@@ -42,7 +42,7 @@ from cython.cimports.scamem.core.store.words import (
     store,
     word,
 )
-from cython.cimports.scamem.core.transactions import fork, free, hold, join, reap
+from cython.cimports.scamem.core.transactions import fork, free, hold, join, online, reap
 
 
 def local() -> Words:
@@ -224,6 +224,16 @@ def breathe(arena: Words, mine: Words, deadline_ns: word) -> word:
     return enter_patiently(arena, mine, deadline_ns)
 
 
+def reap_some(arena: Words, mine: Words, slot: word) -> word:
+    """Take some steps of reaping a slot, each a transaction, under one hold of the lock."""
+    left: word = REAPED_AT_ONCE
+    status: word = L.MORE
+    while status == L.MORE and left > 0:
+        status = reap.step(arena, mine, slot)
+        left -= 1
+    return status
+
+
 def reap_all(arena: Words, mine: Words, deadline_ns: word) -> word:
     """Reap every dead member and free what is DYING: OK, or why the arena's lock is not held.
 
@@ -236,7 +246,7 @@ def reap_all(arena: Words, mine: Words, deadline_ns: word) -> word:
             mine[L.MINE_REAPED] += 1
             status = L.MORE
             while status == L.MORE:
-                status = reap.step(arena, mine, slot)
+                status = reap_some(arena, mine, slot)
                 if breathe(arena, mine, deadline_ns) != L.OK:
                     return L.BUSY
         slot += 1
@@ -323,14 +333,42 @@ def find_child_slot(arena: Words, mine: Words) -> word:
     return 0
 
 
+def grow_holders(arena: Words, mine: Words) -> cython.bint:
+    """Give memory to more holder records, for a child that is to have as many as its parent.
+
+    fallocate is a plain system call, so it can be made here; the few bytes a record are not held
+    against the head room. False: the kernel has none, or the file cannot be reached.
+    """
+    about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * L.TABLE_HOLDERS
+    backed: word = arena[L.TABLES + L.TABLE_WORDS * L.TABLE_HOLDERS + L.TABLE_BACKED]
+    record_bytes: word = mine[about + L.MINE_TABLE_RECORD] * L.WORD_BYTES
+    start: word = mine[about + L.MINE_TABLE_AT] * L.WORD_BYTES
+    wanted: word = 2 * backed
+    fd: cython.int = cython.cast(cython.int, mine[L.MINE_CONTROL_FD])
+    if wanted > mine[about + L.MINE_TABLE_MAX]:
+        wanted = mine[about + L.MINE_TABLE_MAX]
+    if wanted <= backed:
+        return False
+    if not slot_locks.is_file(fd, mine[L.MINE_CONTROL_DEVICE], mine[L.MINE_CONTROL_INODE]):
+        return False
+    # Whole pages: the table begins on one, and the file ends with whole pages of tables.
+    wanted_bytes: word = (wanted * record_bytes + PAGE_BYTES - 1) // PAGE_BYTES * PAGE_BYTES
+    if fallocate(fd, 0, start, wanted_bytes) != 0:
+        return False
+    return online.extend_table(arena, mine, L.TABLE_HOLDERS, wanted) == L.OK
+
+
 def copy_records(arena: Words, mine: Words, deadline_ns: word) -> word:
     """Copy this member's records for the child, a transaction each. Needs: both locks held."""
     slot: word = mine[L.MINE_CHILD_SLOT]
     holder: word = fork.oldest(arena, mine)
     while holder != 0:
-        holder = fork.copy(arena, mine, slot, holder)
-        if holder == L.AGAIN:
-            holder = fork.oldest(arena, mine)
+        copied: word = fork.copy(arena, mine, slot, holder)
+        if copied == L.AGAIN:
+            copied = fork.oldest(arena, mine)
+        elif copied == L.NO_RECORDS + L.TABLE_HOLDERS and grow_holders(arena, mine):
+            continue
+        holder = copied
         if holder >= L.STATUS:
             return holder
         hold.leave(arena, mine)  # others go on in between

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scamem.arena.member import Hold
 from scamem.arena.view import View
 
+from .construct import address_of
+
 Reduced = str | tuple[Any, ...]
 
 
@@ -90,9 +92,13 @@ def root(array: NDArray[Any]) -> Any:
 def locate(array: NDArray[Any]) -> Place | None:
     """Return where an array lies in an object, None if its memory is private."""
     base = root(array)
-    address = array.__array_interface__["data"][0]
-    if isinstance(base, Hold):
-        return Place(base, base.member.owner.offset_in_object(base, address))
+    if type(base) is Hold:
+        address = address_of(array)
+        start = base.member.address_of(base)
+        offset = address - start
+        if not 0 <= offset < base.member.owner.capacity:
+            offset = base.member.owner.offset_in_object(base, address)
+        return Place(base, offset)
     if isinstance(base, View):
-        return Place(base.hold, address - base.address)
+        return Place(base.hold, address_of(array) - base.address)
     return None

@@ -9,6 +9,7 @@ cdef extern from "numpy/arrayobject.h":
 cpdef object new_array(type kind, object dtype, tuple shape, tuple strides,
                        unsigned long long address, bint writable, object base)
 cpdef void copy_bytes(unsigned long long address, object source)
+cpdef unsigned long long address_of(object array)
 cpdef object put_array(object arena, object value)
 
 cdef enum:

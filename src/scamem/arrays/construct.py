@@ -79,6 +79,12 @@ def copy_bytes(address: cython.ulonglong, source: object) -> cython.void:
     PyBuffer_Release(cython.address(view))
 
 
+def address_of(array: object) -> cython.ulonglong:
+    """Return the address of an array's first element. Needs: it is an ndarray."""
+    found: cnp.ndarray = array
+    return cython.cast(cython.ulonglong, cnp.PyArray_DATA(found))
+
+
 def put_array(arena: object, value: object) -> object:
     """Copy a small contiguous ndarray into an object of one run: a Hold in hand; None if not so.
 

@@ -69,7 +69,7 @@ def dtype_of(text: bytes) -> np.dtype[Any]:
         if found.itemsize == 0 or found.hasobject:
             raise ValueError
         return found
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, MemoryError):
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError, MemoryError):
         raise ScamemError(
             f"a handle or area describes a dtype that is none: {text[:60]!r}. It was tampered with, "
             "or made by another version"
@@ -77,7 +77,7 @@ def dtype_of(text: bytes) -> np.dtype[Any]:
 
 
 def _built(described: Any) -> np.dtype[Any]:
-    """Return the dtype of a description; ValueError, TypeError or KeyError if it is none."""
+    """Return the dtype of a description; ValueError, TypeError or LookupError if none."""
     if isinstance(described, str):
         if PLAIN.fullmatch(described) is None:
             raise ValueError

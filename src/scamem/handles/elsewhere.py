@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
+from types import FrameType
 from typing import Any
 
 REGISTERS = ("loky.backend.reduction", "joblib.externals.loky.backend.reduction")
@@ -26,3 +27,18 @@ def register_elsewhere() -> None:
         if module is not None:
             for kind, reduce in _reducers.items():
                 module.register(kind, reduce)
+
+
+def is_sending() -> bool:
+    """Tell whether a pickler of theirs is at work that was made before ours were registered.
+
+    It asks an object's __reduce_ex__ then, as plain pickle does; its frame is on the stack.
+    """
+    if not any(name in sys.modules for name in REGISTERS):
+        return False
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") in REGISTERS:
+            return True
+        frame = frame.f_back
+    return False

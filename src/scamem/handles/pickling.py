@@ -21,7 +21,7 @@ from scamem.arrays.array import Array, Reduced, locate
 
 from .arena import from_handle, handle
 from .description import encode_array
-from .elsewhere import register_elsewhere, register_reducer
+from .elsewhere import is_sending, register_elsewhere, register_reducer
 from .handle import lend, load_handle
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def would_die_with_us(arena: ArenaBase) -> bool:
 def reduce_in_context(array: Array) -> Reduced | None:
     """Pickle by handle where by_handle() is in force, else leave it to the plain way."""
     register_elsewhere()
-    return reduce_by_handle(array) if _by_handle.get() else None
+    return reduce_by_handle(array) if _by_handle.get() or is_sending() else None
 
 
 def reduce_scamem(obj: Scamem) -> tuple[Any, ...]:

@@ -169,7 +169,7 @@ def share(story: Story) -> None:
         )
     story.console.print(grid)
     for name, data in sources.items():
-        if data.tobytes() != story.columns[name].tobytes():
+        if not np.array_equal(data.view(np.uint8), story.columns[name].view(np.uint8)):
             raise DemoError(f"the demo failed: column {name} is not what was copied")
     show_frames(story)
     story.hold(True, "every array holds what was copied, byte for byte")

@@ -24,6 +24,7 @@ KEYS_MAX = 2
 VALUES_MAX = 2
 GROUPS_MAX = 1 << 20
 KEY_KINDS_MAX = 256  # distinct values of a column that is grouped by unasked
+SAMPLE_ROWS = 1 << 16
 BLOCKS = 16  # what is grouped by where no column lends itself to it
 BLOCK = "block"
 COLUMNS_OF_MATRIX_MAX = 64
@@ -174,7 +175,8 @@ def from_frame(
     values = mean or _choose_values(columns, labels, by)
     names = by or _choose_keys(columns, labels, values)
     if not names:
-        columns[BLOCK] = np.arange(len(frame), dtype=np.int64) * BLOCKS // len(frame)
+        bounds = np.arange(BLOCKS + 1) * len(frame) // BLOCKS
+        columns[BLOCK] = np.repeat(np.arange(BLOCKS, dtype=np.uint8), np.diff(bounds))
         frame[BLOCK] = columns[BLOCK]
         names = (BLOCK,)
     keys = tuple(_key(name, columns, labels) for name in names)
@@ -200,7 +202,7 @@ def _numbers(column: pd.Series[Any]) -> tuple[NDArray[Any], NDArray[np.str_] | N
 
 
 def _kinds(data: NDArray[Any]) -> int:
-    return len(np.unique(data))
+    return len(np.unique(data[:SAMPLE_ROWS]))
 
 
 def _choose_values(
@@ -220,7 +222,9 @@ def _choose_keys(
     """Columns of few kinds, text first."""
     rest = [name for name in columns if name not in values and columns[name].dtype.kind in "iu"]
     few = [name for name in rest if 1 < _kinds(columns[name]) <= KEY_KINDS_MAX]
-    few = [name for name in few if np.ptp(columns[name].astype(np.float64)) < KEY_KINDS_MAX]
+    few = [
+        name for name in few if int(columns[name].max()) - int(columns[name].min()) < KEY_KINDS_MAX
+    ]
     return tuple(sorted(few, key=lambda name: name not in labels)[:KEYS_MAX])
 
 

@@ -37,10 +37,12 @@ def at(arena: Words, mine: Words, table: word, index: word) -> word:
     An index that no member could have written damages the transaction under way (ensure) and
     gives the place of record 0, which is nobody's: what is stored there is rolled back.
     """
-    if not valid(arena, mine, table, index):
+    about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
+    used: word = arena[L.TABLES + L.TABLE_WORDS * table + L.TABLE_NEXT]
+    if index == 0 or index >= used or index >= mine[about + L.MINE_TABLE_MAX]:
         ensure(arena, False)
         index = 0
-    return place(mine, table, index)
+    return mine[about + L.MINE_TABLE_AT] + index * mine[about + L.MINE_TABLE_RECORD]
 
 
 def take(arena: Words, mine: Words, table: word) -> word:

@@ -1,0 +1,64 @@
+"""What README and examples show runs as it stands there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*/*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def blocks() -> list[tuple[str, str]]:
+    """Every block of Python on the pages that says it is a program."""
+    return [
+        (f"{page.relative_to(ROOT)}-{number}", text)
+        for page in PAGES
+        for number, text in enumerate(BLOCK.findall(page.read_text()))
+    ]
+
+
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    place = tempfile.mkdtemp(prefix="scamem-test-", dir="/dev/shm")
+    kept = {name: value for name, value in os.environ.items() if name != "SCAMEM_ARENA"}
+    yield {**kept, "SCAMEM_DIR": place}
+    shutil.rmtree(place)
+
+
+def run(path: Path, environment: dict[str, str], folder: Path) -> str:
+    ended = subprocess.run(
+        [sys.executable, str(path)],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr == ""
+    return ended.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+def test_example(path: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    output = run(path, environment, tmp_path)
+    assert "0 objects left" in output or path.stem == "scattered"
+
+
+def test_there_are_blocks() -> None:
+    assert len(blocks()) > 3
+
+
+@pytest.mark.parametrize(("name", "text"), blocks(), ids=[name for name, _ in blocks()])
+def test_page(name: str, text: str, environment: dict[str, str], tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(text)
+    run(program, environment, tmp_path)

@@ -1,0 +1,331 @@
+"""Faults put into the core's source, in memory, and what must catch each.
+
+A fault is a change of one place of one module (or, where the order is arena/process.py's, a flag
+of the scenario that does it); a check is a scenario of the explorers; `rule` is how the violation
+must begin. `docs/reliability.md` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.explore import refusals
+from tests.explore import step_scenarios as T
+from tests.explore.crash import Explorer, Report
+from tests.explore.interleave import Exploration
+from tests.explore.interpreted import Core
+from tests.explore.scenarios import SCENARIOS
+from tests.explore.steps import Interleaver
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: where, what, which check catches it, and by which rule."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    check: Callable[[Core], object]
+    rule: str
+    also: tuple[tuple[str, str], ...] = ()  # further changes of the same module
+
+    def changes(self) -> dict[str, list[tuple[str, str]]]:
+        """Return what `Core` takes."""
+        return {self.module: [(self.old, self.new), *self.also]} if self.module else {}
+
+
+def crash(name: str, nested: int = 0) -> Callable[[Core], object]:
+    """Crash one scenario after each store."""
+    (scenario,) = (one for one in SCENARIOS if one.name == name)
+    return lambda core: Explorer(core, scenario, Report(), nested).explore()
+
+
+def model(depth: int, deaths: int = 0) -> Callable[[Core], object]:
+    """Compare with the reference model, every order to a depth."""
+    return lambda core: Exploration(core, deaths=deaths).explore(depth, 100_000)
+
+
+def order(function: Callable[..., Interleaver], **flags: bool) -> Callable[[Core], object]:
+    """Interleave accesses in every order."""
+    return lambda core: function(core, **flags).explore()
+
+
+FAULTS = (
+    Fault(
+        "journal entry after its store", "store/journal",
+        "    store(arena, entry, at)\n",
+        "    store(arena, at, value)\n    store(arena, entry, at)\n",
+        crash("alloc.small"), "journal: word .* stored before its old value was logged",
+    ),
+    Fault(
+        "length before the entry", "store/journal",
+        "    store(arena, entry, at)\n    store(arena, entry + 1, arena[at])\n"
+        "    store(arena, L.JOURNAL_LENGTH, length + 1)\n",
+        "    store(arena, L.JOURNAL_LENGTH, length + 1)\n    store(arena, entry, at)\n"
+        "    store(arena, entry + 1, arena[at])\n",
+        crash("alloc.small"), "journal: ",
+    ),
+    Fault(
+        "new value logged", "store/journal",
+        "store(arena, entry + 1, arena[at])", "store(arena, entry + 1, value)",
+        crash("alloc.small"), "journal: the old value of word .* was logged wrong",
+    ),
+    Fault(
+        "missing undo of one word", "holders",
+        "    put(arena, about + L.SLOT_HOLDERS_COUNT, arena[about + L.SLOT_HOLDERS_COUNT] + 1)",
+        "    store(arena, about + L.SLOT_HOLDERS_COUNT, arena[about + L.SLOT_HOLDERS_COUNT] + 1)",
+        crash("hold.first"), "journal: word .* stored before its old value was logged",
+    ),
+    Fault(
+        "roll-back forwards", "store/journal",
+        "        length -= 1\n        entry = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * length\n",
+        "        length -= 1\n        entry = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * done\n",
+        crash("alloc.small"), "atomicity: ",
+    ),
+    Fault(
+        "commit before the last store", "transactions/alloc",
+        "    objects.set_state(arena, mine, obj, L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_LIVE)\n"
+        "    return journal.commit(arena)",
+        "    status: word = journal.commit(arena)\n"
+        "    objects.set_state(arena, mine, obj, L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_LIVE)\n"
+        "    return status",
+        crash("alloc.finish"), "I7: ",
+    ),
+    Fault(
+        "no roll-back at a take-over", "store/lock",
+        "undone = journal.roll_back(arena)", "undone = 0",
+        crash("hold.first"), "atomicity: |damage: ",
+    ),
+    Fault(
+        "no ticket in the lock word", "store/lock",
+        "(seen + L.LOCK_TICKET_ONE) | slot", "seen | slot",
+        order(T.stolen), "lock: |journal: ",
+        (("(seen + L.LOCK_TICKET_ONE) & ~", "seen & ~"),),
+    ),
+    Fault(
+        "take-over of any word", "store/lock",
+        "    if not compare_exchange(arena, L.LOCK, seen, taken | L.LOCK_FLAGS | slot):",
+        "    if not compare_exchange(arena, L.LOCK, arena[L.LOCK], taken | L.LOCK_FLAGS | slot):",
+        order(T.handed_on), "lock: |journal: ",
+    ),
+    Fault(
+        "take-over without looking at the stacks of drops", "store/lock",
+        "taken | L.LOCK_FLAGS | slot", "taken | slot",
+        crash("hold.leave", 1), "atomicity: |drops: |I",
+    ),
+    Fault(
+        "the flag for drops cleared after the stacks were looked at", "transactions/hold",
+        "    if lock.clear_drops(arena) != 0:\n        status = drain(arena, mine)\n",
+        "    if arena[L.LOCK] & L.LOCK_DROPS != 0:\n        status = drain(arena, mine)\n"
+        "    lock.clear_drops(arena)\n",
+        order(T.drops), "drops: ",
+    ),
+    Fault(
+        "record popped without a note of it", "transactions/hold",
+        "    store(arena, L.DRAINING, pair(holder, slot) | high(seen) << L.DRAINING_POPS_SHIFT)\n",
+        "",
+        crash("hold.leave"), "atomicity: |I2 |drops: ",
+    ),
+    Fault(
+        "a push taken for a pop", "transactions/hold",
+        "    if holder != 0 and pops != arena[L.DRAINING] >> L.DRAINING_POPS_SHIFT:",
+        "    top: word = low(arena[holders.slot_at(mine, slot) + L.SLOT_DROPS])\n"
+        "    if holder != 0 and top != holder:",
+        order(T.pushed_meanwhile), "drops: |I2 ",
+    ),
+    Fault(
+        "a record revived on the stack of drops", "transactions/hold",
+        "    if holder != 0 and arena[holders.at(arena, mine, holder) + L.HOLDER_DROPS] == 0:",
+        "    if holder != 0:",
+        crash("hold.first revived"), "I2 .* drops holder record",
+    ),
+    Fault(
+        "a record given back while on the stack of drops", "holders",
+        "    if arena[place + L.HOLDER_DROPS] != 0:",
+        "    if arena[place + L.HOLDER_DROPS] == 1 << 40:",
+        crash("hold.first revived"), "I2 .* drops holder record",
+    ),
+    Fault(
+        "record not put on the member's list", "holders",
+        "    link_to_slot(arena, mine, holder, slot)\n    return holder", "    return holder",
+        crash("hold.first"), "I2 ",
+    ),
+    Fault(
+        "record left on the object's list", "holders",
+        "    ensure(arena, high(arena[obj_at + L.OBJECT_NR]) > 0)\n"
+        "    put(arena, obj_at + L.OBJECT_NR, arena[obj_at + L.OBJECT_NR] - pair(0, 1))\n",
+        "",
+        crash("hold.put_holder shared"), "I2 ",
+    ),
+    Fault(
+        "records in transit not counted", "holders",
+        "arena[obj_at + L.OBJECT_HOLDERS] + pair(0, 1))", "arena[obj_at + L.OBJECT_HOLDERS])",
+        crash("hold.put_holder lent"), "I2 .* in transit",
+    ),
+    Fault(
+        "a dead lender's counts left in transit", "holders",
+        "    store(arena, place + L.HOLDER_COUNTS, 0)\n    store(arena, place + L.HOLDER_PINS, 0)\n"
+        "    unlink_from_slot", "    unlink_from_slot",
+        crash("lend.load its own"), "atomicity: ",
+    ),
+    Fault(
+        "generation not bumped", "transactions/free",
+        "arena[place + L.OBJECT_GENERATION] + 1", "arena[place + L.OBJECT_GENERATION] + 0",
+        refusals.stale, "stale: ",
+    ),
+    Fault(
+        "freed while somebody holds", "transactions/free",
+        "    if objects.count(arena, mine, obj) != 0:\n        return\n", "",
+        crash("hold.put_holder shared"), "I[23] ",
+    ),
+    Fault(
+        "reservation not returned", "transactions/free",
+        "arena[about + L.ZONE_RESERVED] - left)", "arena[about + L.ZONE_RESERVED])",
+        crash("alloc.reserve"), "I1 .* reserved",
+    ),
+    Fault(
+        "reservation ignored by small allocations", "transactions/alloc",
+        "    if reserved > free or free - reserved < frames:", "    if free < frames:",
+        refusals.reserved, "reserved: ",
+    ),
+    Fault(
+        "runs given back without being marked free", "transactions/free",
+        "    free_runs.set_run(arena, mine, zone, low(run) - first, high(run), 1)\n", "",
+        crash("hold.put_holder last"), "I1 ",
+    ),
+    Fault(
+        "the tree not renewed above a run", "frames/free_runs",
+        "    renew_above(arena, mine, zone, start, end)\n\n\ndef cover", "\n\ndef cover",
+        crash("alloc.small"), "I1 .* does not agree",
+    ),
+    Fault(
+        "a run forgotten in nr", "objects",
+        "    put(arena, place + L.OBJECT_NR, arena[place + L.OBJECT_NR] + frames)  # I4\n", "",
+        crash("alloc.small"), "I4 ",
+    ),
+    Fault(
+        "LIVE before its frames are described", "transactions/alloc",
+        "if describe(arena, mine, obj) != L.OK or finish", "if finish",
+        crash("alloc.small"), "I5 ",
+    ),
+    Fault(
+        "a later LIVE taken for this one's", "objects",
+        "    value: word = load_acquire(arena, place + L.OBJECT_STATE)\n"
+        "    if value & L.OBJECT_STATE_MASK != L.OBJECT_STATE_LIVE:\n        return False\n"
+        "    return arena[place + L.OBJECT_GENERATION] == generation\n",
+        "    if arena[place + L.OBJECT_GENERATION] != generation:\n        return False\n"
+        "    value: word = load_acquire(arena, place + L.OBJECT_STATE)\n"
+        "    return value & L.OBJECT_STATE_MASK == L.OBJECT_STATE_LIVE\n",
+        order(T.pages), "pages: ",
+    ),
+    Fault(
+        "loan id reused", "transactions/lend",
+        "journal.put(arena, L.NEXT_LOAN_ID, loan_id + 1)",
+        "journal.put(arena, L.NEXT_LOAN_ID, loan_id)",
+        crash("lend.lend"), "I2 .* under an id that is",
+    ),
+    Fault(
+        "load in two transactions", "transactions/lend",
+        "    holder: word = record_of(mine, obj)\n    lender: word =",
+        "    if loans.holder_of(arena, mine, loan, loan_id) != 0:\n"
+        "        take_loan(arena, mine, loan)\n        journal.commit(arena)\n"
+        "    holder: word = record_of(mine, obj)\n    lender: word =",
+        crash("lend.load the last in transit"), "atomicity: |I[1-7] |result: |damage: ",
+    ),
+    Fault(
+        "loan not taken by the load", "transactions/lend",
+        "        take_loan(arena, mine, loan)\n    if journal.commit(arena) != L.OK:\n"
+        "        return L.DAMAGED\n    set_record",
+        "        pass\n    if journal.commit(arena) != L.OK:\n"
+        "        return L.DAMAGED\n    set_record",
+        model(3), "model: loans ",
+    ),
+    Fault(
+        "loan age counted from lending", "transactions/lend",
+        "    if hold.seconds(arena) < high(arena[place + L.HOLDER_LOANS]) + grace_s:",
+        "    lent: word = arena[loans.at(arena, mine, first) + L.LOAN_LENT_NS]\n"
+        "    if monotonic_ns() < lent + grace_s * L.NS_PER_S:",
+        refusals.loans_age, "loan's age",
+    ),
+    Fault(
+        "loans end while others hold", "transactions/lend",
+        "    if objects.count(arena, mine, obj) != objects.in_transit(arena, mine, obj):\n"
+        "        return newer\n", "",
+        refusals.loans_of_what_is_held, "loan of what is held: ",
+    ),
+    Fault(
+        "loans of two keep each other", "transactions/lend",
+        "!= objects.in_transit(arena, mine, obj):", "!= 1:",
+        refusals.loans_of_several, "loans of two: ",
+    ),
+    Fault(
+        "old name shows nothing for a moment", "transactions/publish",
+        "        old = high(arena[areas.at(arena, mine, area) + L.AREA_LINK])\n",
+        "        old = high(arena[areas.at(arena, mine, area) + L.AREA_LINK])\n"
+        "        free.let_go(arena, mine, old)\n        journal.commit(arena)\n        old = 0\n",
+        crash("publish.publish instead"), "I[1-7] |atomicity: |damage: ",
+    ),
+    Fault(
+        "a name's reference left behind", "transactions/publish",
+        "    areas.unlink(arena, mine, area)\n    free.let_go(arena, mine, holder)\n",
+        "    areas.unlink(arena, mine, area)\n",
+        crash("publish.unpublish"), "I2 ",
+    ),
+    Fault(
+        "a dead member's section left ONLINING", "transactions/reap",
+        "        online.reset(arena, mine)\n", "        pass\n",
+        crash("reap.step"), "I6 ",
+    ),
+    Fault(
+        "slot freed with records on its list", "transactions/reap",
+        "    if holder != 0:\n", "    if holder != 0 and arena[L.REAPED_HOLDERS] == 0:\n",
+        crash("reap.step"), "damage: |I6 |I2 ",
+    ),
+    Fault(
+        "finishing another's state without looking at its owner", "objects",
+        "        and value >> L.OBJECT_OWNER_SHIFT & L.MASK_16 == mine[L.MINE_SLOT]\n"
+        "        and value >> L.SHIFT_32 == mine[L.MINE_INCARNATION] & L.MASK_32\n", "",
+        refusals.owner, "owner: ",
+    ),
+    Fault(
+        "finishing another's section", "transactions/online",
+        "    one: word = 1\n    frames: word = one << mine[L.MINE_SECTION_SHIFT]\n"
+        "    if arena[L.ONLINING] >> L.SHIFT_32 != mine[L.MINE_SLOT]:\n        return L.NOT_OWNER\n"
+        "    if arena[L.ONLINING_INCARNATION] != mine[L.MINE_INCARNATION]:\n"
+        "        return L.NOT_OWNER\n",
+        "    one: word = 1\n    frames: word = one << mine[L.MINE_SECTION_SHIFT]\n",
+        refusals.owner, "owner: |damage: ",
+    ),
+    Fault(
+        "fork copies a record without its counts", "transactions/fork",
+        "    store(arena, new + L.HOLDER_COUNTS, arena[place + L.HOLDER_COUNTS])\n", "",
+        order(T.fork), "fork: the child does not hold",
+    ),
+    Fault(
+        "damage noticed and forgotten", "store/tables",
+        "            ensure(arena, False)\n            return L.DAMAGED",
+        "            return L.DAMAGED",
+        refusals.damaged, "damage: ",
+    ),
+    Fault(
+        "own record looked for not far enough", "holders",
+        "    left: word = high(arena[tables.at(arena, mine, L.TABLE_OBJECTS, obj) + L.OBJECT_NR])",
+        "    left: word = mine[L.MINE_SLOTS_MAX] + arena[L.AREAS_COUNT]",
+        refusals.many_in_transit, "own record: ",
+    ),
+    # The order of arena/process.py, done by the scenarios.
+    Fault("reap without the lock", "", "", "",
+          order(T.handed_on, inside=False, lock=False), "lock: "),
+    Fault("probe before the lock", "", "", "",
+          order(T.handed_on, inside=False, probe_first=True), "I6: slot .* is alive|lock: |join: "),
+    Fault("a descriptor trusted after its number was reused", "", "", "",
+          order(T.living, probe_lies=True), "I6: slot .* is alive"),
+    Fault("fork without the process-local lock", "", "", "",
+          order(T.fork, local_lock=False), "fork: the child does not hold"),
+    Fault("records before the lock page", "", "", "",
+          order(T.fork, byte_first=False), "fork: the child's slot was taken|result: "),
+    Fault("control file kept by a raw child", "", "", "",
+          order(T.raw_child), "own: "),
+)  # fmt: skip

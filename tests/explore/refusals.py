@@ -1,0 +1,165 @@
+"""What must be refused, or must not happen yet: small stories with one question at the end."""
+
+from __future__ import annotations
+
+from scamem.core import walk
+from scamem.core.store import layout as L
+from tests.explore import scenarios as S
+from tests.explore.arena import Violation
+from tests.explore.interpreted import Core
+from tests.explore.world import TINY, World, new_world
+
+
+def expect(what: str, result: int, expected: int) -> None:
+    if result != expected:
+        raise Violation(f"{what}: {result:#x}, should be {expected:#x}")
+
+
+def owner(core: Core) -> None:
+    """Nobody goes on with another's ALLOCATING object or ONLINING section."""
+    world = new_world(core, members=2, sections=1)
+    a, b = world.members
+    obj = S.reserve(world, a, 2)
+    alloc, online = core.alloc, core.online
+    expect("owner", world.run(b, alloc.take_run, obj), L.NOT_OWNER)
+    expect("owner", world.alone(b, alloc.describe, obj), L.NOT_OWNER)
+    S.take_runs(world, a, obj)
+    expect("owner", world.run(b, alloc.finish, obj), L.NOT_OWNER)
+    S.must(world.run(a, online.begin, 0))
+    expect("owner", world.run(b, online.begin, 0), L.ONLINE_BUSY)
+    expect("owner", world.run(b, online.finish, 0), L.NOT_OWNER)
+    expect("owner", world.run(b, online.abort), L.NOT_OWNER)
+    world.check()
+
+
+def reserved(core: Core) -> None:
+    """Small allocations leave alone what a large one was promised; its death gives it back."""
+    world = new_world(core, members=2)
+    a, b = world.members
+    S.reserve(world, a, TINY.frames)
+    expect("reserved", world.run(b, core.alloc.small, 0, 1, L.BY_HAND), L.NO_FRAMES)
+    expect("reserved", world.run(b, core.alloc.reserve, 0, 1, L.BY_HAND), L.NO_FRAMES)
+    a.alive = False
+    world.reap(b)
+    world.check(world.dead())
+    S.must(world.run(b, core.alloc.small, 0, 8, L.BY_HAND))
+
+
+def expire_all(world: World) -> None:
+    member = world.members[0]
+    record = world.core.lend.oldest(world.arena, member.mine)
+    while record:
+        record = S.must(world.run(member, world.core.lend.expire, record, S.LOANS_KEPT_S))
+
+
+def living(world: World) -> int:
+    return len(walk.objects_in(world.arena, world.members[0].mine, walk.LIVING))
+
+
+def loans_age(core: Core) -> None:
+    """A loan's time begins when its lender lets go, not when it was lent."""
+    world = new_world(core)
+    a = world.members[0]
+    obj = S.small(world, a)
+    S.lend(world, a, obj)
+    core.words.clock[0] += 10 * S.LOANS_KEPT_S * L.NS_PER_S
+    S.let_go(world, a, obj)
+    expire_all(world)
+    expect("loan's age, just let go: objects", living(world), 1)
+    core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S
+    expire_all(world)
+    expect("loan's age, a minute later: objects", living(world), 0)
+    world.check()
+
+
+def loans_of_several(core: Core) -> None:
+    """Loans of two lenders who let go do not keep each other alive for ever."""
+    world = new_world(core)
+    a, b = world.members
+    obj = S.small(world, a)
+    S.hold(world, b, obj)
+    for member in (a, b):
+        S.lend(world, member, obj)
+        S.let_go(world, member, obj)
+    world.check()
+    core.words.clock[0] += 2 * S.LOANS_KEPT_S * L.NS_PER_S
+    expire_all(world)
+    expect("loans of two: objects", living(world), 0)
+    world.check()
+
+
+def loans_of_what_is_held(core: Core) -> None:
+    """A loan does not end while somebody else holds the object."""
+    world = new_world(core)
+    a, b = world.members
+    obj = S.small(world, a)
+    S.hold(world, b, obj)
+    loan = S.lend(world, a, obj)
+    S.let_go(world, a, obj)
+    core.words.clock[0] += 2 * S.LOANS_KEPT_S * L.NS_PER_S
+    expire_all(world)
+    expect("loan of what is held", world.run(b, core.lend.cancel, *loan), L.OK)
+
+
+def old_loans(core: Core) -> None:
+    """Old bytes do not take a newer loan: its id is another, though its record is the same."""
+    world = new_world(core)
+    a, b = world.members
+    obj = S.small(world, a)
+    old = S.lend(world, a, obj)
+    S.load(world, b, obj, old)
+    new = S.lend(world, a, obj)
+    expect("loan's record is used again", new[0], old[0])
+    S.load(world, b, obj, old)
+    expect("old loan", world.run(a, core.lend.cancel, *new), L.OK)
+    world.check()
+
+
+def many_in_transit(core: Core) -> None:
+    """A member's record is found however many records in transit were made after it."""
+    world = new_world(core)
+    a, b = world.members
+    obj = S.small(world, a)
+    record = walk.low(world.arena[walk.place(a.mine, L.TABLE_OBJECTS, obj) + L.OBJECT_HOLDERS])
+    world.arena.raw(L.LOANS_LIMIT, 100)
+    for _ in range(TINY.slots_max + 1):
+        S.hold(world, b, obj)
+        S.lend(world, b, obj)
+        S.let_go(world, b, obj)
+    expect("own record", core.holders.find(world.arena, a.mine, obj, a.slot), record)
+
+
+def stale(core: Core) -> None:
+    """An object that is gone is not held, published or loaded by its old name."""
+    world = new_world(core)
+    a, b = world.members
+    obj = S.small(world, a)
+    S.let_go(world, a, obj)
+    S.name(b, 1)
+    expect("stale", world.run(b, core.hold.first, obj, 0, L.BY_HAND), L.STALE)
+    expect("stale", world.run(b, core.publish.publish, obj, 0, 0), L.STALE)
+    expect("stale", world.run(b, core.lend.load, obj, 0, 1, 1, L.BY_HAND), L.STALE)
+    expect("stale: the record is used again", S.small(world, b), obj)
+    expect("stale", world.run(a, core.hold.first, obj, 0, L.BY_HAND), L.STALE)
+    world.check()
+
+
+def damaged(core: Core) -> None:
+    """A free list that leads nowhere: nothing is changed, and the arena says so at once."""
+    world = new_world(core)
+    a = world.members[0]
+    S.let_go(world, a, S.small(world, a))
+    world.arena.raw(L.TABLES + L.TABLE_WORDS * L.TABLE_RUNS, 999)
+    before = world.arena.logged_digest
+    world.enter(a)
+    expect("damage", core.alloc.small(world.arena, a.mine, 0, 1, L.BY_HAND), L.DAMAGED)
+    expect("damage: words changed", int(world.arena.logged_digest != before), 0)
+    expect("damage: remembered", world.arena[L.JOURNAL_DAMAGED], 1)
+    core.lock.unlock(world.arena)
+    expect("damage", core.lock.try_lock(world.arena, a.slot), L.DAMAGED)
+
+
+REFUSALS = (
+    owner, reserved, loans_age, loans_of_several, loans_of_what_is_held, old_loans,
+    many_in_transit, stale, damaged,
+)  # fmt: skip

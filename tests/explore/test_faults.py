@@ -1,0 +1,45 @@
+"""The explorers are tested themselves: each seeded fault is caught, by the rule that it breaks."""
+
+import re
+
+import pytest
+
+from tests.explore import figures
+from tests.explore.arena import Violation
+from tests.explore.faults import FAULTS, Fault
+from tests.explore.interpreted import CORE, Core
+from tests.explore.refusals import REFUSALS
+from tests.model.reference import Disagreement
+
+FAULTS_MIN = 20
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_fault_is_caught(fault: Fault) -> None:
+    core = Core(fault.changes())
+    try:
+        with pytest.raises((Violation, Disagreement)) as caught:
+            fault.check(core)
+    finally:
+        core.forget()
+    assert re.match(fault.rule, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize("story", REFUSALS, ids=lambda story: story.__name__)
+def test_what_must_be_refused(story: object, core: Core) -> None:
+    assert callable(story)
+    story(core)
+
+
+def test_there_are_enough() -> None:
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= FAULTS_MIN
+    figures.say(f"seeded faults: {len(FAULTS)}, each caught by the rule it breaks")
+
+
+def test_the_sources_are_as_they_were() -> None:
+    """Faults are seeded in memory: each place is still in the file, once."""
+    for fault in FAULTS:
+        for module, changes in fault.changes().items():
+            text = (CORE / f"{module}.py").read_text()
+            assert all(text.count(old) == 1 for old, _ in changes), fault.name
