@@ -40,11 +40,11 @@ class Hook:
     def write(self, at: int, value: int) -> None:
         os.pwrite(self._control, value.to_bytes(8, "little"), at * L.WORD_BYTES)
 
-    def arm(self, stores: int, number: int = signal.SIGKILL) -> None:
-        """This process gets a signal from itself at its so-manieth store from now on."""
+    def arm(self, stores: int, number: int = signal.SIGKILL, pid: int = 0) -> None:
+        """A process, this one if 0, gets a signal from itself at its so-manieth store from now."""
         self.write(L.STOP_COUNTDOWN, stores)
         self.write(L.STOP_SIGNAL, number)
-        self.write(L.STOP_PID, os.getpid())
+        self.write(L.STOP_PID, pid or os.getpid())
 
     def disarm(self) -> None:
         self.write(L.STOP_PID, 0)

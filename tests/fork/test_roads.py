@@ -110,16 +110,10 @@ def test_program_reads_by_handle(nursery: Nursery, road: Any) -> None:
 def raw_touch(how: str) -> tuple[int, int, bool]:
     roads.quietly()
     arena, one_run, several = make()
+    roads.by_os_fork(lambda: True)  # opened the mappings, and closed them again
     before = sum(info.refcount for info in arena.objects())
     views = {"one run": one_run, "several runs": several}
-
-    def body() -> bool:
-        if how == "drop":
-            views.clear()
-            return True
-        return bool(views[how][0] >= 0)
-
-    status = roads.by_raw_clone(body)
+    status = roads.by_raw_clone(lambda: views[how][0] >= 0)
     after = sum(info.refcount for info in arena.objects())
     return status, after - before, is_readable(one_run, several)
 
@@ -130,6 +124,24 @@ def test_raw_clone_sees_no_frames(nursery: Nursery, how: str) -> None:
     assert os.WIFSIGNALED(status)
     assert os.WTERMSIG(status) == signal.SIGSEGV
     assert (dropped, readable) == (0, True)
+
+
+def raw_touch_in_child(how: str) -> int:
+    """A raw clone of a forked child: that one's mappings are closed as well."""
+    roads.quietly()
+    _, one_run, several = make()
+    views = {"one run": one_run, "several runs": several}
+
+    def body() -> bool:
+        status = roads.by_raw_clone(lambda: views[how][0] >= 0)
+        return os.WIFSIGNALED(status) and is_readable(one_run, several)
+
+    return roads.by_os_fork(body)
+
+
+@pytest.mark.parametrize("how", ["one run", "several runs"])
+def test_raw_clone_of_a_forked_child_sees_no_frames(nursery: Nursery, how: str) -> None:
+    assert nursery.run(raw_touch_in_child, how) == 0
 
 
 def raw_drop() -> tuple[int, bool]:

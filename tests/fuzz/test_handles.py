@@ -188,7 +188,7 @@ def test_dtypes_forged(found: Any) -> None:
         b"[" * 100_000,
         b"[" * 900_000 + b"]" * 900_000,
         b'{"fields":' * 50_000,
-        b'["<f8",[' + b"1," * 30 + b"1]]",
+        b'["<f8",[' + b"1," * 70 + b"1]]",
         b'["<f8",[' + b"9" * 5000 + b"]]",
         b'{"fields":[["a"]],"bytes":8,"aligned":0}',
         b'{"fields":[["a","<f8",0,["t"]]],"bytes":8,"aligned":0}',
@@ -210,7 +210,7 @@ def test_dtype_bombs(text: bytes) -> None:
 @given(
     device=st.integers(0, 2**64 - 1),
     places=st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)), max_size=10),
-    path=st.sampled_from([b"", b"/", b"relative", b"/no/such", b"/a\0b", b"/dev/shm", b"/\xff", b"."]),
+    path=st.sampled_from([b"", b"relative", b"/no/such", b"/a\0b", b"/dev/shm", b"/dev/shm/\xff", b"."]),
 )
 def test_addresses_forged(
     victim: scamem.Array, device: int, places: list[tuple[int, int]], path: bytes
@@ -270,9 +270,10 @@ def test_names_hold_descriptions_too(arena: scamem.Arena) -> None:
     """What an area says is read as strictly as what a handle says."""
     made = arena.full(10, 1, np.uint8)
     hold = scamem.handle(made).hold
+    arena["forged"] = made
     beyond = HEAD.pack(ARRAY, 0, 1, 4, 0) + struct.pack("<q", sys.maxsize) + b'"|u1"'[:4]
     for description in (beyond, b"", b"x" * 30, HEAD.pack(ARRAY, 0, 0, 0, 0)):
         arena.member.publish(hold, b"forged", description, True)
-        with pytest.raises(scamem.ScamemError):
+        with pytest.raises(scamem.ScamemError, match="a handle or area"):
             arena["forged"]
     del arena["forged"]

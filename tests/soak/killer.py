@@ -19,7 +19,7 @@ from tests.soak.hook import Control, Forking
 from tests.soak.processes import Grip
 
 TICK_S = 0.06
-STOP_S_MAX = 0.25
+STOP_S_MAX = 0.08
 END_TIMEOUT_S = 20.0
 STORES_MAX = 300
 

@@ -33,12 +33,12 @@ from tests.soak.contents import verify
 from tests.soak.doomed import as_forker, as_victim, in_namespace
 from tests.soak.worker import FRAME_BYTES, Shared, arrive, guarded, work
 
-CAPACITY_BYTES = 128 << 20
+CAPACITY_BYTES = 48 << 20  # full at times
 GRACE_S = 1  # of loans in transit, so that a full arena gives them up
 LOOK_S = 0.05
 CHECK_S = 1.0
 END_TIMEOUT_S = 30.0
-WORKERS = 4
+WORKERS = 5
 REPORT = "report.json"
 
 

@@ -70,8 +70,9 @@ class Shared:
         except BlockingIOError:
             return b""
 
-    def is_over(self) -> bool:
-        return bool(select.select([self._end], [], [], 0)[0])
+    def is_over(self, timeout_s: float = 0) -> bool:
+        """Whether all are to end; waits so long for it."""
+        return bool(select.select([self._end], [], [], timeout_s)[0])
 
     def report(self, text: str) -> None:
         """One line for the supervisor, whole or not at all (PIPE_BUF)."""
@@ -108,6 +109,9 @@ class Thread:
                 self.counts["operations"] += 1
             except EXPECTED as error:
                 self.counts[type(error).__name__] += 1
+                if isinstance(error, scamem.OutOfMemoryError):
+                    for _ in range(len(self.held) // 3):
+                        self.drop(self.arenas[0])
             while len(self.held) > HELD_MAX:
                 self.drop(self.arenas[0])
             if step % REPORT_EVERY == 0:
@@ -244,7 +248,7 @@ class Thread:
             if not self.shared.put(b"h", bytes(handle)):
                 handle.cancel()
         elif not self.shared.put(b"p", bytes(ForkingPickler.dumps(thing))):
-            self.counts["loans left in bytes that nobody reads"] += 1
+            self.counts["pickles that met a full bag, their loans untaken"] += 1
 
     def receive(self, arena: Arena) -> None:
         message = self.shared.take()
@@ -263,6 +267,8 @@ class Thread:
                 bytes(handle)
                 if self.random.getrandbits(1):
                     handle.cancel()
+                else:
+                    self.counts["loans left in bytes that nobody reads"] += 1
 
     # --- looks, forks ----------------------------------------------------------------------------
 

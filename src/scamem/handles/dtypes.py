@@ -97,6 +97,8 @@ def _built(described: Any) -> np.dtype[Any]:
         "itemsize": described["bytes"],
         "aligned": bool(described["aligned"]),
     }
+    if any(not isinstance(title, str) for field in fields for title in field[3:]):
+        raise TypeError
     if any(len(field) > 3 for field in fields):
         parts["titles"] = [field[3] if len(field) > 3 else None for field in fields]
     return np.dtype(parts)

@@ -138,4 +138,7 @@ def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
         view[place : place + nbytes]
         for nbytes, place in zip(numbers[::2], numbers[1::2], strict=True)
     ]
-    return pickle.loads(view[start : start + length], buffers=buffers)
+    try:
+        return pickle.loads(view[start : start + length], buffers=buffers)
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise ScamemError(f"a stored object is no pickle: {error}; it was written over") from error

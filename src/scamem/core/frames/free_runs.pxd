@@ -1,4 +1,5 @@
 from ..store.journal cimport put
+from .bits cimport bits_at_end, leaf_longest, leaf_starts
 from ..store.words cimport Words, high, leading_zeros, low, pair, trailing_zeros, word
 
 cdef word longest(Words arena, Words mine, word zone) noexcept nogil
@@ -13,15 +14,12 @@ cdef word node_size(Words mine, word level) noexcept nogil
 cdef word node_longest(Words arena, Words mine, word zone, word level, word index) noexcept nogil
 cdef word node_start(Words arena, Words mine, word zone, word level, word index) noexcept nogil
 cdef word node_end(Words arena, Words mine, word zone, word level, word index) noexcept nogil
-cdef word leaf_longest(word bits) noexcept nogil
-cdef word leaf_starts(word bits, word count) noexcept nogil
 cdef bint inside(Words mine, word level, word index, word start, word end) noexcept nogil
 cdef void assign(Words arena, Words mine, word zone, word level, word index,
                  word free) noexcept nogil
 cdef void split(Words arena, Words mine, word zone, word leaf, word start, word end) noexcept nogil
 cdef bint renew(Words arena, Words mine, word level, word at, word left) noexcept nogil
 cdef word children_at(Words mine, word zone, word level, word index) noexcept nogil
-cdef word bits_at_end(word bits, word size) noexcept nogil
 cdef word find_in_leaves(Words arena, Words mine, word at, word count) noexcept nogil
 cdef void renew_above(Words arena, Words mine, word zone, word start, word end) noexcept nogil
 cdef void set_edge(Words arena, Words mine, word zone, word leaf, word bits,

@@ -1,0 +1,207 @@
+"""The compiled core: its stores are in the order of the source, and it does what is interpreted."""
+
+import platform
+import random
+import re
+import shutil
+import subprocess
+from array import array
+from typing import Any, cast
+
+import pytest
+
+from scamem.arena.member import Hold, Member, release
+from scamem.core.store import journal
+from scamem.core.store import layout as L
+from scamem.core.store.words import Words
+from tests.explore import scenarios as S
+from tests.explore.arena import IGNORED, JOURNAL, kinds_of
+from tests.explore.interpreted import Core
+from tests.explore.world import TINY, World, new_world
+
+STEPS = 150
+
+
+def instructions() -> list[str]:
+    """Return the machine code of journal.put, one instruction a line."""
+    path = str(journal.__file__)
+    assert path.endswith(".so"), "the core is not compiled"
+    if shutil.which("objdump") is None:
+        pytest.skip("objdump is not installed")
+    text = subprocess.run(
+        ["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True
+    ).stdout
+    match = re.search(r"<\w*journal_put>:\n((?: .*\n)+)", text)
+    assert match, "journal.put is not a function of its own any more"
+    return [line.split("\t", 1)[1] for line in match[1].splitlines() if "\t" in line]
+
+
+def stores_to_the_end(code: list[str], store: str) -> list[str]:
+    """Return the stores of the longest stretch of code without a jump or return."""
+    stretches: list[list[str]] = [[]]
+    for line in code:
+        if re.match(r"(ret|j\w+|b\b|b\.\w+|cbn?z|tbn?z)", line):
+            stretches.append([])
+        else:
+            stretches[-1] += re.findall(store, line)
+    return max(stretches, key=len)
+
+
+def test_log_before_store_in_machine_code() -> None:
+    """journal.put: place, old value, length, and only then the word itself.
+
+    x86-64 keeps the order of a processor's stores; on aarch64 each must be a store-release.
+    """
+    code = instructions()
+    if platform.machine() == "aarch64":
+        assert len(stores_to_the_end(code, r"^stlr\b.*")) == 4, code
+        return
+    stores = stores_to_the_end(code, r"^mov[q]?\s+[%$]\w+,[^%]*\(.*\)$")
+    assert len(stores) == 4, code
+    length = f",{L.JOURNAL_LENGTH * L.WORD_BYTES:#x}("
+    assert [length in store for store in stores] == [False, False, True, False], code
+    assert "%rsi," in stores[0], "first the place, put's second argument"
+    assert "%rdx," in stores[3], "last the new value, put's third argument"
+
+
+class Compiled:
+    """A member of an arena in private memory, run by the compiled core."""
+
+    def __init__(self, world: World) -> None:
+        self.words = array("Q", world.arena.tobytes())
+        self.mine = array("Q", bytes(8 * world.geometry.private_words))
+        world.geometry.describe_to(cast("Words", self.mine))
+        self.member = Member(self.words.buffer_info()[0], self.mine.buffer_info()[0])
+        self.held: dict[int, Hold] = {}
+
+    def join(self) -> None:
+        slot = self.member.find_free_slot(0)
+        assert self.member.join(slot, 1000 + slot, 0)
+
+    def alloc(self, frames: int, index: int) -> None:
+        """Allocate; the reference is kept under the index that the other core gave it."""
+        held = self.member.reserve(frames, 0, L.BY_HAND)
+        if isinstance(held, int):
+            assert held == index, "the cores do not give the same status"
+            return
+        while self.member.take_run(held) == L.MORE:
+            pass
+        self.member.finish(held)
+        self.held[index] = held
+
+    def online(self) -> None:
+        self.member.begin_section(0)
+        self.member.finish_section(0)
+
+    def publish(self, index: int, number: int) -> None:
+        name = number.to_bytes(8, "little")
+        self.member.publish(self.held[index], name, number.to_bytes(8, "little"), True)
+
+    def unpublish(self, number: int) -> None:
+        self.member.unpublish(number.to_bytes(8, "little"))
+
+    def drop(self, index: int) -> None:
+        release(self.held.pop(index))
+
+
+class Interpreted:
+    """The same by the interpreted core."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.held: set[int] = set()
+
+    def join(self) -> None:
+        self.world.join()
+
+    def alloc(self, frames: int) -> int:
+        member = self.world.members[0]
+        world = self.world
+        obj: int = world.run(member, world.core.alloc.reserve, 0, frames, L.BY_HAND)
+        if obj < L.STATUS:
+            S.take_runs(world, member, obj)
+            world.alone(member, world.core.alloc.describe, obj)
+            world.run(member, world.core.alloc.finish, obj)
+            self.held.add(obj)
+        return obj
+
+    def online(self) -> None:
+        world, member = self.world, self.world.members[0]
+        world.run(member, world.core.online.begin, 0)
+        world.run(member, world.core.online.finish, 0)
+
+    def name(self, number: int, hashed: int) -> None:
+        S.name(self.world.members[0], number, number)
+        self.world.members[0].mine[L.MINE_NAME_HASH] = hashed
+
+    def publish(self, index: int, number: int, hashed: int) -> None:
+        world, member = self.world, self.world.members[0]
+        self.name(number, hashed)
+        world.run(member, world.core.publish.publish, index, S.generation(world, index), 1)
+        S.free_all(world, member)
+
+    def unpublish(self, number: int, hashed: int) -> None:
+        world, member = self.world, self.world.members[0]
+        self.name(number, hashed)
+        world.run(member, world.core.publish.unpublish)
+        S.free_all(world, member)
+
+    def drop(self, index: int) -> None:
+        self.held.remove(index)
+        S.let_go(self.world, self.world.members[0], index)
+
+
+def times(core: Core) -> set[int]:
+    """Return the words that hold a time, or a number of the process."""
+    regions = TINY.regions()
+    words = {L.SLOTS + L.SLOT_WORDS * slot + word for slot in range(TINY.slots_max)
+             for word in (L.SLOT_JOINED_NS, L.SLOT_PID, L.SLOT_DESCRIPTORS)}  # fmt: skip
+    words |= {regions["areas_max"].start + L.AREA_WORDS * area + L.AREA_PUBLISHED_NS
+              for area in range(TINY.areas_max)}  # fmt: skip
+    return words
+
+
+def differing(compiled: Any, interpreted: Any, but: set[int]) -> list[int]:
+    kinds = kinds_of(TINY)
+    return [
+        at
+        for at, (one, other) in enumerate(zip(compiled, interpreted, strict=True))
+        if one != other and at not in but and at not in IGNORED and kinds[at] != JOURNAL
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_same_program_gives_the_same_words(seed: int, core: Core) -> None:
+    """Joining, sections, objects, names: word for word, after each step."""
+    world = new_world(core, members=0, sections=0)
+    one, other = Compiled(world), Interpreted(world)
+    dice = random.Random(seed)
+    but = times(core)
+    one.join()
+    other.join()
+    try:
+        for step in range(STEPS):
+            what = dice.choice(("alloc", "alloc", "drop", "drop", "publish", "unpublish", "online"))
+            if what == "alloc":
+                frames = dice.choice((1, 1, 2, 3, 5))
+                one.alloc(frames, other.alloc(frames))
+            elif what == "drop" and other.held:
+                index = dice.choice(sorted(other.held))
+                one.drop(index)
+                other.drop(index)
+            elif what == "publish" and other.held:
+                index, number = dice.choice(sorted(other.held)), dice.randrange(1, 4)
+                one.publish(index, number)
+                other.publish(index, number, one.mine[L.MINE_NAME_HASH])
+            elif what == "unpublish":
+                number = dice.randrange(1, 4)
+                one.unpublish(number)
+                other.unpublish(number, one.mine[L.MINE_NAME_HASH])
+            elif what == "online" and world.arena[L.ZONES + L.ZONE_ONLINE] < TINY.sections:
+                one.online()
+                other.online()
+            found = differing(one.words, world.arena, but)
+            assert not found, f"step {step}, {what}: words {found[:8]} differ"
+    finally:
+        one.member.close()
+        one.held.clear()
