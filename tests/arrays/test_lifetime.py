@@ -20,14 +20,16 @@ LOOKS: dict[str, Callable[[Any], Any]] = {
     "plain": np.asarray,
     "buffer": memoryview,
     "bytes": lambda a: memoryview(a).cast("B"),
-    "iterator": lambda a: iter(a),
+    "iterator": iter,
     "frombuffer": lambda a: np.frombuffer(a, np.uint8),
     "data": lambda a: a.T.data,
     "flat": lambda a: a.flat,
 }
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations(("array", "buffer", "frombuffer", "flat"))))
+@pytest.mark.parametrize(
+    "order", list(itertools.permutations(("array", "buffer", "frombuffer", "flat")))
+)
 def test_the_last_look_lets_go(arena: scamem.Arena, order: tuple[str, ...]) -> None:
     made = arena.zeros(1000, np.uint8)
     looks = {name: LOOKS[name](made) for name in order}
@@ -113,7 +115,7 @@ def test_any_thread_may_be_the_last(arena: scamem.Arena) -> None:
         "sys.modules['os'].kept = x.T",
         "arena = scamem.default(); keep = arena.alloc(9000).map()",
         "t = threading.Thread(target=lambda: x.sum()); t.start()",
-        "import atexit; atexit.register(lambda: x.fill(3)); atexit.register(scamem.default().close)",
+        "import atexit; atexit.register(x.fill, 3); atexit.register(scamem.default().close)",
         "class Last:\n    def __del__(self): x.fill(1)\nlast = Last(); last.me = last",
     ],
 )

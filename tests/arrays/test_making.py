@@ -1,4 +1,4 @@
-"""Arrays are made as NumPy makes them, of any dtype, shape and order, or raise what NumPy raises."""
+"""Arrays are made as NumPy makes them, of any dtype, shape and order, or raise what it raises."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def same(ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> None:
 def test_every_dtype_and_shape(arena: scamem.Arena, dtype: Any, shape: Any) -> None:
     source = values(dtype, shape)
     same(arena.array(source), np.array(source))
-    for order in "CF":
+    orders: tuple[Any, ...] = ("C", "F")
+    for order in orders:
         same(arena.zeros(shape, dtype, order), np.zeros(shape, dtype, order))
         empty = arena.empty(shape, dtype, order=order)
         assert empty.strides == np.empty(shape, dtype, order=order).strides or empty.size == 0
@@ -75,7 +76,7 @@ def test_handles_keep_what_a_dtype_is_made_of(arena: scamem.Arena) -> None:
         lambda a: a.transpose(1, 2, 0),
         lambda a: a[:, :0],
         lambda a: np.broadcast_to(a[:, :1], a.shape),
-        lambda a: np.asfortranarray(a),
+        np.asfortranarray,
         lambda a: a[1:2, :, None],
     ],
 )
@@ -169,7 +170,16 @@ def test_full_fills_as_numpy(arena: scamem.Arena) -> None:
 
 
 def test_what_numpy_makes_arrays_of(arena: scamem.Arena) -> None:
-    for source in (3, 2.5, [1, [2][0]], [[1, 2], [3, 4]], range(5), b"ab", "ab", memoryview(b"xyz")):
+    for source in (
+        3,
+        2.5,
+        [1, [2][0]],
+        [[1, 2], [3, 4]],
+        range(5),
+        b"ab",
+        "ab",
+        memoryview(b"xyz"),
+    ):
         same(arena.array(source), np.array(source))
     same(arena.array([1, 2], float), np.array([1, 2], float))
     masked = np.ma.masked_array([1, 2, 3], [False, True, False])

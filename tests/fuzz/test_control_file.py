@@ -1,7 +1,7 @@
 """Words of a control file flipped at random: a clear error or an answer; no crash, hang or write.
 
-Each child process takes a copy of an arena with objects of all kinds in it, flips some words, joins,
-and looks at everything. It is stopped by a deadline, and its death by a signal fails the test.
+Each child process takes a copy of an arena with objects of all kinds in it, flips some words,
+joins, and looks at everything. It is stopped by a deadline, and its death by a signal fails the test.
 """
 
 from __future__ import annotations

@@ -160,7 +160,9 @@ def test_descriptions_forged(
 
 
 TEXTS = st.recursive(
-    st.one_of(st.none(), st.booleans(), NUMBERS, st.floats(), st.text(max_size=6), DTYPES.map(repr)),
+    st.one_of(
+        st.none(), st.booleans(), NUMBERS, st.floats(), st.text(max_size=6), DTYPES.map(repr)
+    ),
     lambda inner: st.one_of(
         st.lists(inner, max_size=4),
         st.fixed_dictionaries({"fields": st.lists(inner), "bytes": inner, "aligned": inner}),
@@ -210,7 +212,9 @@ def test_dtype_bombs(text: bytes) -> None:
 @given(
     device=st.integers(0, 2**64 - 1),
     places=st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)), max_size=10),
-    path=st.sampled_from([b"", b"relative", b"/no/such", b"/a\0b", b"/dev/shm", b"/dev/shm/\xff", b"."]),
+    path=st.sampled_from(
+        [b"", b"relative", b"/no/such", b"/a\0b", b"/dev/shm", b"/dev/shm/\xff", b"."]
+    ),
 )
 def test_addresses_forged(
     victim: scamem.Array, device: int, places: list[tuple[int, int]], path: bytes

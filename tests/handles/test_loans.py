@@ -9,6 +9,7 @@ import pytest
 
 import scamem
 from tests.backing.children import child, in_child
+from tests.handles.workers import answering
 
 
 def sent(arena: scamem.Arena, number: int = 5, length: int = 1000) -> bytes:
@@ -200,7 +201,7 @@ def test_a_forked_child_may_take_the_loan(arena: scamem.Arena) -> None:
 def test_a_fork_copies_no_loans(arena: scamem.Arena) -> None:
     handle = scamem.handle(arena.full(1000, 5))
     data = bytes(handle)
-    with child(lambda talk: (talk.say(), talk.hear())) as other:
+    with child(answering(lambda: None)) as other:
         other.hear()
         assert sum(h.loans for h in arena.objects()[0].holders) == 1
         handle.close()
@@ -213,7 +214,7 @@ def test_a_fork_copies_no_loans(arena: scamem.Arena) -> None:
 
 def test_loans_of_the_dead(arena: scamem.Arena) -> None:
     """A child that sends and is killed: what it sent is there, once."""
-    with child(lambda talk: (talk.say(sent(arena, 9)), talk.hear())) as other:
+    with child(answering(lambda: sent(arena, 9))) as other:
         data = other.hear()
         other.kill()
         assert arena.reap() == 1

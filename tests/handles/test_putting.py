@@ -76,7 +76,11 @@ def test_an_array_of_the_arena_is_not_copied(arena: scamem.Arena) -> None:
 
 
 def test_buffers_are_read_only_views_that_keep_the_object(arena: scamem.Arena) -> None:
-    source: dict[str, Any] = {"x": np.arange(1000.0), "y": [np.ones((5, 5), order="F")], "text": "word"}
+    source: dict[str, Any] = {
+        "x": np.arange(1000.0),
+        "y": [np.ones((5, 5), order="F")],
+        "text": "word",
+    }
     handle = arena.put(source)
     found = arena.get(handle)
     again = arena.get(handle)
@@ -103,10 +107,8 @@ def test_arrays_within_objects_are_stored_not_lent(arena: scamem.Arena) -> None:
 
 
 def test_what_cannot_be_pickled_leaves_nothing(arena: scamem.Arena) -> None:
-    for value in (lambda: None, memoryview(b"x"), iter([])):
-        if isinstance(value, type(iter([]))):
-            assert list(arena.get(arena.put(value))) == []
-            continue
+    values: list[Any] = [lambda: None, memoryview(b"x"), (number for number in [1])]
+    for value in values:
         with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
             arena.put(value)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 import scamem
 from scamem.arrays.array import locate
+from tests.backing.children import Talk
 
 
 class Image(scamem.Array):
@@ -72,6 +73,16 @@ def failure(function: Callable[..., Any], *args: Any) -> BaseException | None:
     except scamem.ScamemError as error:
         return error
     return None
+
+
+def answering(make: Callable[[], object]) -> Callable[[Talk], None]:
+    """What a forked child runs: it says what `make` returns, and stays until it is told."""
+
+    def body(talk: Talk) -> None:
+        talk.say(make())
+        talk.hear()
+
+    return body
 
 
 def load_and_sum(data: bytes) -> float:

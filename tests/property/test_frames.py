@@ -20,7 +20,7 @@ SIZES = st.one_of(
 
 
 class Frames(RuleBasedStateMachine):
-    """The model: who owns which frame. An object owns its frames alone, and all the others are free."""
+    """The model: an object owns its frames alone, and all the others are free."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Frames(RuleBasedStateMachine):
         assert max(pages) < CAPACITY_FRAMES
         assert not any(pages & others for _, others, _ in self.objects.values())
         self.marks += 1
-        words = np.frombuffer(obj.map(), np.uint64).reshape(frames, -1)
+        words = np.frombuffer(memoryview(obj.map()), np.uint64).reshape(frames, -1)
         words[:, 0] = self.marks
         words[:, -1] = np.arange(frames)
         self.objects[self.marks] = (obj, pages, self.marks)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -71,8 +71,8 @@ def dtype_of(text: bytes) -> np.dtype[Any]:
         return found
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError, MemoryError):
         raise ScamemError(
-            f"a handle or area describes a dtype that is none: {text[:60]!r}. It was tampered with, "
-            "or made by another version"
+            f"a handle or area describes a dtype that is none: {text[:60]!r}. It was tampered "
+            "with, or made by another version"
         ) from None
 
 
@@ -101,4 +101,5 @@ def _built(described: Any) -> np.dtype[Any]:
         raise TypeError
     if any(len(field) > 3 for field in fields):
         parts["titles"] = [field[3] if len(field) > 3 else None for field in fields]
-    return np.dtype(parts)
+    made: np.dtype[Any] = np.dtype(cast("Any", parts))
+    return made

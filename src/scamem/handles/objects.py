@@ -45,7 +45,7 @@ def put(arena: ArenaBase, value: Any) -> Handle:
 
 
 def _put_array(arena: ArenaBase, value: np.ndarray[Any, Any]) -> Handle | None:
-    """Store an array's bytes, in its order of axes; None if its dtype is one that only pickle knows."""
+    """Store an array's bytes, axes in its order; None if only pickle knows its dtype."""
     try:
         dtype_text(value.dtype)
     except TypeError:

@@ -27,59 +27,16 @@ else:
     from ..store.journal import put
     from ..store.words import Words, high, leading_zeros, low, pair, trailing_zeros, word
     from .bits import bits_at_end, leaf_longest, leaf_starts
-
-
-def node_size(mine: Words, level: word) -> word:
-    """Return how many frames a node of this level covers."""
-    one: word = 1
-    return one << (mine[L.MINE_LEAF_SHIFT] + level)
-
-
-def leaf_at(mine: Words, zone: word, index: word) -> word:
-    """Return the place of a leaf's bitmap."""
-    about: word = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone
-    height: word = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
-    first: word = mine[about + L.MINE_ZONE_FIRST] >> mine[L.MINE_SECTION_SHIFT]
-    section: word = first + (index >> height)
-    inner: word = index - (index >> height << height)
-    return mine[L.MINE_SECTION_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS] + inner
-
-
-def node_at(mine: Words, zone: word, level: word, index: word) -> word:
-    """Return the place of a node's words. Needs: level >= 1."""
-    about: word = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone
-    height: word = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
-    one: word = 1
-    if level >= height:
-        above: word = mine[about + L.MINE_ZONE_TOP_HEIGHT] - (level - height)
-        return mine[about + L.MINE_ZONE_TOP_AT] + L.NODE_WORDS * ((one << above) + index)
-    down: word = height - level
-    first: word = mine[about + L.MINE_ZONE_FIRST] >> mine[L.MINE_SECTION_SHIFT]
-    tree: word = first + (index >> down)
-    inner: word = (one << down) + index - (index >> down << down)
-    at: word = mine[L.MINE_SECTION_TREES_AT] + tree * mine[L.MINE_SECTION_TREE_WORDS]
-    return at + (one << height) + L.NODE_WORDS * inner
-
-
-def node_longest(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
-    """Return a node's longest free run, in frames."""
-    if level == 0:
-        return leaf_longest(arena[leaf_at(mine, zone, index)])
-    return arena[node_at(mine, zone, level, index) + L.NODE_LONGEST]
-
-
-def node_start(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
-    """Return how many frames at a node's start are free."""
-    if level == 0:
-        return trailing_zeros(~arena[leaf_at(mine, zone, index)])
-    return low(arena[node_at(mine, zone, level, index) + L.NODE_ENDS])
-
-
-def node_end(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
-    """Return how many frames at a node's end are free."""
-    if level == 0:
-        return bits_at_end(arena[leaf_at(mine, zone, index)], node_size(mine, 0))
-    return high(arena[node_at(mine, zone, level, index) + L.NODE_ENDS])
+    from .nodes import (
+        children_at,
+        inside,
+        leaf_at,
+        node_at,
+        node_end,
+        node_longest,
+        node_size,
+        node_start,
+    )
 
 
 def longest(arena: Words, mine: Words, zone: word) -> word:
@@ -166,12 +123,6 @@ def find_highest(arena: Words, mine: Words, zone: word, count: word) -> word:
     return index * node_size(mine, 0) + (L.LEAF_FRAMES_MAX - 1) - leading_zeros(after)
 
 
-def inside(mine: Words, level: word, index: word, start: word, end: word) -> bool:
-    """Tell whether a node lies wholly in [start, end)."""
-    size: word = node_size(mine, level)
-    return index * size >= start and (index + 1) * size <= end
-
-
 def assign(arena: Words, mine: Words, zone: word, level: word, index: word, free: word) -> None:
     """Make a node all free or all used; what is below it is not read any more."""
     size: word = node_size(mine, level)
@@ -233,13 +184,6 @@ def renew(arena: Words, mine: Words, level: word, at: word, left: word) -> bool:
     put(arena, at + L.NODE_ENDS, pair(start, end))
     put(arena, at + L.NODE_LONGEST, run)
     return True
-
-
-def children_at(mine: Words, zone: word, level: word, index: word) -> word:
-    """Return the place of a node's first child. Needs: level >= 1."""
-    if level == 1:
-        return leaf_at(mine, zone, 2 * index)
-    return node_at(mine, zone, level - 1, 2 * index)
 
 
 def renew_above(arena: Words, mine: Words, zone: word, start: word, end: word) -> None:

@@ -1,0 +1,66 @@
+"""Where the nodes of the tree of free frames lie, and what they say; free_runs.py argues.
+
+Levels at and above a section's height lie in the zone's top tree, those below it with the section,
+each as a heap: a node's two children follow each other.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from ..store import layout as L
+    from ..store.words import Words, word
+    from .bits import leaf_longest
+
+
+def node_size(mine: Words, level: word) -> word:
+    """Return how many frames a node of this level covers."""
+    one: word = 1
+    return one << (mine[L.MINE_LEAF_SHIFT] + level)
+
+
+def leaf_at(mine: Words, zone: word, index: word) -> word:
+    """Return the place of a leaf's bitmap."""
+    about: word = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone
+    height: word = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
+    first: word = mine[about + L.MINE_ZONE_FIRST] >> mine[L.MINE_SECTION_SHIFT]
+    section: word = first + (index >> height)
+    inner: word = index - (index >> height << height)
+    return mine[L.MINE_SECTION_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS] + inner
+
+
+def node_at(mine: Words, zone: word, level: word, index: word) -> word:
+    """Return the place of a node's words. Needs: level >= 1."""
+    about: word = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone
+    height: word = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
+    one: word = 1
+    if level >= height:
+        above: word = mine[about + L.MINE_ZONE_TOP_HEIGHT] - (level - height)
+        return mine[about + L.MINE_ZONE_TOP_AT] + L.NODE_WORDS * ((one << above) + index)
+    down: word = height - level
+    first: word = mine[about + L.MINE_ZONE_FIRST] >> mine[L.MINE_SECTION_SHIFT]
+    tree: word = first + (index >> down)
+    inner: word = (one << down) + index - (index >> down << down)
+    at: word = mine[L.MINE_SECTION_TREES_AT] + tree * mine[L.MINE_SECTION_TREE_WORDS]
+    return at + (one << height) + L.NODE_WORDS * inner
+
+
+def children_at(mine: Words, zone: word, level: word, index: word) -> word:
+    """Return the place of a node's first child. Needs: level >= 1."""
+    if level == 1:
+        return leaf_at(mine, zone, 2 * index)
+    return node_at(mine, zone, level - 1, 2 * index)
+
+
+def node_longest(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
+    """Return a node's longest free run, in frames."""
+    if level == 0:
+        return leaf_longest(arena[leaf_at(mine, zone, index)])
+    return arena[node_at(mine, zone, level, index) + L.NODE_LONGEST]
+
+
+def inside(mine: Words, level: word, index: word, start: word, end: word) -> bool:
+    """Tell whether a node lies wholly in [start, end)."""
+    size: word = node_size(mine, level)
+    return index * size >= start and (index + 1) * size <= end
