@@ -21,6 +21,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,20 +78,15 @@ class Soak:
         running = Counter(self._children.values())
         for kind, body in (("forker", as_forker), ("victim", as_victim)):
             if not running[kind]:
-                self._fork(
-                    kind,
-                    lambda seed, body=body: body(  # type: ignore[misc]  # bound now
-                        self.shared, self.arenas, self.controls, seed
-                    ),
-                )
+                self._fork(kind, partial(body, self.shared, self.arenas, self.controls))
         for _ in range(WORKERS - sum(running[k] for k in ("forked", "spawned", "namespaced"))):
             chance = self.random.random()
             if chance < 0.12:
                 self._spawn()
             elif chance < 0.4 and self._namespaces:
-                self._fork("namespaced", lambda seed: in_namespace(self.shared, self.arenas, seed))
+                self._fork("namespaced", partial(in_namespace, self.shared, self.arenas))
             else:
-                self._fork("forked", lambda seed: work(self.shared, self.arenas, seed))
+                self._fork("forked", partial(work, self.shared, self.arenas))
 
     def _fork(self, kind: str, body: Callable[[int], object]) -> None:
         seed = self.random.getrandbits(60)

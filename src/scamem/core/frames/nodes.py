@@ -10,8 +10,8 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from ..store import layout as L
-    from ..store.words import Words, word
-    from .bits import leaf_longest
+    from ..store.words import Words, high, low, trailing_zeros, word
+    from .bits import bits_at_end, leaf_longest
 
 
 def node_size(mine: Words, level: word) -> word:
@@ -64,3 +64,17 @@ def inside(mine: Words, level: word, index: word, start: word, end: word) -> boo
     """Tell whether a node lies wholly in [start, end)."""
     size: word = node_size(mine, level)
     return index * size >= start and (index + 1) * size <= end
+
+
+def node_start(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
+    """Return how many frames at a node's start are free."""
+    if level == 0:
+        return trailing_zeros(~arena[leaf_at(mine, zone, index)])
+    return low(arena[node_at(mine, zone, level, index) + L.NODE_ENDS])
+
+
+def node_end(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
+    """Return how many frames at a node's end are free."""
+    if level == 0:
+        return bits_at_end(arena[leaf_at(mine, zone, index)], node_size(mine, 0))
+    return high(arena[node_at(mine, zone, level, index) + L.NODE_ENDS])
