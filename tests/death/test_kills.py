@@ -32,7 +32,7 @@ from tests.death.operations import (
 )
 
 HOLE_BYTES = 30 * 4096
-CHECK_EACH = 4  # the rules after each of so many deaths; what is held after every one
+CHECK_EACH = 8  # the rules after each of so many deaths; what is held after every one
 
 OPERATIONS = [
     operations.AllocSmall,

@@ -1,7 +1,7 @@
 """Words of a control file flipped at random: a clear error or an answer; no crash, hang or write.
 
 Each child process takes a copy of an arena with objects of all kinds in it, flips some words,
-joins, and looks at everything. It is stopped by a deadline, and its death by a signal fails the test.
+joins, and looks at everything. It is stopped by a deadline; its death by a signal fails the test.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def look_at_everything(path: str) -> list[str]:
     for use in uses:
         try:
             use()
-        except (scamem.ScamemError, IndexError, ValueError, AttributeError) as error:
+        except (scamem.ScamemError, LookupError, ValueError, ArithmeticError) as error:
             errors.append(type(error).__name__)
     return errors
 

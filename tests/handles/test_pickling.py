@@ -62,7 +62,7 @@ def test_plain_pickles_go_out_of_band(arena: scamem.Arena) -> None:
 
 
 def test_files_hold_the_values(arena: scamem.Arena) -> None:
-    made = arena.array([[1.5, 2], [3, 4]])
+    made = arena.array(np.array([[1.5, 2], [3, 4]]))
     file = io.BytesIO()
     with scamem.by_handle():
         np.save(file, made)

@@ -62,10 +62,30 @@ def _ranges(made: Attachment, sizes: list[int]) -> array[int]:
     return found
 
 
+def _dead(made: Attachment) -> list[tuple[int, int]]:
+    """Return slot and incarnation of every member that is dead now, to be reaped yet."""
+    read = made.member.read_word
+    return [
+        (slot, read(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_INCARNATION))
+        for slot, _, _ in member_pids(made.member)
+        if made.member.is_slot_dead(slot)
+    ]
+
+
 def findings(made: Attachment) -> list[Finding]:
-    """Return what does not hold of I1 to I7; empty when all does."""
-    dead = tuple(slot for slot, _, _ in member_pids(made.member) if made.member.is_slot_dead(slot))
+    """Return what does not hold of I1 to I7, dead members reaped first; empty when all does.
+
+    I6 is asked of members that were dead *before* the reap, by incarnation: others die between the
+    reap and the copy, and slots have new owners by then. Neither is left over by the reap.
+    """
+    dead = _dead(made)
+    made.member.reap()
     mine = array("Q", bytes(L.MINE_TABLES_AT * L.WORD_BYTES))
     made.geometry.describe_to(mine)
     with taken(made) as words:
-        return check(words, mine, dead)
+        left = tuple(
+            slot
+            for slot, incarnation in dead
+            if words[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_INCARNATION] == incarnation
+        )
+        return check(words, mine, left)

@@ -170,7 +170,7 @@ def creating(name: str) -> Iterator[NewArena]:
 def _exists(name: str, directory: str) -> ArenaExistsError:
     return ArenaExistsError(
         f"asked to create the arena {name!r}; {directory} exists. Join it, choose another name, or "
-        f"remove it (scamem rm {name})"
+        f"remove it (scamem rm --whole --arena {name})"
     )
 
 

@@ -7,7 +7,7 @@ import os
 import time
 import weakref
 from collections.abc import Iterator
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -451,8 +451,8 @@ def from_handle(data: Handle | bytes | bytearray | memoryview) -> Any:
     Ownership: the result holds a reference; the loan in the bytes is taken if it is still there.
     """
     if isinstance(data, Handle):
-        arena = data.arena
-        return _value(arena, data.hold.another(L.BY_PIN), data.description)  # type: ignore[arg-type]  # every arena of a process is an Arena
+        arena = cast("Arena", data.arena)  # every arena of a process is one
+        return _value(arena, data.hold.another(L.BY_PIN), data.description)
     wire = unpack(data)
     reached = Arena.of_handle(wire)
     hold = load_hold(reached.member, wire, BY_PIN)

@@ -128,7 +128,9 @@ def wear(story: Story) -> None:
     hole = max(HOLE_BYTES, -(-wanted // HOLES_MAX // HOLE_BYTES) * HOLE_BYTES)
     count = 2 * (wanted // hole + len(story.table.columns) + len(story.table.labels) + 1)
     objects = [story.arena.alloc(hole) for _ in range(count)]
-    story.fillers = objects[::2]
+    # What is left of the last section that came online is one long run: taken, and kept.
+    left = story.arena.stats().longest_free_run * story.arena.frame_bytes // hole
+    story.fillers = [*objects[::2], *(story.arena.alloc(hole) for _ in range(left))]
     del objects
     free = story.arena.stats().frames_free * story.arena.frame_bytes
     story.head("A worn arena")
