@@ -21,9 +21,10 @@ from scamem.core import walk
 from scamem.core.store import layout as L
 from tests.explore import scenarios as S
 from tests.explore.arena import Crash, Violation
+from tests.explore.facts import Facts, differences, facts
 from tests.explore.interpreted import Core
 from tests.explore.world import CREATED_NS, Member, World, new_world
-from tests.model.reference import HAND, MAPPING, Disagreement, Key, Object, Reference
+from tests.model.reference import HAND, MAPPING, Disagreement, Key, Reference
 
 BY = {HAND: L.BY_HAND, MAPPING: L.BY_MAPPING}
 NAME = 1
@@ -54,90 +55,6 @@ class Pair:
 
     def living(self) -> list[Member]:
         return [member for member in self.world.members if member.alive]
-
-
-@dataclass
-class Facts:
-    """What the arena's words say, in the model's terms."""
-
-    free: frozenset[int]
-    objects: dict[Key, Object]
-    wanted: dict[Key, int]
-    names: dict[int, Key]
-    loans: dict[int, tuple[Key, int | None]]
-
-
-def facts(world: World) -> Facts:
-    """Read an arena."""
-    arena, mine = world.arena.plain(), world.members[0].mine
-    runs, _ = walk.free_runs(arena, mine)
-    free = {pfn for start, count in runs for pfn in range(start, start + count)}
-    found = Facts(frozenset(), {}, {}, {}, {})
-    for obj, at in walk.objects_in(arena, mine, walk.WITH_RUNS):
-        key = (obj, int(arena[at + L.OBJECT_GENERATION]))
-        runs, _, _ = walk.runs_of(arena, mine, at)
-        frames = frozenset(pfn for start, count in runs for pfn in range(start, start + count))
-        state = arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK
-        if state == L.OBJECT_STATE_DYING:
-            free |= frames  # they go back one run at a time, whoever comes by
-            continue
-        known = Object(len(frames), frames, state == L.OBJECT_STATE_LIVE)
-        found.objects[key] = known
-        found.wanted[key] = len(frames) + (
-            0 if known.live else walk.high(arena[at + L.OBJECT_LINK])
-        )
-        start = walk.low(arena[at + L.OBJECT_HOLDERS])
-        for record in walk.two_way(arena, mine, start, L.HOLDER_OBJECT_LINKS)[0]:
-            add_holder(found, arena, mine, key, record)
-    found.free = frozenset(free)
-    return found
-
-
-def add_holder(found: Facts, arena: Any, mine: Any, key: Key, record: int) -> None:
-    """Read one holder record: a member's counts, a name, and the loans that hang on it."""
-    at = walk.place(mine, L.TABLE_HOLDERS, record)
-    owner = arena[at + L.HOLDER_OBJECT] >> L.HOLDER_SLOT_SHIFT & L.MASK_16
-    head = walk.low(arena[at + L.HOLDER_LOANS])
-    if owner == L.SLOT_AREAS:
-        area = walk.place(mine, L.TABLE_AREAS, head)
-        found.names[int(arena[area + L.AREA_HASH])] = key
-        return
-    for loan in walk.chain(arena, mine, L.TABLE_LOANS, head, L.LOAN_LINKS)[0]:
-        number = int(arena[walk.place(mine, L.TABLE_LOANS, loan) + L.LOAN_ID])
-        found.loans[number] = (key, None if owner == L.SLOT_TRANSIT else int(owner))
-    if owner != L.SLOT_TRANSIT:
-        counts = arena[at + L.HOLDER_COUNTS]
-        found.objects[key].held[int(owner)] = {
-            HAND: int(counts >> L.COUNT_HANDS_SHIFT & L.MASK_24),
-            MAPPING: int(counts & L.MASK_24),
-        }
-
-
-def counts_of(obj: Object, dead: frozenset[int]) -> dict[int, dict[str, int]]:
-    """Return who holds an object how often. Of the dead only that they do: they counted alone."""
-    return {
-        member: {} if member in dead else {kind: n for kind, n in kinds.items() if n}
-        for member, kinds in obj.held.items()
-    }
-
-
-def differences(model: Reference, found: Facts, dead: frozenset[int]) -> list[str]:
-    """Say where the arena and the model do not agree."""
-    wrong = []
-    if found.free != model.free():
-        wrong.append(f"free frames {sorted(found.free)}, should be {sorted(model.free())}")
-    if found.objects.keys() != model.objects.keys():
-        wrong.append(f"objects {sorted(found.objects)}, should be {sorted(model.objects)}")
-    for key in found.objects.keys() & model.objects.keys():
-        held = counts_of(model.objects[key], dead)
-        seen = counts_of(found.objects[key], dead)
-        if held != seen or model.objects[key].live != found.objects[key].live:
-            wrong.append(f"object {key} is held by {seen}, should be {held}")
-    if found.names != model.names:
-        wrong.append(f"names {found.names}, should be {model.names}")
-    if found.loans != model.loans:
-        wrong.append(f"loans {found.loans}, should be {model.loans}")
-    return wrong
 
 
 def in_use(world: World, member: Member) -> bool:
@@ -454,16 +371,19 @@ class Exploration:
         after.world.enter(successor)
         after.world.leave(successor)
         after.world.members = [m for m in after.world.members if m.alive or in_use(after.world, m)]
-        after.model = self.outcome(pair, done, after, slot, before)
+        starts = [pair.model, done.model]
+        if move is reap:
+            starts.insert(1, self.half_reaped(pair, after))
+        after.model = self.outcome(starts, after, slot, before)
         return after
 
     def outcome(
-        self, pair: Pair, done: Pair, after: Pair, slot: int, before: set[int]
+        self, starts: list[Reference], after: Pair, slot: int, before: set[int]
     ) -> Reference:
         """Return the model's state that the arena shows: before, after, or half allocated."""
         found = self.checked_facts(after.world)
         wrong: list[str] = []
-        for start in (pair.model, done.model):
+        for start in starts:
             model = start.copy()
             for other in {m.slot for m in after.world.members} - before:
                 self.half_forked(model, found, slot, other)
@@ -471,8 +391,21 @@ class Exploration:
             model.die(slot)
             wrong = differences(model, found, model.dead)
             if not wrong:
+                # Slots that the one who died had reaped are free: of them nothing is left.
+                gone = model.dead - {m.slot for m in after.world.members}
+                model.members -= gone
+                model.dead -= gone
                 return model
         raise Violation("model: neither before nor after: " + "; ".join(wrong))
+
+    def half_reaped(self, pair: Pair, after: Pair) -> Reference:
+        """Some of what the dead held is gone: record by record, whoever reaps next goes on."""
+        model, found = pair.model.copy(), self.checked_facts(after.world)
+        for member in model.dead:
+            for key in [k for k, obj in model.objects.items() if member in obj.held]:
+                if key not in found.objects or member not in found.objects[key].held:
+                    model.drop(member, key, pair.now_s)
+        return model
 
     def half_allocated(self, model: Reference, found: Facts, slot: int) -> None:
         for key, obj in found.objects.items():

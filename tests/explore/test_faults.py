@@ -1,6 +1,7 @@
 """The explorers are tested themselves: each seeded fault is caught, by the rule that it breaks."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,11 @@ def test_what_must_be_refused(story: object, core: Core) -> None:
 def test_there_are_enough() -> None:
     assert len({fault.name for fault in FAULTS}) == len(FAULTS) >= FAULTS_MIN
     figures.say(f"seeded faults: {len(FAULTS)}, each caught by the rule it breaks")
+
+
+def test_the_docs_list_them(root: Path) -> None:
+    text = (root / "docs" / "reliability.md").read_text()
+    assert [fault.name for fault in FAULTS if f"| {fault.name} |" not in text] == []
 
 
 def test_the_sources_are_as_they_were() -> None:

@@ -29,3 +29,10 @@ def test_every_order_agrees_with_the_model(number: int, core: Core, deep: bool) 
 
 def test_a_trace_can_be_run_again(core: Core) -> None:
     replay(core, "3 alloc1; 3 lend1; 3 drop1hand dies@4; 4 reap; 4 load1; 4 drop1hand")
+
+
+def test_a_slot_reaped_by_one_who_died_is_free(core: Core) -> None:
+    exploration = Exploration(core, 3, 2, all_stores=True)
+    pair = exploration.first()
+    for label in ("5 online dies@66", "4 reap dies@20", "3 fork"):
+        pair = dict(exploration.after(pair, ()))[label]

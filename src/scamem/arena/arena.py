@@ -175,6 +175,7 @@ class ArenaBase(Pages):
         made.control.unmap(made.control_address, made.geometry.control_words * L.WORD_BYTES)
         made.control.close()
         made.frames.close()
+        made.drop_private_memory()
 
     def __enter__(self) -> Self:
         return self

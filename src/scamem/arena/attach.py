@@ -67,6 +67,19 @@ class Attachment:
     direct: DirectMap
     member: Member
     path: str
+    mine: int
+    ranges: int
+
+    def drop_private_memory(self) -> None:
+        """Give the private memory back but for its first page, which says that the arena is closed.
+
+        References that are deallocated later look there.
+        """
+        kept = system.PAGE_BYTES
+        length = -(-self.geometry.private_words * L.WORD_BYTES // kept) * kept
+        if length > kept:
+            system.munmap(self.mine + kept, length - kept)
+        system.munmap(self.ranges, RANGES_MAX * 2 * L.WORD_BYTES)
 
     def refresh_descriptors(self) -> None:
         """Look at the kept descriptors; find lost ones again, and say where they are now.
@@ -255,6 +268,8 @@ def attach(control: SharedFile, frames: SharedFile) -> Attachment:
             direct,
             member,
             path,
+            mine,
+            ranges,
         )
         member.find_descriptor = made.refresh_descriptors
         member.add_range(control_address, control_bytes)

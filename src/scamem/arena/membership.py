@@ -285,6 +285,8 @@ class Membership:
         while run != 0 and left > 0:
             at: word = tables.at(self.arena, self.mine, L.TABLE_RUNS, run)
             value: word = self.arena[at + L.RUN_FRAMES]
+            if high(value) == 0 or low(value) + high(value) > self.mine[L.MINE_FRAMES]:
+                raise self.refuse(L.DAMAGED)
             found.append((low(value), high(value)))
             run = low(self.arena[at + L.RUN_LINK])
             left -= 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
-from scamem.errors import OutOfMemoryError
+from scamem.errors import ArenaDamagedError, OutOfMemoryError
 
 if TYPE_CHECKING:
     from .attach import Attachment
@@ -65,6 +65,11 @@ def free_frames(made: Attachment, zone: int = L.ZONE_NORMAL) -> int:
 def online_frames(made: Attachment, zone: int = L.ZONE_NORMAL) -> int:
     """Return how many frames of a zone are online; they are its lowest ones."""
     online = made.member.read_word(L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ONLINE)
+    if online > made.geometry.sections:
+        raise ArenaDamagedError(
+            f"the arena is damaged: it says that {online:,} sections are online; it has "
+            f"{made.geometry.sections:,}. Make a new one"
+        )
     return online * made.geometry.section_frames
 
 

@@ -12,6 +12,7 @@ from scamem.core.check import check
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.core.walk import Finding
+from scamem.errors import ArenaDamagedError
 
 from .attach import Attachment, member_pids
 
@@ -54,6 +55,13 @@ def _sizes_now(made: Attachment) -> list[int]:
 def _ranges(made: Attachment, sizes: list[int]) -> array[int]:
     size, regions = made.geometry, made.geometry.regions()
     sections = sizes[-1]
+    most = [getattr(size, name) for name, _, _ in TABLE_RECORDS] + [size.sections]
+    for place, value, limit in zip(_places(), sizes, most, strict=True):
+        if value > limit:
+            raise ArenaDamagedError(
+                f"the arena is damaged: word {place} says that {value:,} are in use, there can be "
+                f"{limit:,}. Nothing was changed; make a new arena"
+            )
     found = array("Q", [0, size.fixed_words()])
     found.extend([regions["section_trees"].start, sections * size.section_tree_words])
     found.extend([regions["memdescs"].start, sections * size.section_frames])

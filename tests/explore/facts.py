@@ -1,0 +1,95 @@
+"""What an arena's words say in the reference model's terms, and where the two do not agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scamem.core import walk
+from scamem.core.store import layout as L
+from tests.explore.world import World
+from tests.model.reference import HAND, MAPPING, Key, Object, Reference
+
+
+@dataclass
+class Facts:
+    """What the arena's words say, in the model's terms."""
+
+    free: frozenset[int]
+    objects: dict[Key, Object]
+    wanted: dict[Key, int]
+    names: dict[int, Key]
+    loans: dict[int, tuple[Key, int | None]]
+
+
+def facts(world: World) -> Facts:
+    """Read an arena."""
+    arena, mine = world.arena.plain(), world.members[0].mine
+    runs, _ = walk.free_runs(arena, mine)
+    free = {pfn for start, count in runs for pfn in range(start, start + count)}
+    found = Facts(frozenset(), {}, {}, {}, {})
+    for obj, at in walk.objects_in(arena, mine, walk.WITH_RUNS):
+        key = (obj, int(arena[at + L.OBJECT_GENERATION]))
+        runs, _, _ = walk.runs_of(arena, mine, at)
+        frames = frozenset(pfn for start, count in runs for pfn in range(start, start + count))
+        state = arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK
+        if state == L.OBJECT_STATE_DYING:
+            free |= frames  # they go back one run at a time, whoever comes by
+            continue
+        known = Object(len(frames), frames, state == L.OBJECT_STATE_LIVE)
+        found.objects[key] = known
+        found.wanted[key] = len(frames) + (
+            0 if known.live else walk.high(arena[at + L.OBJECT_LINK])
+        )
+        start = walk.low(arena[at + L.OBJECT_HOLDERS])
+        for record in walk.two_way(arena, mine, start, L.HOLDER_OBJECT_LINKS)[0]:
+            add_holder(found, arena, mine, key, record)
+    found.free = frozenset(free)
+    return found
+
+
+def add_holder(found: Facts, arena: Any, mine: Any, key: Key, record: int) -> None:
+    """Read one holder record: a member's counts, a name, and the loans that hang on it."""
+    at = walk.place(mine, L.TABLE_HOLDERS, record)
+    owner = arena[at + L.HOLDER_OBJECT] >> L.HOLDER_SLOT_SHIFT & L.MASK_16
+    head = walk.low(arena[at + L.HOLDER_LOANS])
+    if owner == L.SLOT_AREAS:
+        area = walk.place(mine, L.TABLE_AREAS, head)
+        found.names[int(arena[area + L.AREA_HASH])] = key
+        return
+    for loan in walk.chain(arena, mine, L.TABLE_LOANS, head, L.LOAN_LINKS)[0]:
+        number = int(arena[walk.place(mine, L.TABLE_LOANS, loan) + L.LOAN_ID])
+        found.loans[number] = (key, None if owner == L.SLOT_TRANSIT else int(owner))
+    if owner != L.SLOT_TRANSIT:
+        counts = arena[at + L.HOLDER_COUNTS]
+        found.objects[key].held[int(owner)] = {
+            HAND: int(counts >> L.COUNT_HANDS_SHIFT & L.MASK_24),
+            MAPPING: int(counts & L.MASK_24),
+        }
+
+
+def counts_of(obj: Object, dead: frozenset[int]) -> dict[int, dict[str, int]]:
+    """Return who holds an object how often. Of the dead only that they do: they counted alone."""
+    return {
+        member: {} if member in dead else {kind: n for kind, n in kinds.items() if n}
+        for member, kinds in obj.held.items()
+    }
+
+
+def differences(model: Reference, found: Facts, dead: frozenset[int]) -> list[str]:
+    """Say where the arena and the model do not agree."""
+    wrong = []
+    if found.free != model.free():
+        wrong.append(f"free frames {sorted(found.free)}, should be {sorted(model.free())}")
+    if found.objects.keys() != model.objects.keys():
+        wrong.append(f"objects {sorted(found.objects)}, should be {sorted(model.objects)}")
+    for key in found.objects.keys() & model.objects.keys():
+        held = counts_of(model.objects[key], dead)
+        seen = counts_of(found.objects[key], dead)
+        if held != seen or model.objects[key].live != found.objects[key].live:
+            wrong.append(f"object {key} is held by {seen}, should be {held}")
+    if found.names != model.names:
+        wrong.append(f"names {found.names}, should be {model.names}")
+    if found.loans != model.loans:
+        wrong.append(f"loans {found.loans}, should be {model.loans}")
+    return wrong
