@@ -24,6 +24,7 @@ from scamem.backing import head_room, joining
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.errors import (
+    ArenaDamagedError,
     NameExistsError,
     NameNotFoundError,
     ScamemError,
@@ -339,7 +340,7 @@ class Arena(ArenaBase):
         for area in range(1, self.member.read_word(control + L.TABLE_NEXT)):
             found = self.member.read_area(area)
             if found is not None:
-                yield found[0].decode("utf-8", "replace")
+                yield _decoded(found[0])
 
     def __bool__(self) -> bool:
         return True  # an arena without names is still an arena
@@ -394,6 +395,19 @@ def _reach_by(address: attach.Address) -> Arena:
         found = Arena.reach(address)
         found.by_handle = found.by_handle or not known
         return found
+
+
+def _decoded(name: bytes) -> str:
+    """Return a name that an area has; ArenaDamagedError if nobody can have published it."""
+    try:
+        text = name.decode()
+        _encoded(text)
+    except ValueError:
+        raise ArenaDamagedError(
+            f"the arena is damaged: an area has the name {name[:60]!r}, which cannot be published. "
+            "`scamem check` says where; make a new arena"
+        ) from None
+    return text
 
 
 def _encoded(name: str) -> bytes:
