@@ -12,6 +12,7 @@ cdef extern from *:
 
 cdef enum:
     FRAME_BYTES = 4096  # of zone NORMAL
+    SLICE_NS = 100000000  # between signal checks
     MAYBE_RAISED = 987654321
 
 cdef class Member(Membership):

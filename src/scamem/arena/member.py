@@ -9,7 +9,7 @@ object has the reference; its deallocation lets go, in any thread and at any tim
 import cython
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.scamem.arena import process
-from cython.cimports.scamem.core import loans, objects
+from cython.cimports.scamem.core import holders, loans, objects
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import tables
 from cython.cimports.scamem.core.store.words import (
@@ -215,8 +215,11 @@ class Member(Membership):
         before: word
         self.begin()
         holder: word = lend.oldest(self.arena, self.mine)
+        about: word = holders.slot_at(self.mine, L.SLOT_TRANSIT)
+        left: word = self.arena[L.LOANS_COUNT] + self.arena[about + L.SLOT_HOLDERS_COUNT]
         self.end()
-        while holder != 0:
+        while holder != 0 and left > 0:  # bound: each look takes a loan or passes a record
+            left -= 1
             self.begin()
             before = self.arena[L.LOANS_COUNT]
             holder = lend.expire(self.arena, self.mine, holder, grace_s)
@@ -234,18 +237,15 @@ class Member(Membership):
 
     def reap(self) -> int:
         """Reap every dead member and free what is DYING; how many were reaped."""
-        status: word
+        status: word = L.BUSY
         before: word = self.mine[L.MINE_REAPED]
-        self.begin()
-        status = process.reap_all(
-            self.arena,
-            self.mine,
-            monotonic_ns() + cython.cast(word, self.lock_timeout_s * 1e9),
-        )
-        if status == L.OK:
-            self.end()
-        else:
-            process.unlock_local()
+        while status != L.OK:
+            self.begin()  # waits with signal checks, and not for ever; inside there are naps only
+            status = process.reap_all(self.arena, self.mine, monotonic_ns() + SLICE_NS)
+            if status == L.OK:
+                self.end()
+            else:
+                process.unlock_local()
         return self.mine[L.MINE_REAPED] - before
 
     def is_slot_dead(self, slot: word) -> bool:

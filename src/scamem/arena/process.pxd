@@ -9,6 +9,7 @@ cdef extern from "<fcntl.h>" nogil:
 
 cdef enum:
     PAGE_BYTES = 4096
+    COPY_LOOKS = 8
     REAPED_AT_ONCE = 32  # records that one hold of the arena's lock reaps: some microseconds
     JOINED_MAX = 256
     SPINS = 200

@@ -30,6 +30,7 @@ from cython.cimports.libc.errno import EAGAIN
 from cython.cimports.posix.mman import MADV_DOFORK, MADV_DONTFORK, madvise
 from cython.cimports.posix.unistd import getpid, usleep
 from cython.cimports.scamem.backing import slot_locks
+from cython.cimports.scamem.core import holders
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import lock
 from cython.cimports.scamem.core.store.words import (
@@ -362,7 +363,11 @@ def copy_records(arena: Words, mine: Words, deadline_ns: word) -> word:
     """Copy this member's records for the child, a transaction each. Needs: both locks held."""
     slot: word = mine[L.MINE_CHILD_SLOT]
     holder: word = fork.oldest(arena, mine)
-    while holder != 0:
+    left: word = COPY_LOOKS * (holders.count_of(arena, mine, mine[L.MINE_SLOT]) + 1)
+    while holder != 0:  # bound: each record is looked at once, and some again after AGAIN
+        if left == 0:
+            return L.DAMAGED
+        left -= 1
         copied: word = fork.copy(arena, mine, slot, holder)
         if copied == L.AGAIN:
             copied = fork.oldest(arena, mine)

@@ -8,6 +8,7 @@ cdef word slot_of(Words arena, Words mine, word holder) noexcept nogil
 cdef word kind_of(Words arena, Words mine, word holder) noexcept nogil
 cdef bint has_counts(Words arena, Words mine, word holder) noexcept nogil
 cdef word slot_at(Words mine, word slot) noexcept nogil
+cdef word count_of(Words arena, Words mine, word slot) noexcept nogil
 cdef word find(Words arena, Words mine, word obj, word slot) noexcept nogil
 cdef word link(Words arena, Words mine, word obj, word slot, word kind) noexcept nogil
 cdef void unlink(Words arena, Words mine, word holder) noexcept nogil

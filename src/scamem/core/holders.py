@@ -52,6 +52,11 @@ def slot_at(mine: Words, slot: word) -> word:
     return L.SLOTS + L.SLOT_WORDS * (slot if slot < mine[L.MINE_SLOTS_MAX] else 0)
 
 
+def count_of(arena: Words, mine: Words, slot: word) -> word:
+    """Return how many records are on a slot's list."""
+    return arena[slot_at(mine, slot) + L.SLOT_HOLDERS_COUNT]
+
+
 def find(arena: Words, mine: Words, obj: word, slot: word) -> word:
     """Return a member's record on an object's list, 0 if there is none.
 

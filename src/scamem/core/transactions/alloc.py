@@ -119,7 +119,11 @@ def describe(arena: Words, mine: Words, obj: word) -> word:
         return L.NOT_OWNER
     run: word = low(arena[objects.at(arena, mine, obj) + L.OBJECT_RUNS])
     value: word = memdesc.make(obj, objects.generation(arena, mine, obj))
-    while run != 0:  # bound: the object's runs; outside the lock unless it is small
+    left: word = objects.nr(arena, mine, obj)
+    while run != 0:  # bound: a frame a run at least; outside the lock unless it is small
+        if left == 0:
+            return L.DAMAGED
+        left -= 1
         place: word = tables.at(arena, mine, L.TABLE_RUNS, run)
         frames: word = arena[place + L.RUN_FRAMES]
         if low(frames) + high(frames) > mine[L.MINE_FRAMES]:
