@@ -119,15 +119,15 @@ def describe(arena: Words, mine: Words, obj: word) -> word:
         return L.NOT_OWNER
     run: word = low(arena[objects.at(arena, mine, obj) + L.OBJECT_RUNS])
     value: word = memdesc.make(obj, objects.generation(arena, mine, obj))
-    left: word = objects.nr(arena, mine, obj)
-    while run != 0:  # bound: a frame a run at least; outside the lock unless it is small
-        if left == 0:
-            return L.DAMAGED
-        left -= 1
+    left: word = mine[L.MINE_FRAMES]
+    while run != 0:  # bound: the arena's frames, each described once at most
         place: word = tables.at(arena, mine, L.TABLE_RUNS, run)
         frames: word = arena[place + L.RUN_FRAMES]
+        if high(frames) == 0 or high(frames) > left:
+            return L.DAMAGED
         if low(frames) + high(frames) > mine[L.MINE_FRAMES]:
             return L.DAMAGED
+        left -= high(frames)
         memdesc.describe_run(arena, mine, low(frames), high(frames), value)
         run = low(arena[place + L.RUN_LINK])
     return L.OK
