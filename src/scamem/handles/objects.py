@@ -1,6 +1,7 @@
 """Any Python object in an arena: pickle protocol 5, its buffers out of band and never copied again.
 
-An object of kind PICKLE begins with {magic, pickle's bytes, buffers, then bytes and place of each buffer}
+An object of kind PICKLE begins with {magic, pickle's bytes, buffers, then bytes and place of
+each buffer}
 as 64-bit numbers; pickle and buffers follow, each on a boundary of 64 bytes. Loading gives
 read-only views of the buffers, which hold the object. As with any pickle, loading runs what it
 says: an arena is one trust domain.
