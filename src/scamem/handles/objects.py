@@ -1,7 +1,6 @@
 """Any Python object in an arena: pickle protocol 5, its buffers out of band and never copied again.
 
-An object of kind PICKLE begins with {magic, pickle's bytes, buffers, then bytes and place of
-each buffer}
+An object of kind PICKLE begins with {pickle's bytes, buffers, then bytes and place of each buffer}
 as 64-bit numbers; pickle and buffers follow, each on a boundary of 64 bytes. Loading gives
 read-only views of the buffers, which hold the object. As with any pickle, loading runs what it
 says: an arena is one trust domain.
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from scamem.arena.member import Hold
 
 ALIGN_BYTES = 64
-PICKLE_MAGIC = 0x31656C6B63697073  # only what put() pickled is unpickled
 U8 = np.dtype(np.uint8)
 
 
@@ -72,12 +70,12 @@ def _put_pickled(arena: ArenaBase, value: Any) -> Handle:
     buffers: list[pickle.PickleBuffer] = []
     stream = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
     parts = [memoryview(stream), *(buffer.raw() for buffer in buffers)]
-    at = _aligned(24 + 16 * len(buffers))
+    at = _aligned(16 + 16 * len(buffers))
     places = []
     for part in parts:
         places.append(at)
         at = _aligned(at + part.nbytes)
-    numbers = [PICKLE_MAGIC, len(stream), len(buffers)]
+    numbers = [len(stream), len(buffers)]
     for part, place in zip(parts[1:], places[1:], strict=True):
         numbers += [part.nbytes, place]
     head = memoryview(struct.pack(f"<{len(numbers)}Q", *numbers))
@@ -131,13 +129,11 @@ def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
     """Unpickle, with the buffers as read-only views of the arena; they keep the object."""
     view = data.data
     try:
-        magic, length, count = struct.unpack_from("<3Q", view)
-        if magic != PICKLE_MAGIC:
-            raise struct.error
-        numbers = struct.unpack_from(f"<{2 * count}Q", view, 24)
+        length, count = struct.unpack_from("<2Q", view)
+        numbers = struct.unpack_from(f"<{2 * count}Q", view, 16)
     except (struct.error, OverflowError, MemoryError):
         raise ScamemError("a stored object has no readable head; it was written over") from None
-    start = _aligned(24 + 16 * count)
+    start = _aligned(16 + 16 * count)
     buffers = [
         view[place : place + nbytes]
         for nbytes, place in zip(numbers[::2], numbers[1::2], strict=True)
