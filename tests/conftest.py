@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_BUILD = ROOT / "build" / "stop"
+
+
+def pytest_configure() -> None:
+    """Let interrupts through: a shell's background job has them ignored, and so would all children.
+
+    What ignores SIGINT on being started ignores it for good; tests send it to what they start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
