@@ -12,5 +12,7 @@ cdef word nr(Words arena, Words mine, word obj) noexcept nogil
 cdef bint is_live(Words arena, Words mine, word obj, word generation) noexcept nogil
 cdef bint is_owned(Words arena, Words mine, word obj) noexcept nogil
 cdef void set_state(Words arena, Words mine, word obj, word old, word new) noexcept nogil
+cdef word flags(Words arena, Words mine, word obj) noexcept nogil
+cdef void set_flag(Words arena, Words mine, word obj, word flag) noexcept nogil
 cdef word append_run(Words arena, Words mine, word obj, word start, word frames) noexcept nogil
 cdef word take_first_run(Words arena, Words mine, word obj) noexcept nogil

@@ -89,12 +89,26 @@ def set_state(arena: Words, mine: Words, obj: word, old: word, new: word) -> Non
     """Move an object along one edge of the table above; owned states name this member."""
     place: word = at(arena, mine, obj) + L.OBJECT_STATE
     value: word = arena[place]
-    owner: word = 0
+    kept: word = value & (L.OBJECT_ZONE_MASK | L.OBJECT_FLAGS_MASK)
     ensure(arena, value & L.OBJECT_STATE_MASK == old)
     if new == L.OBJECT_STATE_ALLOCATING:
-        owner = mine[L.MINE_SLOT] << L.OBJECT_OWNER_SHIFT
-        owner |= (mine[L.MINE_INCARNATION] & L.MASK_32) << L.SHIFT_32
-    put(arena, place, (value & L.OBJECT_ZONE_MASK) | owner | new)
+        kept |= mine[L.MINE_SLOT] << L.OBJECT_OWNER_SHIFT
+        kept |= (mine[L.MINE_INCARNATION] & L.MASK_32) << L.SHIFT_32
+    elif new == L.OBJECT_STATE_FREE or new == L.OBJECT_STATE_RETIRED:
+        kept &= L.OBJECT_ZONE_MASK
+    put(arena, place, kept | new)
+
+
+def flags(arena: Words, mine: Words, obj: word) -> word:
+    """Return an object's flags: those of OBJECT_FLAGS_MASK that are set."""
+    return arena[at(arena, mine, obj) + L.OBJECT_STATE] & L.OBJECT_FLAGS_MASK
+
+
+def set_flag(arena: Words, mine: Words, obj: word, flag: word) -> None:
+    """Set one of an object's flags; no commit. Stores: at most 1 word."""
+    place: word = at(arena, mine, obj) + L.OBJECT_STATE
+    if arena[place] & flag == 0:
+        put(arena, place, arena[place] | flag)
 
 
 def append_run(arena: Words, mine: Words, obj: word, start: word, frames: word) -> word:

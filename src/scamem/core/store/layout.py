@@ -150,6 +150,7 @@ MEMDESC_SCAMEM = 1
 # --- object records -----------------------------------------------------------------------------
 OBJECT_WORDS = 6
 OBJECT_STATE = 0  # {state 4, zone 4, flags 8, owner's slot 16, owner's incarnation 32}
+# of a LIVE object, which has no owner, the upper half counts how often its frames changed
 OBJECT_GENERATION = 1
 OBJECT_NR = 2  # {frames 32, holder records 32}
 OBJECT_RUNS = 3  # {first run 32, last run 32}
@@ -158,6 +159,11 @@ OBJECT_LINK = 5  # {next free or dying object 32, frames still reserved 32}
 OBJECT_STATE_MASK = 0xF
 OBJECT_ZONE_SHIFT = 4
 OBJECT_ZONE_MASK = 0xF0
+OBJECT_FLAGS_MASK = 0xFF00  # kept from state to state until the record is free again
+OBJECT_TAINTED = 0x100  # a dead member had I/O under way: its pages must not be used again
+OBJECT_MOVED = 0x200  # memdescs of its frames may name another object
+OBJECT_MIGRATING = 0x400  # a copy of its frames is under way; any new holder clears this
+OBJECT_PICKLED = 0x800  # its bytes are a pickle that a member of this arena put there
 OBJECT_OWNER_SHIFT = 16
 OBJECT_STATE_FREE = 0
 OBJECT_STATE_ALLOCATING = 1
