@@ -151,6 +151,19 @@ class TooScatteredError(ScamemError):
         self.limit = limit
 
 
+class ObjectBusyError(ScamemError):
+    """Others hold an object, or it has views, so its frames cannot be taken away.
+
+    Attributes
+    ----------
+    holders : who holds it: what `Arena.holders` returned at that moment.
+    """
+
+    def __init__(self, message: str, *, holders: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.holders = holders
+
+
 class TooManyLoansError(ScamemError):
     """An object has too many loans that nobody took over; cancel some.
 

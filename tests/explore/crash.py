@@ -141,10 +141,13 @@ class Explorer:
 
     def next_member(self, world: World) -> Member:
         """Return who recovers: the first of the living that did not operate."""
-        for member in world.members[1:]:
-            if member.alive and member is not self.actor(world):
-                return member
+        for member in self.recoverers(world):
+            return member
         raise Violation("scenario: everybody is dead")
+
+    def recoverers(self, world: World) -> list[Member]:
+        """Return who is there to recover."""
+        return [m for m in world.members[1:] if m.alive and m is not self.actor(world)]
 
     def recover(self, crashed: World, deaths: int) -> None:
         """Let the next member recover; and, while deaths are left, die at each of its stores."""
@@ -169,6 +172,8 @@ class Explorer:
         self.finish(world)
         self.report.note(world.measured)
         self.judge(world)
+        if len(self.recoverers(crashed)) < 2:
+            return  # nobody would be left to recover from one more death
         for store in fresh[self.report.crash_points % self.stride :: self.stride]:
             self.report.nested += 1
             again = crashed.copy()

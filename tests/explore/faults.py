@@ -15,6 +15,7 @@ from tests.explore import step_scenarios as T
 from tests.explore.crash import Explorer, Report
 from tests.explore.interleave import Exploration
 from tests.explore.interpreted import Core
+from tests.explore.move_scenarios import SCENARIOS as MOVES
 from tests.explore.scenarios import SCENARIOS
 from tests.explore.steps import Interleaver
 
@@ -38,7 +39,7 @@ class Fault:
 
 def crash(name: str, nested: int = 0) -> Callable[[Core], object]:
     """Crash one scenario after each store."""
-    (scenario,) = (one for one in SCENARIOS if one.name == name)
+    (scenario,) = (one for one in (*SCENARIOS, *MOVES) if one.name == name)
     return lambda core: Explorer(core, scenario, Report(), nested).explore()
 
 

@@ -67,6 +67,7 @@ def let_go(world: World, member: Member, obj: int, by: int = HAND) -> None:
     record = world.alone(member, world.core.hold.subtract, obj, by)
     if record:
         must(world.run(member, world.core.hold.put_holder, record), L.OK)
+        world.clean(member)
         free_all(world, member)
 
 

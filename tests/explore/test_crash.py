@@ -11,6 +11,7 @@ from tests.explore import figures
 from tests.explore.arena import Violation
 from tests.explore.crash import Edge, Explorer, Report, Scenario
 from tests.explore.interpreted import CORE, Core, not_interpreted
+from tests.explore.move_scenarios import SCENARIOS as MOVES
 from tests.explore.scenarios import SCENARIOS
 
 # How many stores each transaction makes at most in these scenarios (8 frames, names of a word).
@@ -21,10 +22,14 @@ STORES = {
     "alloc.reserve": 81,
     "alloc.small": 161,
     "alloc.take_run": 57,
+    "clean.abort": 13,
+    "clean.begin": 17,
+    "clean.finish": 17,
+    "clean.undescribe": 5,
     "fork.arrive": 9,
     "fork.begin": 26,
     "fork.copy": 54,
-    "free.free_some": 61,
+    "free.free_some": 65,
     "hold.add": 1,
     "hold.defer": 3,
     "hold.first": 103,
@@ -35,6 +40,12 @@ STORES = {
     "lend.expire": 121,
     "lend.lend": 33,
     "lend.load": 105,
+    "move.begin": 9,
+    "move.cut": 49,
+    "move.describe": 3,
+    "move.exchange": 21,
+    "move.graft": 93,
+    "move.mark": 5,
     "online.abort": 9,
     "online.begin": 13,
     "online.extend_table": 5,
@@ -74,7 +85,7 @@ def test_the_core_is_interpreted(core: Core) -> None:
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", (*SCENARIOS, *MOVES), ids=lambda scenario: scenario.name)
 def test_crash(scenario: Scenario, core: Core, report: Report, deep: bool) -> None:
     nested, stride = (2, 1) if deep else (1, NESTED_STRIDE)
     explorer = Explorer(core, scenario, report, nested, stride)

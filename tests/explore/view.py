@@ -31,7 +31,8 @@ def objects_view(world: World, arena: Any, mine: Any) -> dict[int, tuple[Any, ..
         start = walk.low(arena[at + L.OBJECT_HOLDERS])
         records, _ = walk.two_way(arena, mine, start, L.HOLDER_OBJECT_LINKS)
         seen[obj] = (
-            arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK,
+            # Who marks an object for migration owns the section; a mark left behind means nothing.
+            arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_ZONE_FLAGS & ~L.OBJECT_MIGRATING,
             arena[at + L.OBJECT_GENERATION],
             tuple(pfn for first, count in runs for pfn in range(first, first + count)),
             tuple(sorted(holder_view(world, arena, mine, record) for record in records)),

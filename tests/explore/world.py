@@ -140,8 +140,21 @@ class World:
                 self.run(member, self.core.reap.begin, slot)
                 while self.run(member, self.core.reap.step, slot) == L.MORE:
                     pass
+        self.clean(member)
         while self.run(member, self.core.free.free_some) == L.MORE:
             pass
+
+    def clean(self, member: Member) -> None:
+        """Clean what is to be cleaned, as arena/process.py does."""
+        clean = self.core.clean
+        obj = self.run(member, clean.begin)
+        while obj < L.STATUS:
+            if self.alone(member, clean.undescribe, obj) != L.OK:
+                raise Violation("clean: the owner was refused")
+            self.run(member, clean.finish)
+            obj = self.run(member, clean.begin)
+        if obj != L.DONE:
+            raise Violation(f"clean: nobody else is there, and it says {obj:#x}")
 
     def online(self, member: Member) -> None:
         """Bring the next section online."""

@@ -63,8 +63,9 @@ class ArenaBase(Pages):
         self.direct_address = made.direct.address
         self._read_only = 0  # address of the read-only direct map, once it was asked for
         self.member.direct_address = made.direct.address
+        self.member.set_my_word(L.MINE_DIRECT, made.direct.address)
         self._alloc_small = self.member.alloc_small
-        self._views: weakref.WeakValueDictionary[tuple[int, int, bool], View] = (
+        self._views: weakref.WeakValueDictionary[tuple[int, int, int, bool], View] = (
             weakref.WeakValueDictionary()
         )
         self._joined[made.arena_id] = self
@@ -337,17 +338,17 @@ class ArenaBase(Pages):
     def make_view(self, hold: Hold, by: int, *, writable: bool = True) -> View:
         """Return a contiguous view of a held object, holding it by a reference of kind `by`."""
         made = self._made
-        runs = mapping.merged(self.member.runs(hold))
+        held = hold.another(by)  # first: of an object with a view, frames are not taken away
+        runs = mapping.merged(self.member.runs(held))
         nbytes = sum(count for _, count in runs) * self.frame_bytes
         if len(runs) == 1:
             base = made.direct.writable_address if writable else self._read_only_address()
             address = base + runs[0][0] * self.frame_bytes
-            return make_view(hold.another(by), address, nbytes, writable, 0)
-        key = (hold.index, hold.generation, writable)
-        found = self._views.get(key)
+            return make_view(held, address, nbytes, writable, 0)
+        found = self._views.get((held.index, held.generation, nbytes, writable))
         if found is not None:
             return found
-        return self._stitch(hold.another(by), runs, nbytes, writable)
+        return self._stitch(held, runs, nbytes, writable)
 
     def _stitch(self, held: Hold, runs: list[tuple[int, int]], nbytes: int, writable: bool) -> View:
         if not writable:
@@ -362,7 +363,7 @@ class ArenaBase(Pages):
             raise
         mapping.budget.hand_over(address)
         made = make_view(held, address, nbytes, writable, len(runs))
-        self._views[(held.index, held.generation, writable)] = made
+        self._views[(held.index, held.generation, nbytes, writable)] = made
         return made
 
     def direct_address_of(self, hold: Hold, writable: bool = True) -> int:

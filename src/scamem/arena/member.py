@@ -230,8 +230,8 @@ class Member(Membership):
         return given_up
 
     def free_dying(self) -> None:
-        """Give the runs of DYING objects back, whoever left them."""
-        if self.arena[L.DYING_HEAD] != 0:
+        """Give the runs of DYING objects back, whoever left them, and clean what needs it."""
+        if self.arena[L.DYING_HEAD] != 0 or self.arena[L.CLEANING_HEAD] != 0:
             self.begin()
             process.free_dying(self.arena, self.mine)
 
@@ -242,8 +242,10 @@ class Member(Membership):
         while status != L.OK:
             self.begin()  # waits with signal checks, and not for ever; inside there are naps only
             status = process.reap_all(self.arena, self.mine, monotonic_ns() + SLICE_NS)
-            if status == L.OK:
-                self.end()
+            if status == L.OK and self.mine[L.MINE_SLOT] >= L.SLOT_FIRST:
+                process.free_dying(self.arena, self.mine)
+            elif status == L.OK:
+                self.end()  # a guest owns nothing: nobody would reap it
             else:
                 process.unlock_local()
         return self.mine[L.MINE_REAPED] - before
@@ -281,10 +283,31 @@ class Member(Membership):
         return low(value), high(value)
 
     def runs(self, held: Hold) -> list[tuple[int, int]]:
-        """Return (first pfn, frames) of each run of a held object, in the object's order."""
-        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
+        """Return (first pfn, frames) of each run of a held object, in the object's order.
+
+        Another member may hang more runs on its end meanwhile. What is returned was there at one
+        moment, committed: the object's count of changes, and the count of takeovers (a dead
+        member's half-done work is rolled back in one), are the same before and after the walk.
+        """
+        if held.index == 0:
             raise self.refuse(L.NOT_HELD)
-        return self.runs_of(held.index)
+        takeovers: word
+        changes: word
+        same: cython.bint = False
+        found: list = []
+        while not same:
+            self.begin()
+            takeovers = self.arena[L.LOCK_TAKEOVERS]
+            changes = objects.changes(self.arena, self.mine, held.index)
+            self.end()
+            found = self.runs_of(held.index)
+            if len(found) == 1:
+                return found  # nobody cuts or exchanges it while it is held, and more may follow
+            self.begin()
+            same = takeovers == self.arena[L.LOCK_TAKEOVERS]
+            same = same and changes == objects.changes(self.arena, self.mine, held.index)
+            self.end()
+        return found
 
     # --- names ---------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ cdef enum:
     JOINED_MAX = 256
     SPINS = 200
     FORK_NS = 1000000000
+    CLEAN_NS = 100000000
     NAP_NS = 2000000
 
 # word 0: the process-local lock; then {arena, mine} of each joined arena, by address
@@ -37,6 +38,7 @@ cdef word breathe(Words arena, Words mine, word deadline_ns) noexcept nogil
 cdef word reap_some(Words arena, Words mine, word slot) noexcept nogil
 cdef bint grow_holders(Words arena, Words mine) noexcept nogil
 cdef word reap_all(Words arena, Words mine, word deadline_ns) noexcept nogil
+cdef word clean_some(Words arena, Words mine) noexcept nogil
 cdef void free_dying(Words arena, Words mine) noexcept nogil
 cdef void let_go(Words arena, Words mine, word obj, word by) noexcept nogil
 cdef word enter_patiently(Words arena, Words mine, word deadline_ns) noexcept nogil

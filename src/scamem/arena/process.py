@@ -29,6 +29,7 @@ import cython
 from cython.cimports.libc.errno import EAGAIN
 from cython.cimports.posix.mman import MADV_DOFORK, MADV_DONTFORK, madvise
 from cython.cimports.posix.unistd import getpid, usleep
+from cython.cimports.scamem.arena import cleaning
 from cython.cimports.scamem.backing import slot_locks
 from cython.cimports.scamem.core import holders
 from cython.cimports.scamem.core.store import layout as L
@@ -43,7 +44,7 @@ from cython.cimports.scamem.core.store.words import (
     store,
     word,
 )
-from cython.cimports.scamem.core.transactions import fork, free, hold, join, online, reap
+from cython.cimports.scamem.core.transactions import clean, fork, free, hold, join, online, reap
 
 
 def local() -> Words:
@@ -257,11 +258,36 @@ def reap_all(arena: Words, mine: Words, deadline_ns: word) -> word:
     return L.OK
 
 
+def clean_some(arena: Words, mine: Words) -> word:
+    """Clean what ended and must not be free as it is: OK, or BUSY: the arena's lock is not held.
+
+    Needs: both locks held. The arena's is given up for the work; the local one is kept, so that no
+    other thread does the same.
+    """
+    status: word
+    obj: word = clean.begin(arena, mine)
+    while obj < L.STATUS:
+        hold.leave(arena, mine)
+        status = cleaning.clean_frames(arena, mine, obj)
+        if enter_patiently(arena, mine, monotonic_ns() + CLEAN_NS) != L.OK:
+            return L.BUSY
+        if status != L.OK:
+            clean.abort(arena, mine)
+            return L.OK
+        clean.finish(arena, mine)
+        obj = clean.begin(arena, mine)
+    return L.OK
+
+
 def free_dying(arena: Words, mine: Words) -> None:
     """Give the runs of DYING objects back, one a transaction, then give both locks up.
 
     Whoever takes the lock in between goes on with it; what is left over is for the next one.
     """
+    if arena[L.CLEANING_HEAD] != 0 or arena[L.CLEANING] != 0:
+        if clean_some(arena, mine) != L.OK:
+            unlock_local()
+            return
     while arena[L.DYING_HEAD] != 0:
         free.free_some(arena, mine)
         hold.leave(arena, mine)

@@ -25,7 +25,8 @@ else:
     from .store import layout as L
 
 FINDINGS_MAX = 64  # of one rule: a torn list makes many, the first ones tell
-STATE_NAMES = ("FREE", "ALLOCATING", "LIVE", "DYING", "RETIRED")
+STATE_NAMES = ("FREE", "ALLOCATING", "LIVE", "DYING", "RETIRED", "MOVING")
+OWNED = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_MOVING)
 ALL_STATES = tuple(range(L.OBJECT_STATE_MASK + 1))
 
 
@@ -84,21 +85,26 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
     dying, wrong = walk.chain(arena, mine, L.TABLE_OBJECTS, arena[L.DYING_HEAD], L.OBJECT_LINK)
     if wrong:
         found.append(Finding("I3", "dying objects", wrong))
+    unclean, wrong = walk.unclean(arena, mine)
+    if wrong:
+        found.append(Finding("I3", "objects to be cleaned", wrong))
     used = set()
     for obj, at in objects_in(arena, mine, ALL_STATES):
         value = arena[at + L.OBJECT_STATE]
         state = value & L.OBJECT_STATE_MASK
         count = high(arena[at + L.OBJECT_NR])
         wrong = ""
-        if state > L.OBJECT_STATE_RETIRED:
+        if state > L.OBJECT_STATE_MOVING:
             wrong = f"state {state} does not exist"
         elif (state in LIVING) != (count != 0) and state != L.OBJECT_STATE_FREE:
             wrong = f"is {STATE_NAMES[state]} with {count} holder records"
-        elif (state == L.OBJECT_STATE_DYING) != (obj in dying):
-            wrong = (
-                f"is {STATE_NAMES[state]}, and {'' if obj in dying else 'not '}on the dying list"
-            )
-        elif state == L.OBJECT_STATE_ALLOCATING:
+        elif (obj in dying) + (obj in unclean) != (state == L.OBJECT_STATE_DYING):
+            lists = f"{'' if obj in dying else 'not '}on the dying list, "
+            lists += f"{'' if obj in unclean else 'not '}to be cleaned"
+            wrong = f"is {STATE_NAMES[state]}, {lists}"
+        elif obj in dying and value & L.OBJECT_UNCLEAN:
+            wrong = "is on the dying list, and its frames were not cleaned"
+        elif state in OWNED:
             wrong = owner_wrong(
                 arena, mine, value >> L.OBJECT_OWNER_SHIFT & L.MASK_16, value >> L.SHIFT_32
             )
@@ -174,6 +180,14 @@ def check_memdescs(arena: Image, mine: Image) -> list[Finding]:
             value = arena[at + k]
             if value in names:
                 owned[names[value]] -= 1
+    # Frames on their way from one object to another may lead to either; they are nobody's yet.
+    for _, place in objects_in(arena, mine, (L.OBJECT_STATE_MOVING, L.OBJECT_STATE_DYING)):
+        if not arena[place + L.OBJECT_STATE] & L.OBJECT_MOVED:
+            continue
+        for start, frames in runs_of(arena, mine, place)[0]:
+            for k in range(start, min(start + frames, mine[L.MINE_FRAMES])):
+                if arena[at + k] in names:
+                    owned[names[arena[at + k]]] += 1
     for obj, left in owned.items():
         if left < 0:
             text = f"{-left} frames that it does not have lead to it"
@@ -206,6 +220,10 @@ def check_members(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list
         if (state == L.SECTION_STATE_ONLINING) != (low(arena[L.ONLINING]) == section + 1):
             text = "is ONLINING, and nobody brings it online, or the other way round"
             found.append(Finding("I6", f"section {section}", text))
+    if arena[L.CLEANING]:
+        wrong = owner_wrong(arena, mine, high(arena[L.CLEANING]), arena[L.CLEANING_INCARNATION])
+        if wrong:
+            found.append(Finding("I6", "the object that is being cleaned", wrong))
     if arena[L.ONLINING]:
         wrong = owner_wrong(arena, mine, high(arena[L.ONLINING]), arena[L.ONLINING_INCARNATION])
         if wrong or low(arena[L.ONLINING]) > mine[L.MINE_SECTIONS]:

@@ -6,6 +6,7 @@ cdef word at(Words arena, Words mine, word holder) noexcept nogil
 cdef word object_of(Words arena, Words mine, word holder) noexcept nogil
 cdef word slot_of(Words arena, Words mine, word holder) noexcept nogil
 cdef word kind_of(Words arena, Words mine, word holder) noexcept nogil
+cdef bint has_io(Words arena, Words mine, word holder) noexcept nogil
 cdef bint has_counts(Words arena, Words mine, word holder) noexcept nogil
 cdef word slot_at(Words mine, word slot) noexcept nogil
 cdef word count_of(Words arena, Words mine, word slot) noexcept nogil

@@ -47,6 +47,11 @@ def has_counts(arena: Words, mine: Words, holder: word) -> bool:
     return arena[place + L.HOLDER_COUNTS] != 0 or arena[place + L.HOLDER_PINS] != 0
 
 
+def has_io(arena: Words, mine: Words, holder: word) -> bool:
+    """Tell whether a member's record stands for I/O that may be under way."""
+    return arena[at(arena, mine, holder) + L.HOLDER_COUNTS] >> L.COUNT_IO_SHIFT != 0
+
+
 def slot_at(mine: Words, slot: word) -> word:
     """Return the place of a slot's record; of slot 0 for a number that cannot be."""
     return L.SLOTS + L.SLOT_WORDS * (slot if slot < mine[L.MINE_SLOTS_MAX] else 0)
@@ -75,7 +80,7 @@ def find(arena: Words, mine: Words, obj: word, slot: word) -> word:
 
 
 def link(arena: Words, mine: Words, obj: word, slot: word, kind: word) -> word:
-    """Make a record for a holder of an object: its index, or NO_RECORDS. Stores: at most 11 words.
+    """Make a record for a holder of an object: its index, or NO_RECORDS. Stores: at most 12 words.
 
     Its counts are 0: the caller sets them before the commit.
     """
@@ -96,6 +101,8 @@ def link(arena: Words, mine: Words, obj: word, slot: word, kind: word) -> word:
         put(arena, links, pair(low(arena[links]), holder))
     put(arena, obj_at + L.OBJECT_HOLDERS, pair(holder, high(arena[obj_at + L.OBJECT_HOLDERS])))
     put(arena, obj_at + L.OBJECT_NR, arena[obj_at + L.OBJECT_NR] + pair(0, 1))
+    if arena[obj_at + L.OBJECT_STATE] & L.OBJECT_MIGRATING != 0:  # its copy is none any more
+        put(arena, obj_at + L.OBJECT_STATE, arena[obj_at + L.OBJECT_STATE] - L.OBJECT_MIGRATING)
     link_to_slot(arena, mine, holder, slot)
     return holder
 

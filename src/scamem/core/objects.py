@@ -4,11 +4,14 @@
 | --- | --- | --- |
 | FREE | ALLOCATING | transactions.alloc.begin_object |
 | ALLOCATING | LIVE | transactions.alloc.finish |
-| LIVE, ALLOCATING | DYING | transactions.free.let_go, at the last holder record |
+| LIVE | MOVING | transactions.move.begin |
+| ALLOCATING | MOVING | transactions.move.cut |
+| LIVE, ALLOCATING, MOVING | DYING | transactions.free.let_go, at the last holder record |
 | DYING | FREE or RETIRED | transactions.free, with the last run given back |
 
-ALLOCATING is owned by the slot and incarnation in the state word: only that member adds runs and
-stores memdescs. DYING is nobody's: it is made of transactions only, any member goes on with it.
+ALLOCATING and MOVING are owned by the slot and incarnation in the state word: only that member
+adds runs and stores memdescs. DYING is nobody's: it is made of transactions only, any member goes
+on with it; where its frames must be cleaned first (OBJECT_UNCLEAN), clean.py says who does it.
 A slot of the table whose 32-bit generation would repeat is RETIRED for good.
 """
 
@@ -73,13 +76,13 @@ def is_live(arena: Words, mine: Words, obj: word, generation: word) -> bool:
     return arena[place + L.OBJECT_GENERATION] == generation
 
 
-def is_owned(arena: Words, mine: Words, obj: word) -> bool:
-    """Tell whether an object is ALLOCATING and this member is the one that allocates it."""
+def is_owned(arena: Words, mine: Words, obj: word, state: word) -> bool:
+    """Tell whether an object is ALLOCATING or MOVING, as asked, and this member owns that state."""
     if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
         return False
     value: word = arena[tables.place(mine, L.TABLE_OBJECTS, obj) + L.OBJECT_STATE]
     return (
-        value & L.OBJECT_STATE_MASK == L.OBJECT_STATE_ALLOCATING
+        value & L.OBJECT_STATE_MASK == state
         and value >> L.OBJECT_OWNER_SHIFT & L.MASK_16 == mine[L.MINE_SLOT]
         and value >> L.SHIFT_32 == mine[L.MINE_INCARNATION] & L.MASK_32
     )
@@ -91,7 +94,7 @@ def set_state(arena: Words, mine: Words, obj: word, old: word, new: word) -> Non
     value: word = arena[place]
     kept: word = value & (L.OBJECT_ZONE_MASK | L.OBJECT_FLAGS_MASK)
     ensure(arena, value & L.OBJECT_STATE_MASK == old)
-    if new == L.OBJECT_STATE_ALLOCATING:
+    if new == L.OBJECT_STATE_ALLOCATING or new == L.OBJECT_STATE_MOVING:
         kept |= mine[L.MINE_SLOT] << L.OBJECT_OWNER_SHIFT
         kept |= (mine[L.MINE_INCARNATION] & L.MASK_32) << L.SHIFT_32
     elif new == L.OBJECT_STATE_FREE or new == L.OBJECT_STATE_RETIRED:
@@ -109,6 +112,24 @@ def set_flag(arena: Words, mine: Words, obj: word, flag: word) -> None:
     place: word = at(arena, mine, obj) + L.OBJECT_STATE
     if arena[place] & flag == 0:
         put(arena, place, arena[place] | flag)
+
+
+def clear_flags(arena: Words, mine: Words, obj: word, flags: word) -> None:
+    """Clear some of an object's flags; no commit. Stores: at most 1 word."""
+    place: word = at(arena, mine, obj) + L.OBJECT_STATE
+    if arena[place] & flags != 0:
+        put(arena, place, arena[place] & ~flags)
+
+
+def changes(arena: Words, mine: Words, obj: word) -> word:
+    """Return how often the frames of a LIVE object changed; whoever walks its runs compares."""
+    return high(arena[at(arena, mine, obj) + L.OBJECT_STATE])
+
+
+def note_change(arena: Words, mine: Words, obj: word) -> None:
+    """Note that a LIVE object's frames change; no commit. Stores: 1 word."""
+    place: word = at(arena, mine, obj) + L.OBJECT_STATE
+    put(arena, place, arena[place] + L.OBJECT_CHANGE_ONE)
 
 
 def append_run(arena: Words, mine: Words, obj: word, start: word, frames: word) -> word:

@@ -15,7 +15,7 @@ if cython.compiled:
 else:
     from .store import layout as L
 
-LIVING = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_LIVE)
+LIVING = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_LIVE, L.OBJECT_STATE_MOVING)
 WITH_RUNS = (*LIVING, L.OBJECT_STATE_DYING)
 UNITS = ("object", "holder record", "run", "loan", "area")
 
@@ -86,6 +86,13 @@ def chain(arena: Image, mine: Image, table: int, first: int, offset: int) -> tup
         found.append(int(index))
         index = int(arena[at + index * record]) & link
     return found, ""
+
+
+def unclean(arena: Image, mine: Image) -> tuple[list[int], str]:
+    """Return the objects whose frames are to be cleaned, the one that is being cleaned too."""
+    found, wrong = chain(arena, mine, L.TABLE_OBJECTS, arena[L.CLEANING_HEAD], L.OBJECT_LINK)
+    now = low(arena[L.CLEANING])
+    return (found + [now] if now else found), wrong
 
 
 def free_list(arena: Image, mine: Image, table: int) -> tuple[list[int], str]:

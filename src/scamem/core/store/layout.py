@@ -80,6 +80,9 @@ TRANSIT_GRACE_S = 74
 REAPED_MEMBERS = 75  # how many dead members were reaped, for people
 REAPED_HOLDERS = 76
 LOANS_ORPHANED = 77  # holder records that turned over to the arena, ever
+CLEANING_HEAD = 78  # first DYING object whose frames need work before they may be free
+CLEANING = 79  # {object 32, slot 16} or 0; one member does that work at a time
+CLEANING_INCARNATION = 82
 DRAINING = 81  # unlogged: {record that is being popped 32, its slot 16, low bits of its pops 16}
 # unlogged: bumped under the lock by whoever publishes, waited on as a futex (its low half)
 AREAS_EVENT = 80
@@ -159,10 +162,12 @@ OBJECT_LINK = 5  # {next free or dying object 32, frames still reserved 32}
 OBJECT_STATE_MASK = 0xF
 OBJECT_ZONE_SHIFT = 4
 OBJECT_ZONE_MASK = 0xF0
+OBJECT_STATE_ZONE_FLAGS = 0xFFFF
 OBJECT_FLAGS_MASK = 0xFF00  # kept from state to state until the record is free again
 OBJECT_TAINTED = 0x100  # a dead member had I/O under way: its pages must not be used again
 OBJECT_MOVED = 0x200  # memdescs of its frames may name another object
 OBJECT_MIGRATING = 0x400  # a copy of its frames is under way; any new holder clears this
+OBJECT_UNCLEAN = 0x300  # TAINTED or MOVED: its frames are cleaned before they are free
 OBJECT_PICKLED = 0x800  # its bytes are a pickle that a member of this arena put there
 OBJECT_OWNER_SHIFT = 16
 OBJECT_STATE_FREE = 0
@@ -170,8 +175,11 @@ OBJECT_STATE_ALLOCATING = 1
 OBJECT_STATE_LIVE = 2
 OBJECT_STATE_DYING = 3
 OBJECT_STATE_RETIRED = 4
+OBJECT_STATE_MOVING = 5
+OBJECT_CHANGE_ONE = 0x100000000  # in the upper half of a LIVE object's state
 
 # --- run records --------------------------------------------------------------------------------
+HOLDERS_LOOKED_AT_MAX = 64  # an object with more holders is not migrated
 RUN_WORDS = 2
 RUN_FRAMES = 0  # {first pfn 32, frames 32}
 RUN_LINK = 1  # {next run or next free record 32}
@@ -284,6 +292,7 @@ MINE_RANGES_COUNT = 269
 MINE_RANGES_MAX = 270
 MINE_ARRIVING = 271  # 1: a forked child that has not yet said its pid
 MINE_REAPED = 272  # members that this process has reaped
+MINE_DIRECT = 273  # address of the direct map: frames are cleaned through it
 MINE_TABLES_AT = 280
 
 MEMBER_ACTIVE = 1
@@ -312,6 +321,7 @@ NO_RUN = 0x10000000F
 FULL = 0x100000020
 AGAIN = 0x100000022
 NO_LOANS = 0x100000021
+NOT_ALONE = 0x100000023
 
 WAKE_ALL = 0x7FFFFFFF
 NS_PER_S = 1000000000

@@ -8,6 +8,7 @@ cdef word small(Words arena, Words mine, word zone, word frames, word by) noexce
 cdef word reserve(Words arena, Words mine, word zone, word frames, word by) noexcept nogil
 cdef word take_run(Words arena, Words mine, word obj) noexcept nogil
 cdef word describe(Words arena, Words mine, word obj) noexcept nogil
+cdef word describe_runs(Words arena, Words mine, word obj, word value) noexcept nogil
 cdef word finish(Words arena, Words mine, word obj) noexcept nogil
 cdef word begin_object(Words arena, Words mine, word zone, word frames, word by) noexcept nogil
 cdef word move_run(Words arena, Words mine, word obj) noexcept nogil

@@ -103,7 +103,7 @@ def reserve(arena: Words, mine: Words, zone: word, frames: word, by: word) -> wo
 
 def take_run(arena: Words, mine: Words, obj: word) -> word:
     """Give a large object one more run: MORE, OK when it has all, NO_RECORDS to try again."""
-    if not objects.is_owned(arena, mine, obj):
+    if not objects.is_owned(arena, mine, obj, L.OBJECT_STATE_ALLOCATING):
         return L.NOT_OWNER
     status: word = move_run(arena, mine, obj)
     if status >= L.NO_RECORDS and status < L.NO_RECORDS + L.TABLES_COUNT:
@@ -115,10 +115,15 @@ def take_run(arena: Words, mine: Words, obj: word) -> word:
 
 def describe(arena: Words, mine: Words, obj: word) -> word:
     """Store the memdescs of an object's frames. Needs no lock: the object is this member's."""
-    if not objects.is_owned(arena, mine, obj):
+    if not objects.is_owned(arena, mine, obj, L.OBJECT_STATE_ALLOCATING):
         return L.NOT_OWNER
-    run: word = low(arena[objects.at(arena, mine, obj) + L.OBJECT_RUNS])
     value: word = memdesc.make(obj, objects.generation(arena, mine, obj))
+    return describe_runs(arena, mine, obj, value)
+
+
+def describe_runs(arena: Words, mine: Words, obj: word, value: word) -> word:
+    """Store a memdesc for each of an object's frames. Needs: they are in this member's care."""
+    run: word = low(arena[objects.at(arena, mine, obj) + L.OBJECT_RUNS])
     left: word = mine[L.MINE_FRAMES]
     while run != 0:  # bound: the arena's frames, each described once at most
         place: word = tables.at(arena, mine, L.TABLE_RUNS, run)
@@ -135,7 +140,7 @@ def describe(arena: Words, mine: Words, obj: word) -> word:
 
 def finish(arena: Words, mine: Words, obj: word) -> word:
     """Make an object LIVE. Needs: lock held, all frames taken and described (I4, I5)."""
-    if not objects.is_owned(arena, mine, obj):
+    if not objects.is_owned(arena, mine, obj, L.OBJECT_STATE_ALLOCATING):
         return L.NOT_OWNER
     journal.ensure(arena, high(arena[objects.at(arena, mine, obj) + L.OBJECT_LINK]) == 0)
     objects.set_state(arena, mine, obj, L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_LIVE)

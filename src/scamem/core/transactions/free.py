@@ -4,6 +4,7 @@ Steps. let_go, part of whatever transaction drops a holder record: the record go
 last (I3), what is still reserved is returned and the object becomes DYING; an object of one run is
 freed at once, in the same transaction. free_some: one run of the first DYING object goes back;
 with its last one the generation moves on (so every memdesc of it is stale) and the record is free.
+An object whose frames must be cleaned first takes the way through clean.py.
 
 Why safe: DYING objects are on a list of the arena and every step is a transaction, so whoever
 comes next goes on: reaping, an allocation that wants frames, a look at the arena. Two members may
@@ -39,6 +40,10 @@ def let_go(arena: Words, mine: Words, holder: word) -> None:
         journal.put(arena, about + L.ZONE_RESERVED, arena[about + L.ZONE_RESERVED] - left)
     journal.put(arena, L.OBJECTS_COUNT, arena[L.OBJECTS_COUNT] - 1)
     objects.set_state(arena, mine, obj, state, L.OBJECT_STATE_DYING)
+    if objects.flags(arena, mine, obj) & L.OBJECT_UNCLEAN != 0:
+        journal.put(arena, place + L.OBJECT_LINK, arena[L.CLEANING_HEAD])
+        journal.put(arena, L.CLEANING_HEAD, obj)
+        return
     runs: word = arena[place + L.OBJECT_RUNS]
     if low(runs) == high(runs):
         give_back(arena, mine, obj, objects.take_first_run(arena, mine, obj))

@@ -1,8 +1,9 @@
-from .. cimport holders, members
+from .. cimport holders, members, objects
 from ..store cimport journal
 from ..store.words cimport Words, low, store, word
-from . cimport hold, online
+from . cimport clean, hold, online
 
 cdef word begin(Words arena, Words mine, word slot) noexcept nogil
 cdef word step(Words arena, Words mine, word slot) noexcept nogil
 cdef bint is_reapable(Words arena, Words mine, word slot) noexcept nogil
+cdef bint needs_taint(Words arena, Words mine, word holder) noexcept nogil

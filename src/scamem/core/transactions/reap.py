@@ -2,8 +2,9 @@
 
 Steps. begin: ACTIVE or FORKING -> REAPING, by whoever found the slot's byte unlocked *while it
 held the arena's lock*. step: its stack of drops is emptied, one a transaction; then the newest
-record of its list is dropped (or turned over, if loans hang on it), one a transaction; when none is
-left, the section that it was bringing online is reset and the slot is FREE.
+record of its list is dropped (or turned over, if loans hang on it), one a transaction, and before
+that, where it stands for I/O under way, its object is TAINTED; when none is left, the section that
+it was bringing online and the object that it was cleaning are reset, and the slot is FREE.
 
 Why safe: a joiner takes only slots that are FREE, so a slot found dead stays dead until the last
 step. Any member may go on after any other. Dropping a record of an ALLOCATING object makes that
@@ -18,16 +19,24 @@ import cython
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
-    from .. import holders, members
+    from .. import holders, members, objects
     from ..store import journal
     from ..store import layout as L
     from ..store.words import Words, low, store, word
-    from . import hold, online
+    from . import clean, hold, online
 
 
 def is_reapable(arena: Words, mine: Words, slot: word) -> bool:
     """Tell whether a slot is in use, so that its being unlocked means that its member is dead."""
     return members.state(arena, mine, slot) != L.SLOT_STATE_FREE
+
+
+def needs_taint(arena: Words, mine: Words, holder: word) -> bool:
+    """Tell whether a dead member's I/O may still reach an object that nobody has marked yet."""
+    if not holders.has_io(arena, mine, holder):
+        return False
+    obj: word = holders.object_of(arena, mine, holder)
+    return objects.flags(arena, mine, obj) & L.OBJECT_TAINTED == 0
 
 
 def begin(arena: Words, mine: Words, slot: word) -> word:
@@ -49,6 +58,10 @@ def step(arena: Words, mine: Words, slot: word) -> word:
     if low(arena[about + L.SLOT_DROPS]) != 0:
         return hold.drain_one(arena, mine, slot)
     if holder != 0:
+        if needs_taint(arena, mine, holder):
+            # By itself: what follows clears the counts, and a roll-back would not restore them.
+            objects.set_flag(arena, mine, holders.object_of(arena, mine, holder), L.OBJECT_TAINTED)
+            return L.MORE if journal.commit(arena) == L.OK else L.DAMAGED
         # Its member may have died with the record half on the stack, which is empty.
         store(arena, holders.at(arena, mine, holder) + L.HOLDER_DROPS, 0)
         hold.drop_record(arena, mine, holder)
@@ -56,6 +69,8 @@ def step(arena: Words, mine: Words, slot: word) -> word:
         return L.MORE if journal.commit(arena) == L.OK else L.DAMAGED
     if arena[L.ONLINING] != 0 and arena[L.ONLINING] >> L.SHIFT_32 == slot:
         online.reset(arena, mine)
+    if arena[L.CLEANING] != 0 and arena[L.CLEANING] >> L.SHIFT_32 == slot:
+        clean.reset(arena, mine)
     journal.ensure(arena, arena[about + L.SLOT_HOLDERS_COUNT] == 0)
     members.set_state(arena, mine, slot, L.SLOT_STATE_REAPING, L.SLOT_STATE_FREE)
     return L.DONE if journal.commit(arena) == L.OK else L.DAMAGED

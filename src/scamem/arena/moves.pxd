@@ -1,0 +1,2 @@
+cdef enum:
+    PAGE_BYTES = 4096

@@ -1,0 +1,84 @@
+"""Making objects larger, smaller, or one of two: the frames move, no byte does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import FRAME_BYTES
+from scamem.errors import ObjectBusyError
+
+from . import moves
+from .member import Hold, release
+
+if TYPE_CHECKING:
+    from .arena import ArenaBase
+
+
+def resize(arena: ArenaBase, held: Hold, nbytes: int) -> None:
+    """Give an object as many frames as `nbytes` need. See Scamem.resize."""
+    if nbytes < 0:
+        raise ValueError(f"asked for {nbytes} bytes; a size is not negative")
+    wanted = -(-nbytes // FRAME_BYTES) or 1
+    settled = False
+    while not settled:
+        nr = arena.member.nr(held)
+        if wanted == nr:
+            return
+        settled = grow(arena, held, nr, wanted) if wanted > nr else shrink(arena, held, wanted)
+
+
+def grow(arena: ArenaBase, held: Hold, nr: int, wanted: int) -> bool:
+    """Add frames to an object that has `nr`; False if it has not that many any more."""
+    more = arena.alloc_hold((wanted - nr) * FRAME_BYTES, L.BY_HAND)
+    try:
+        status = moves.splice(arena.member, held, more, nr)
+    finally:
+        release(more)  # nothing, once its frames have moved
+    if status not in (L.OK, L.AGAIN):
+        raise arena.error_of(status)
+    return status == L.OK
+
+
+def shrink(arena: ArenaBase, held: Hold, wanted: int) -> bool:
+    """Take all frames but the first `wanted` away; False if the object changed meanwhile."""
+    tail = _reserve_nothing(arena)
+    try:
+        status = moves.cut(arena.member, held, tail, wanted)
+    finally:
+        release(tail)  # and with it the frames that are not needed any more
+    if status in (L.OK, L.AGAIN):
+        return status == L.OK
+    if status == L.NOT_ALONE:
+        raise _busy(arena, held, f"shrink object {held.index} to {wanted:,} frames")
+    arena.make_room(status)
+    return False
+
+
+def _reserve_nothing(arena: ArenaBase) -> Hold:
+    """Return a reference to a new object without frames."""
+    while True:
+        held = arena.member.reserve(0, L.ZONE_NORMAL, L.BY_HAND)
+        if isinstance(held, Hold):
+            return held
+        arena.make_room(held)
+
+
+def splice(arena: ArenaBase, held: Hold, other: Hold) -> None:
+    """Move all frames of another object to the end of this one. See Scamem.splice."""
+    index = other.index
+    status = moves.splice(arena.member, held, other, 0)
+    if status == L.NOT_ALONE:
+        raise _busy(arena, other, f"move the frames of object {index} to object {held.index}")
+    if status != L.OK:
+        raise arena.error_of(status)
+
+
+def _busy(arena: ArenaBase, held: Hold, asked: str) -> ObjectBusyError:
+    found = tuple(arena.holders(held.index))
+    who = "; ".join(str(holder) for holder in found)
+    return ObjectBusyError(
+        f"asked to {asked}; that takes an object which one Scamem holds and nothing else, and "
+        f"without views, pins and arrays. It is held by: {who}. Close or drop these first, or copy",
+        holders=found,
+    )
