@@ -85,7 +85,7 @@ def test_the_core_is_interpreted(core: Core) -> None:
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("scenario", (*SCENARIOS, *MOVES), ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *MOVES], ids=lambda scenario: scenario.name)
 def test_crash(scenario: Scenario, core: Core, report: Report, deep: bool) -> None:
     nested, stride = (2, 1) if deep else (1, NESTED_STRIDE)
     explorer = Explorer(core, scenario, report, nested, stride)
