@@ -249,6 +249,49 @@ class Reap(Operation):
         assert self.arena.reap() == 1
 
 
+class Grow(Operation):
+    """Frames are added to an object of one's own, and taken away again."""
+
+    def __init__(self, arena: Arena, handed: bytes) -> None:
+        super().__init__(arena, handed)
+        self.obj = arena.alloc(SMALL_BYTES)
+
+    def act(self, path: str) -> None:
+        self.obj.resize(LARGE_BYTES)
+        self.obj.resize(SMALL_BYTES // 2)
+
+
+class Splice(Operation):
+    """The frames of two objects become those of one."""
+
+    def __init__(self, arena: Arena, handed: bytes) -> None:
+        super().__init__(arena, handed)
+        self.obj, self.other = arena.alloc(SMALL_BYTES), arena.alloc(LARGE_BYTES)
+
+    def act(self, path: str) -> None:
+        self.obj.splice(self.other)
+        assert self.obj.nbytes == SMALL_BYTES + LARGE_BYTES
+
+
+class ReapTainted(Operation):
+    """A member died with I/O under way on an object of its own: its frames get new pages."""
+
+    def __init__(self, arena: Arena, handed: bytes) -> None:
+        super().__init__(arena, handed)
+        read, write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            pin = arena.alloc(LARGE_BYTES).pin(io=True)
+            os.write(write, b"%d" % min(9, pin.nframes))
+            signal.pause()
+        assert os.read(read, 1) == b"9"
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    def act(self, path: str) -> None:
+        assert self.arena.reap() == 1
+
+
 class Join(Operation):
     joins_first = False
 
