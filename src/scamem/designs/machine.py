@@ -17,6 +17,7 @@ from .referee import Referee
 from .rules import ObjectMemory
 from .topology import Topology, model_machine, pure_sections_machine, section_table, table
 from .verdicts import BrokenError, UnsupportedError
+from .verdicts import counted as plural
 
 FIRST_ADDRESS = 0x1000
 
@@ -184,7 +185,7 @@ class Machine:
             return counted.frames
         raise BrokenError(
             "leak",
-            f"{counted.name} is at zero and nothing lists its {len(counted.frames)} frames: "
+            f"{counted.name} is at zero and nothing lists its {plural(len(counted.frames), 'frame')}: "
             "pages[] went with vm_struct",
         )
 

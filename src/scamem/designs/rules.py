@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from .page_words import WordKind
 
@@ -35,48 +35,81 @@ Vmap = Literal["leaves words", "claims words"]
 Longterm = Literal["zone", "type"]
 Typed = Literal["at allocation", "afterwards", "no stack type"]
 
+Answer = TypeVar("Answer")
+
+
+def answer(usual: Answer, question: str) -> Answer:
+    """A field of `Rules`: the answer of a design that says nothing else, and the question."""
+    found: Answer = dataclasses.field(default=usual, metadata={"question": question})
+    return found
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """One design's answers. The comment beside each is the question."""
+    """One design's answers, each beside its question; a design gives those that are not these."""
 
-    word: WordKind = "pointer"  # what does the page's own word hold?
-    count: CountIn = "object"  # where is the reference count?
-    mapping: MappingHolds = "pte"  # what of a mapping holds a reference?
-    vma_slot: VmaSlot = "vm_private_data"  # where does a VMA keep the object?
-    dup_holds: bool = True  # does a split, moved or forked VMA take its own reference?
-    put: PutWhen = "after flush"  # when does munmap drop references?
-    pte: PteKind = "normal"  # does the PTE admit to having a struct page?
-    recheck: bool = True  # does GUP-fast look again after it took the count?
-    flags: FlagsIn = "nowhere"  # where are node, zone, section if not in the word?
-    flags_when: FlagsWhen = "always"  # can they be asked of a live page?
-    table: TableName = "range"  # which table answers by pfn?
-    pages: ListIn = "object"  # who keeps the list of pages?
-    area_pages: bool = True  # does vm_struct keep a pages[] of its own?
-    entries: Entries = "page"  # what is an entry of that list?
-    array: Array = "separate"  # is the list the tail of the object, or allocated beside it?
-    lists_foreign: bool = False  # may the object list pages that belong to others?
-    area_ends: AreaEnds = "vfree"  # when do the addresses and vm_struct go?
-    charge: ChargeIn = "area"  # where is the memory cgroup's pointer?
-    memory: ObjectMemory = "typesafe"  # how is the object's own memory freed?
-    poison: PoisonIn = "word"  # where does memory-failure leave its mark?
-    offline: OfflineAsks = "refcount"  # what does has_unmovable_pages() look at?
-    insert_check: InsertCheck = "untyped"  # which pages does vm_insert_page() take? (P25 only)
-    vmap: Vmap = "leaves words"  # does vmap() write the words of pages it is given?
-    longterm: Longterm = "zone"  # what does a long-term pin look at?
-    typed: Typed = "no stack type"  # when does a kernel stack's page get its type?
-    mapcount: bool = False  # does each page count its mappings?
-    pure_sections: bool = False  # is every section of one node and zone by construction?
+    word: WordKind = answer("pointer", "what does the page's own word hold?")
+    count: CountIn = answer("object", "where is the reference count?")
+    mapping: MappingHolds = answer("pte", "what of a mapping holds a reference?")
+    vma_slot: VmaSlot = answer("vm_private_data", "where does a VMA keep the object?")
+    dup_holds: bool = answer(True, "does a split, moved or forked VMA take its own reference?")
+    put: PutWhen = answer("after flush", "when does munmap drop references?")
+    pte: PteKind = answer("normal", "does the PTE admit to having a struct page?")
+    recheck: bool = answer(True, "does GUP-fast look again after it took the count?")
+    flags: FlagsIn = answer("nowhere", "where are node, zone, section if not in the word?")
+    flags_when: FlagsWhen = answer("always", "can they be asked of a live page?")
+    table: TableName = answer("range", "which table answers by pfn?")
+    pages: ListIn = answer("object", "who keeps the list of pages?")
+    area_pages: bool = answer(True, "does vm_struct keep a pages[] of its own?")
+    entries: Entries = answer("page", "what is an entry of that list?")
+    array: Array = answer("separate", "is the list the tail of the object, or allocated beside it?")
+    lists_foreign: bool = answer(False, "may the object list pages that belong to others?")
+    area_ends: AreaEnds = answer("vfree", "when do the addresses and vm_struct go?")
+    charge: ChargeIn = answer("area", "where is the memory cgroup's pointer?")
+    memory: ObjectMemory = answer("typesafe", "how is the object's own memory freed?")
+    poison: PoisonIn = answer("word", "where does memory-failure leave its mark?")
+    offline: OfflineAsks = answer("refcount", "what does has_unmovable_pages() look at?")
+    insert_check: InsertCheck = answer("untyped", "which pages does vm_insert_page() take?")
+    vmap: Vmap = answer("leaves words", "does vmap() write the words of pages it is given?")
+    longterm: Longterm = answer("zone", "what does a long-term pin look at?")
+    typed: Typed = answer("no stack type", "when does a kernel stack's page get its type?")
+    mapcount: bool = answer(False, "does each page count its mappings?")
+    pure_sections: bool = answer(False, "is every section of one node and zone by construction?")
 
     def flips(self) -> Iterator[tuple[str, object]]:
         """Every other single answer: (rule, value)."""
-        hints = get_type_hints(Rules)
-        for item in dataclasses.fields(self):
-            hint = hints[item.name]
-            choices = get_args(hint) if get_origin(hint) is Literal else (True, False)
-            for choice in choices:
-                if choice != getattr(self, item.name):
-                    yield item.name, choice
+        for question in questions():
+            for choice in question.answers:
+                if choice != getattr(self, question.rule):
+                    yield question.rule, choice
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of `Rules`, and all answers that are possible."""
+
+    rule: str
+    text: str
+    answers: tuple[object, ...]
+
+    def spelled(self) -> dict[str, object]:
+        """The answers by how they are typed on a command line."""
+        return {str(a).lower() if isinstance(a, bool) else str(a): a for a in self.answers}
+
+
+def questions() -> list[Question]:
+    """Every question, in the order of `Rules`."""
+    hints = get_type_hints(Rules)
+    return [
+        Question(
+            item.name,
+            item.metadata["question"],
+            get_args(hints[item.name])
+            if get_origin(hints[item.name]) is Literal
+            else (True, False),
+        )
+        for item in dataclasses.fields(Rules)
+    ]
 
 
 def parse_flip(text: str) -> tuple[str, object]:
@@ -87,13 +120,9 @@ def parse_flip(text: str) -> tuple[str, object]:
     ValueError : names the rules, or the values of that rule.
     """
     name, equals, value = text.partition("=")
-    hints = get_type_hints(Rules)
-    if not equals or name not in hints:
-        raise ValueError(f"asked for rule {text!r}; write RULE=VALUE, RULE one of {sorted(hints)}")
-    hint = hints[name]
-    choices: dict[str, object] = {"true": True, "false": False}
-    if get_origin(hint) is Literal:
-        choices = {str(choice): choice for choice in get_args(hint)}
-    if value not in choices:
-        raise ValueError(f"asked for {name}={value!r}; it can be {sorted(choices)}")
-    return name, choices[value]
+    known = {question.rule: question.spelled() for question in questions()}
+    if not equals or name not in known:
+        raise ValueError(f"asked for rule {text!r}; write RULE=VALUE, RULE one of {sorted(known)}")
+    if value not in known[name]:
+        raise ValueError(f"asked for {name}={value!r}; it can be {sorted(known[name])}")
+    return name, known[name][value]
