@@ -7,10 +7,9 @@ when an answer does; `remedies.py` tries every other answer.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 from .page_words import WordKind
 
@@ -35,46 +34,40 @@ Vmap = Literal["leaves words", "claims words"]
 Longterm = Literal["zone", "type"]
 Typed = Literal["at allocation", "afterwards", "no stack type"]
 
-Answer = TypeVar("Answer")
-
-
-def answer(usual: Answer, question: str) -> Answer:
-    """A field of `Rules`: the answer of a design that says nothing else, and the question."""
-    found: Answer = dataclasses.field(default=usual, metadata={"question": question})
-    return found
-
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """One design's answers, each beside its question; a design gives those that are not these."""
 
-    word: WordKind = answer("pointer", "what does the page's own word hold?")
-    count: CountIn = answer("object", "where is the reference count?")
-    mapping: MappingHolds = answer("pte", "what of a mapping holds a reference?")
-    vma_slot: VmaSlot = answer("vm_private_data", "where does a VMA keep the object?")
-    dup_holds: bool = answer(True, "does a split, moved or forked VMA take its own reference?")
-    put: PutWhen = answer("after flush", "when does munmap drop references?")
-    pte: PteKind = answer("normal", "does the PTE admit to having a struct page?")
-    recheck: bool = answer(True, "does GUP-fast look again after it took the count?")
-    flags: FlagsIn = answer("nowhere", "where are node, zone, section if not in the word?")
-    flags_when: FlagsWhen = answer("always", "can they be asked of a live page?")
-    table: TableName = answer("range", "which table answers by pfn?")
-    pages: ListIn = answer("object", "who keeps the list of pages?")
-    area_pages: bool = answer(True, "does vm_struct keep a pages[] of its own?")
-    entries: Entries = answer("page", "what is an entry of that list?")
-    array: Array = answer("separate", "is the list the tail of the object, or allocated beside it?")
-    lists_foreign: bool = answer(False, "may the object list pages that belong to others?")
-    area_ends: AreaEnds = answer("vfree", "when do the addresses and vm_struct go?")
-    charge: ChargeIn = answer("area", "where is the memory cgroup's pointer?")
-    memory: ObjectMemory = answer("typesafe", "how is the object's own memory freed?")
-    poison: PoisonIn = answer("word", "where does memory-failure leave its mark?")
-    offline: OfflineAsks = answer("refcount", "what does has_unmovable_pages() look at?")
-    insert_check: InsertCheck = answer("untyped", "which pages does vm_insert_page() take?")
-    vmap: Vmap = answer("leaves words", "does vmap() write the words of pages it is given?")
-    longterm: Longterm = answer("zone", "what does a long-term pin look at?")
-    typed: Typed = answer("no stack type", "when does a kernel stack's page get its type?")
-    mapcount: bool = answer(False, "does each page count its mappings?")
-    pure_sections: bool = answer(False, "is every section of one node and zone by construction?")
+    word: Annotated[WordKind, "what does the page's own word hold?"] = "pointer"
+    count: Annotated[CountIn, "where is the reference count?"] = "object"
+    mapping: Annotated[MappingHolds, "what of a mapping holds a reference?"] = "pte"
+    vma_slot: Annotated[VmaSlot, "where does a VMA keep the object?"] = "vm_private_data"
+    dup_holds: Annotated[bool, "does a split, moved or forked VMA take its own reference?"] = True
+    put: Annotated[PutWhen, "when does munmap drop references?"] = "after flush"
+    pte: Annotated[PteKind, "does the PTE admit to having a struct page?"] = "normal"
+    recheck: Annotated[bool, "does GUP-fast look again after it took the count?"] = True
+    flags: Annotated[FlagsIn, "where are node, zone, section if not in the word?"] = "nowhere"
+    flags_when: Annotated[FlagsWhen, "can they be asked of a live page?"] = "always"
+    table: Annotated[TableName, "which table answers by pfn?"] = "range"
+    pages: Annotated[ListIn, "who keeps the list of pages?"] = "object"
+    area_pages: Annotated[bool, "does vm_struct keep a pages[] of its own?"] = True
+    entries: Annotated[Entries, "what is an entry of that list?"] = "page"
+    array: Annotated[Array, "is the list the tail of the object, or allocated beside it?"] = (
+        "separate"
+    )
+    lists_foreign: Annotated[bool, "may the object list pages that belong to others?"] = False
+    area_ends: Annotated[AreaEnds, "when do the addresses and vm_struct go?"] = "vfree"
+    charge: Annotated[ChargeIn, "where is the memory cgroup's pointer?"] = "area"
+    memory: Annotated[ObjectMemory, "how is the object's own memory freed?"] = "typesafe"
+    poison: Annotated[PoisonIn, "where does memory-failure leave its mark?"] = "word"
+    offline: Annotated[OfflineAsks, "what does has_unmovable_pages() look at?"] = "refcount"
+    insert_check: Annotated[InsertCheck, "which pages does vm_insert_page() take?"] = "untyped"
+    vmap: Annotated[Vmap, "does vmap() write the words of pages it is given?"] = "leaves words"
+    longterm: Annotated[Longterm, "what does a long-term pin look at?"] = "zone"
+    typed: Annotated[Typed, "when does a kernel stack's page get its type?"] = "no stack type"
+    mapcount: Annotated[bool, "does each page count its mappings?"] = False
+    pure_sections: Annotated[bool, "is every section of one node and zone by construction?"] = False
 
     def flips(self) -> Iterator[tuple[str, object]]:
         """Every other single answer: (rule, value)."""
@@ -99,17 +92,12 @@ class Question:
 
 def questions() -> list[Question]:
     """Every question, in the order of `Rules`."""
-    hints = get_type_hints(Rules)
-    return [
-        Question(
-            item.name,
-            item.metadata["question"],
-            get_args(hints[item.name])
-            if get_origin(hints[item.name]) is Literal
-            else (True, False),
-        )
-        for item in dataclasses.fields(Rules)
-    ]
+    found = []
+    for rule, hint in get_type_hints(Rules, include_extras=True).items():
+        kind, text = get_args(hint)
+        answers = get_args(kind) if get_origin(kind) is Literal else (True, False)
+        found.append(Question(rule, text, answers))
+    return found
 
 
 def parse_flip(text: str) -> tuple[str, object]:
