@@ -17,7 +17,7 @@ from ..designs.kernel.report import KernelReport, as_json, flag_rows, report
 from ..designs.kernel.snapshot import Snapshot, find, read_live, record
 from ..designs.kernel.vmallocinfo import KMEM_HEADER, kmem_row
 from ..designs.live.experiments import EXPERIMENTS
-from .designs import print_wide, with_options
+from .designs import add_costs, print_wide, with_options
 
 FIGURES = (
     ("memmap and lookup table", "bytes"),
@@ -222,25 +222,7 @@ def _print_flags(console: Console, found: KernelReport) -> None:
 
 def _print_costs(console: Console, found: KernelReport) -> None:
     table = Table(title="under each design", box=SIMPLE_HEAD)
-    table.add_column("design")
-    for quantity, unit in FIGURES:
-        table.add_column(f"{quantity}, {unit}", justify="right")
-    for kind in designs():
-        cells = []
-        for quantity, unit in FIGURES:
-            values = [
-                c.value
-                for c in found.costs
-                if (c.design, c.quantity, c.unit) == (kind.name, quantity, unit)
-            ]
-            cells.append(
-                f"{values[0]:,.4g}"
-                if values and values[0] != int(values[0])
-                else f"{values[0]:,.0f}"
-                if values
-                else ""
-            )
-        table.add_row(kind.name, *cells)
+    add_costs(table, designs(), FIGURES, found.costs)
     print_wide(console, table)
     for cost in found.costs:
         if cost.design.endswith(" table"):

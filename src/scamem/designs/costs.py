@@ -125,7 +125,7 @@ def machine_costs(
         sums = area_costs(design, areas)
         gross, net = object_bytes(design, areas)
         word = design.page_struct().size()
-        memmap = word * topology.frames + table_bytes(design, topology)
+        memmap = word * topology.memmap_frames + table_bytes(design, topology)
         figures: tuple[tuple[str, float, str], ...] = (
             ("page word", word, "bytes a page"),
             ("memmap and lookup table", memmap, "bytes"),
@@ -162,7 +162,7 @@ def growth_by_memory(design: Design) -> list[Cost]:
         topology = big_machine(size)
         of = f"{size:,} GiB, {len(topology.nodes)} nodes"
         word = design.page_struct().size()
-        rows.append(Cost(design.name, "memmap", word * topology.frames / GIB, "GiB", of))
+        rows.append(Cost(design.name, "memmap", word * topology.memmap_frames / GIB, "GiB", of))
         if needs_table(design):
             rows.append(
                 Cost(design.name, "lookup table", table_bytes(design, topology), "bytes", of)

@@ -185,8 +185,8 @@ class Machine:
             return counted.frames
         raise BrokenError(
             "leak",
-            f"{counted.name} is at zero and nothing lists its {plural(len(counted.frames), 'frame')}: "
-            "pages[] went with vm_struct",
+            f"{counted.name} is at zero and nothing lists its "
+            f"{plural(len(counted.frames), 'frame')}: pages[] went with vm_struct",
         )
 
     def free_frame(self, pfn: int, counted: Counted | None, slot: int) -> None:
