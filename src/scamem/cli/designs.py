@@ -288,7 +288,9 @@ def add_costs(
         values.setdefault((cost.design, cost.quantity, cost.unit), cost.value)
     table.add_column("design")
     for quantity, unit in figures:
-        table.add_column("\n".join(textwrap.wrap(f"{quantity}, {unit}", HEAD_COLUMNS)), justify="right")
+        table.add_column(
+            "\n".join(textwrap.wrap(f"{quantity}, {unit}", HEAD_COLUMNS)), justify="right"
+        )
     for kind in kinds:
         cells = (values.get((kind.name, quantity, unit)) for quantity, unit in figures)
         table.add_row(kind.name, *map(_figure, cells))

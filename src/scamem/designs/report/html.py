@@ -17,15 +17,18 @@ STYLE = """
   --soft: #222; --muted: #9a9a9a; --pass: #79c283; --harm: #5b211a; --refuse: #4b3a10;
   --link: #ffc7bb; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-  max-width: 1120px; margin: 2em auto; padding: 0 1em; }
+  max-width: 1240px; margin: 2em auto; padding: 0 1em; }
 h2 { margin-top: 2em; border-bottom: 1px solid var(--line); } h3 { margin: 1.6em 0 .3em; }
 .scroll { overflow-x: auto; margin: 1em 0; }
 table { border-collapse: collapse; font-size: 13px; line-height: 1.35; }
 th, td { border: 1px solid var(--line); padding: 3px 7px; text-align: left; vertical-align: top; }
 th { background: var(--soft); } thead th { position: sticky; top: 0; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.verdicts td { text-align: center; font-size: 12px; min-width: 3.4em; }
-.verdicts td.name { text-align: left; white-space: nowrap; font-size: 13px; }
+.verdicts { table-layout: fixed; width: 100%; min-width: 1100px; }
+.verdicts th { padding: 3px; text-align: center; }
+.verdicts th:nth-child(1) { width: 2.4em; } .verdicts th:nth-child(2) { width: 14em; }
+.verdicts td { text-align: center; font-size: 11px; padding: 3px 2px; }
+.verdicts td.name { text-align: left; white-space: nowrap; font-size: 12px; padding: 3px; }
 .pass { color: var(--pass); } .na { color: var(--muted); }
 .harm { background: var(--harm); font-weight: 600; } .refuse { background: var(--refuse); }
 .harm a, .refuse a { color: inherit; text-decoration: none; }
@@ -61,6 +64,7 @@ def page(found: Comparison) -> str:
         "<h2>Designs</h2>",
         _designs(found),
         "<h3>What each answers</h3>",
+        "<p>Change one: <code>scamem designs --set DESIGN.RULE=ANSWER</code>.</p>",
         _answers(found),
         "<h2>Verdicts</h2>",
         _verdicts(found),
@@ -108,11 +112,16 @@ def _introduction(found: Comparison) -> str:
 def _answers(found: Comparison) -> str:
     rows = []
     for question in questions():
-        own = [getattr(design.rules, question.rule) for design in found.designs]
-        if len(set(own)) > 1:
-            told = f'<span title="{escape(question.rule)}">{escape(question.text)}</span>'
-            rows.append((told, *(escape(str(answer)) for answer in own)))
-    return _table(("question", *(escape(design.name) for design in found.designs)), rows)
+        told = []
+        for text, value in question.spelled().items():
+            names = [d.name for d in found.designs if getattr(d.rules, question.rule) == value]
+            shown = f"<b>{escape(text)}</b>"
+            told.append(f"{shown} ({escape(', '.join(names))})" if names else escape(text))
+        rows.append((f"<code>{escape(question.rule)}</code>", escape(question.text), *told))
+    return _table(
+        ("rule", "question", "answers, and whose they are"),
+        [(rule, text, "; ".join(told)) for rule, text, *told in rows],
+    )
 
 
 def _designs(found: Comparison) -> str:

@@ -12,6 +12,7 @@ WIDTH, HEIGHT = 860, 400
 LEFT, RIGHT, TOP, BOTTOM = 76, 230, 20, 54
 LEGEND_COLUMNS = 28
 TICKS_MAX = 10
+GRID = 'stroke="#888" stroke-opacity="0.3"'
 # Okabe and Ito's colours, which colour-blind readers can tell apart, on light and dark
 COLOURS = ("currentColor", "#E69F00", "#56B4E9", "#009E73", "#3D8FD1", "#D55E00", "#CC79A7")
 DASHES = ("", "6 3", "2 3")
@@ -107,7 +108,7 @@ def _ticks(x_axis: _Axis, y_axis: _Axis) -> list[str]:
     for value in x_axis.ticks():
         at = x_axis.at(value)
         parts.append(
-            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#888" stroke-opacity="0.3"/>'
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" {GRID}/>'
         )
         parts.append(
             f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
@@ -115,9 +116,7 @@ def _ticks(x_axis: _Axis, y_axis: _Axis) -> list[str]:
         )
     for value in y_axis.ticks():
         at = y_axis.at(value)
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="#888" stroke-opacity="0.3"/>'
-        )
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" {GRID}/>')
         parts.append(
             f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{number(value)}</text>'
         )
