@@ -128,6 +128,12 @@ def test_the_memmap_is_eight_times_smaller() -> None:
         assert large == 8 * small
 
 
+def test_a_section_has_all_of_its_memmap() -> None:
+    """As nr_memmap_boot_pages counts: 192 sections of 32,768 frames for 24 GiB less its holes."""
+    machine = big_machine(24)
+    assert machine.frames < machine.memmap_frames == 192 * 32768
+
+
 def test_growth_reaches_a_million_pages() -> None:
     last = growth_by_object(design("4d"))[-2:]
     assert last[0].of == "an object of 1,048,576 pages"

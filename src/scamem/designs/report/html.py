@@ -76,7 +76,7 @@ def page(found: Comparison) -> str:
         "<p>NumPy over the designs' layouts, ns a page; compare columns, not machines.</p>",
         _times(found),
         "<h2>Why they fail</h2>",
-        "<p>Open a line for the steps that lead there. Races show their shortest failing order.</p>",
+        "<p>Open a line for the steps that lead there; of a race, the shortest that fails.</p>",
         *_traces(found),
         "<h2>Structs</h2>",
         *_structs(found),
