@@ -109,6 +109,7 @@ def test_kernel_report_of_a_snapshot() -> None:
     assert "made up" in text
     assert "7 exact ranges" in text
     assert "kernel/fork.c:311" in text
+    assert "node in 10 bits from 54, zone in 3 bits from 51" in text
     data = json.loads(call(kernel_command, "--snapshot", "two-node", "--json"))
     assert data["user_mappable"] == 7
 
