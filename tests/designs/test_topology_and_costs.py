@@ -149,6 +149,15 @@ def test_machine_costs_have_the_same_rows_for_all() -> None:
     assert len(set(map(tuple, quantities.values()))) == 1
 
 
+def test_areas_that_were_not_seen_cost_no_zeros() -> None:
+    rows = machine_costs(designs(), [], big_machine(24), "x")
+    assert {row.quantity for row in rows} == {
+        "page word",
+        "memmap and lookup table",
+        "lookup table",
+    }
+
+
 def test_timed_lookups_find_the_right_node() -> None:
     """What is timed is the real work: every page of the benches is of node 1."""
     for kind in designs():
