@@ -51,7 +51,8 @@ def test_the_table_names_every_path_and_marks_failures() -> None:
     text = call(designs_command, "--snapshot", "one-node")
     for number in range(1, 28):
         assert re.search(rf"^ *P{number} ", text, re.MULTILINE)
-    assert "FAIL" in text
+    assert re.search(r"P18 +gup-fast-against-final-put .* U .* U ", text)
+    assert "U use after free" in text
     assert "fail, in all" in text
     assert "page_to_nid" in text
 
@@ -83,6 +84,9 @@ def test_remedies_axes_and_structs() -> None:
     text = call(designs_command, "--remedies", "4b")
     assert "vma_slot=own field" in text
     assert "bytes a page" in call(designs_command, "--axes")
+    text = call(designs_command, "--rules")
+    assert "where is the reference count?" in text
+    assert re.search(r"^ +area +3$", text, re.MULTILINE)
     assert "/* size: 16, cachelines: 1" in call(designs_command, "--structs", "--arena")
 
 
@@ -105,6 +109,7 @@ def test_kernel_report_of_a_snapshot() -> None:
     assert "made up" in text
     assert "7 exact ranges" in text
     assert "kernel/fork.c:311" in text
+    assert "node in 10 bits from 54, zone in 3 bits from 51" in text
     data = json.loads(call(kernel_command, "--snapshot", "two-node", "--json"))
     assert data["user_mappable"] == 7
 

@@ -60,6 +60,7 @@ DIFFERENCES = {
     ("P16", "3"): "as 4c: the word is a pointer",
     ("P17", "4d"): "nr, refcount and 512 pointers are 4,104 bytes: no longer one page",
     ("P17", "choir"): "as 4d, 4,112 bytes",
+    ("P18", "3"): "vm_struct comes from kmalloc and is kfree'd; GUP-fast reads its count",
     ("P19", "1"): "the word leads to the page's memdesc; overwritten, its count is lost",
     ("P19", "3"): "the word leads to vm_struct; overwritten, its count is lost",
     ("P19", "4b"): "a poisoned page cannot be unpinned, but neither can any other (P2)",

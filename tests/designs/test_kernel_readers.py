@@ -68,7 +68,7 @@ def test_every_line_of_the_shipped_snapshots_comes_back() -> None:
 
 def test_the_made_up_machine_says_so() -> None:
     assert find("two-node").made_up
-    assert "made up" in find("two-node").kernel
+    assert "made-up machine" in find("two-node").note
     assert not find("one-node").made_up
     nodes = {item.node for item in find("two-node").ranges()}
     assert nodes == {0, 1}

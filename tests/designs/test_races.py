@@ -36,7 +36,7 @@ def _nothing(kernel: Kernel) -> None:
 
 
 def counting(first: str, second: str, check: Callable[[Kernel], None] = _nothing) -> Race:
-    return Race("r", "P1", "", _nothing, (steps(*first), steps(*second)), check)
+    return Race("r", "P1", "", _nothing, (("a", steps(*first)), ("b", steps(*second))), check)
 
 
 @pytest.mark.parametrize(("left", "right"), [(1, 1), (2, 3), (4, 2)])
@@ -58,7 +58,7 @@ def test_the_shortest_failing_order_has_fewest_steps_then_fewest_switches() -> N
         kernel.vmalloc("A", 1)
         yield "allocates"
 
-    made = Race("r", "P1", "", _nothing, (breaking, disturbing), _nothing)
+    made = Race("r", "P1", "", _nothing, (("a", breaking), ("b", disturbing)), _nothing)
     found = search(made, design("today"))
     assert shortest(found).order in ((0, 1, 0), (1, 0, 0))
     assert shortest(found).length == (3, 1)
@@ -70,7 +70,7 @@ def test_what_must_hold_afterwards_is_checked_in_every_order() -> None:
         kernel.vmalloc("A", 1)
         yield "allocates"
 
-    made = Race("r", "P1", "", _nothing, (leaking,), all_free().act)
+    made = Race("r", "P1", "", _nothing, (("a", leaking),), all_free().act)
     found = search(made, design("today"))
     assert found.failing == found.orders == 1
     assert shortest(found).last == "afterwards"

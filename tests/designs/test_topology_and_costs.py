@@ -128,6 +128,12 @@ def test_the_memmap_is_eight_times_smaller() -> None:
         assert large == 8 * small
 
 
+def test_a_section_has_all_of_its_memmap() -> None:
+    """As nr_memmap_boot_pages counts: 192 sections of 32,768 frames for 24 GiB less its holes."""
+    machine = big_machine(24)
+    assert machine.frames < machine.memmap_frames == 192 * 32768
+
+
 def test_growth_reaches_a_million_pages() -> None:
     last = growth_by_object(design("4d"))[-2:]
     assert last[0].of == "an object of 1,048,576 pages"
@@ -141,6 +147,15 @@ def test_machine_costs_have_the_same_rows_for_all() -> None:
     for row in rows:
         quantities.setdefault(row.design, []).append((row.quantity, row.unit, row.of))
     assert len(set(map(tuple, quantities.values()))) == 1
+
+
+def test_areas_that_were_not_seen_cost_no_zeros() -> None:
+    rows = machine_costs(designs(), [], big_machine(24), "x")
+    assert {row.quantity for row in rows} == {
+        "page word",
+        "memmap and lookup table",
+        "lookup table",
+    }
 
 
 def test_timed_lookups_find_the_right_node() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,17 +16,18 @@ from rich.table import Table
 from ..designs.axes import grid
 from ..designs.catalogue import ArenaLayout, design, designs
 from ..designs.comparison import QUICK_SIZES, Comparison, compare
+from ..designs.costs import Cost
 from ..designs.design import Design
 from ..designs.kernel.snapshot import Snapshot, find, read_live
 from ..designs.remedies import remedies, side_effects
 from ..designs.report.html import MACHINE_FIGURES, page
-from ..designs.rules import parse_flip
+from ..designs.rules import parse_flip, questions
 from ..designs.scenarios import SCENARIOS, scenario
 from ..designs.timing import OBJECT_SIZES
-from ..designs.verdicts import Verdict
+from ..designs.verdicts import Verdict, legend
 
+HEAD_COLUMNS = 12
 CELLS = {"pass": "[green]pass[/]", "fail": "[bold red]FAIL[/]", "n/a": "[dim]n/a[/]"}
-
 
 OPTIONS = (
     click.option(
@@ -36,6 +38,9 @@ OPTIONS = (
     ),
     click.option("--axes", is_flag=True, help="Every object layout under every page word."),
     click.option("--structs", is_flag=True, help="Print each design's structs as pahole would."),
+    click.option(
+        "--rules", "asked", is_flag=True, help="Every question, its answers, and who gives which."
+    ),
     click.option(
         "--set",
         "answers",
@@ -83,6 +88,7 @@ def designs_command(
     mend: str | None,
     axes: bool,
     structs: bool,
+    asked: bool,
     answers: tuple[str, ...],
     arena: bool,
     source: str | None,
@@ -101,6 +107,9 @@ def designs_command(
         return
     if structs:
         _print_structs(console, kinds)
+        return
+    if asked:
+        _print_rules(console, kinds)
         return
     if axes:
         _print_axes(console, kinds)
@@ -199,6 +208,14 @@ def _print_structs(console: Console, kinds: list[Design]) -> None:
         console.print()
 
 
+def _print_rules(console: Console, kinds: list[Design]) -> None:
+    for question in questions():
+        console.print(f"[bold]{question.rule}[/]: {escape(question.text)}", soft_wrap=True)
+        for text, value in question.spelled().items():
+            names = [k.name for k in kinds if getattr(k.rules, question.rule) == value]
+            console.print(f"    {text:<16} [dim]{', '.join(names)}[/]", soft_wrap=True)
+
+
 def _print_axes(console: Console, kinds: list[Design]) -> None:
     table = Table(title="object layout x page word", box=SIMPLE_HEAD)
     for head in ("object", "word", "bytes a page", "pass", "fail", "paths that fail"):
@@ -236,10 +253,14 @@ def _print_verdicts(console: Console, found: Comparison) -> None:
         counts = [str(found.tally(name)[outcome]) for name in names]
         table.add_row("", f"{outcome}, in all", *counts)
     print_wide(console, table)
+    for line in legend(found.verdicts):
+        console.print(line)
 
 
 def _cell(verdict: Verdict) -> str:
-    return CELLS[verdict.verdict]
+    failing = "bold red" if verdict.harms else "yellow"
+    style = {"pass": "green", "fail": failing, "n/a": "dim"}[verdict.verdict]
+    return f"[{style}]{verdict.mark}[/]"
 
 
 def _print_costs(console: Console, found: Comparison) -> None:
@@ -252,15 +273,27 @@ def _print_costs(console: Console, found: Comparison) -> None:
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    table.add_column("")
-    for kind in found.designs:
-        table.add_column(kind.name, justify="right", no_wrap=True)
-    for quantity, unit in MACHINE_FIGURES:
-        values = [found.value(kind.name, quantity, unit) for kind in found.designs]
-        table.add_row(f"{quantity}, {unit}", *map(_figure, values))
+    add_costs(table, found.designs, MACHINE_FIGURES, found.costs)
     print_wide(console, table)
     for line in snapshot.unseen:
         console.print(f"[dim]not seen: {escape(line)}[/]", soft_wrap=True)
+
+
+def add_costs(
+    table: Table, kinds: Sequence[Design], figures: Sequence[tuple[str, str]], costs: Sequence[Cost]
+) -> None:
+    """A row a design and a column a figure; heads of several lines keep it narrow."""
+    values: dict[tuple[str, str, str], float] = {}
+    for cost in costs:  # the machine's own figures come first; later ones are of other sizes
+        values.setdefault((cost.design, cost.quantity, cost.unit), cost.value)
+    table.add_column("design")
+    for quantity, unit in figures:
+        table.add_column(
+            "\n".join(textwrap.wrap(f"{quantity}, {unit}", HEAD_COLUMNS)), justify="right"
+        )
+    for kind in kinds:
+        cells = (values.get((kind.name, quantity, unit)) for quantity, unit in figures)
+        table.add_row(kind.name, *map(_figure, cells))
 
 
 def _print_times(console: Console, found: Comparison) -> None:
@@ -280,8 +313,9 @@ def _print_times(console: Console, found: Comparison) -> None:
         table.add_row(f"{quantity}, {of}", *(_figure(row.get(k.name)) for k in found.designs))
     print_wide(console, table)
     others = [cost for cost in timed if cost.design not in names]
-    for cost in others:
-        console.print(f"{cost.design}: {cost.quantity} {cost.value} {cost.unit} ({cost.of})")
+    for of in dict.fromkeys(cost.of for cost in others):
+        told = ", ".join(f"{c.design} {c.value:.1f}" for c in others if c.of == of)
+        console.print(f"lookup by pfn, ns a page, {of}: {told}", soft_wrap=True)
 
 
 def print_wide(console: Console, table: Table) -> None:

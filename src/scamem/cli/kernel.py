@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ..designs.kernel.report import KernelReport, as_json, flag_rows, report
 from ..designs.kernel.snapshot import Snapshot, find, read_live, record
 from ..designs.kernel.vmallocinfo import KMEM_HEADER, kmem_row
 from ..designs.live.experiments import EXPERIMENTS
-from .designs import print_wide, with_options
+from .designs import add_costs, print_wide, with_options
 
 FIGURES = (
     ("memmap and lookup table", "bytes"),
@@ -54,7 +55,7 @@ OPTIONS = (
     click.option(
         "--live", is_flag=True, help="Run two harmless experiments on this kernel (root)."
     ),
-    click.option("--json", "json_out", is_flag=True, help="Print the report as JSON."),
+    click.option("--json", "json_out", is_flag=True, help="Print the report, or --live, as JSON."),
 )
 
 
@@ -75,7 +76,7 @@ def kernel_command(
     """
     console = Console(highlight=False)
     if live:
-        _run_experiments()
+        _run_experiments(json_out)
         return
     if pfns:
         _print_pages(pfns)
@@ -110,14 +111,21 @@ def _snapshot(source: str | None) -> Snapshot:
         raise click.BadParameter(str(error.args[0]), param_hint="--snapshot") from error
 
 
-def _run_experiments() -> None:
-    failed = False
+def _run_experiments(json_out: bool) -> None:
+    done, failed = [], []
     for experiment in EXPERIMENTS:
         try:
-            click.echo("\n".join(experiment().format()))
+            found = experiment()
         except OSError as error:
-            failed = True
-            click.echo(f"{experiment.__name__}: {error}; root and this kernel feature are needed")
+            failed.append(f"{experiment.__name__}: {error}; root and this feature are needed")
+            continue
+        done.append(found)
+        if not json_out:
+            click.echo("\n".join(found.format()))
+    if json_out:
+        click.echo(json.dumps([dataclasses.asdict(found) for found in done], indent=1))
+    for line in failed:
+        click.echo(line, err=True)
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -154,6 +162,8 @@ def _print_summary(console: Console, found: KernelReport) -> None:
         f"vmap_area {layout.vmap_area}; {layout.nr_pageflags} page flags, {layout.zones} zones, "
         f"NODES_SHIFT {layout.nodes_shift} (BTF and /proc/config.gz; None: not seen)"
     )
+    if layout.places_in_flags():
+        console.print(layout.places_in_flags())
     if not snapshot.vmallocinfo:
         console.print("vmalloc areas: not seen")
         return
@@ -222,25 +232,7 @@ def _print_flags(console: Console, found: KernelReport) -> None:
 
 def _print_costs(console: Console, found: KernelReport) -> None:
     table = Table(title="under each design", box=SIMPLE_HEAD)
-    table.add_column("design")
-    for quantity, unit in FIGURES:
-        table.add_column(f"{quantity}, {unit}", justify="right")
-    for kind in designs():
-        cells = []
-        for quantity, unit in FIGURES:
-            values = [
-                c.value
-                for c in found.costs
-                if (c.design, c.quantity, c.unit) == (kind.name, quantity, unit)
-            ]
-            cells.append(
-                f"{values[0]:,.4g}"
-                if values and values[0] != int(values[0])
-                else f"{values[0]:,.0f}"
-                if values
-                else ""
-            )
-        table.add_row(kind.name, *cells)
+    add_costs(table, designs(), FIGURES, found.costs)
     print_wide(console, table)
     for cost in found.costs:
         if cost.design.endswith(" table"):

@@ -56,7 +56,8 @@ class CountInVmStruct(Design):
     """Option 3: GUP raises the count of the whole area; at zero the whole area is freed.
 
     The word points to vm_struct, so node and zone are not in it. The mail does not say where
-    they are; they get what the thread later considers, a lookup by pfn when freeing.
+    they are; they get what the thread later considers, a lookup by pfn when freeing. vm_struct
+    comes from kmalloc and goes by kfree, as in 6.18.
     """
 
     name, title, source = "3", "a refcount in vm_struct", FIRST_MAIL
@@ -66,6 +67,7 @@ class CountInVmStruct(Design):
         flags_when="freeing",
         pages="area",
         area_ends="last reference",
+        memory="kfree",
     )
 
 

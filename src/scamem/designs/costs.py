@@ -116,7 +116,7 @@ def table_bytes(design: Design, topology: Topology) -> int:
 def machine_costs(
     designs: Iterable[Design], areas: Sequence[AreaSize], topology: Topology, of: str
 ) -> list[Cost]:
-    """Every counted figure of a machine."""
+    """Every counted figure of a machine; of its areas only where they were seen."""
     from .catalogue import Today
 
     before = area_costs(Today(), areas)
@@ -125,10 +125,15 @@ def machine_costs(
         sums = area_costs(design, areas)
         gross, net = object_bytes(design, areas)
         word = design.page_struct().size()
-        memmap = word * topology.frames + table_bytes(design, topology)
+        memmap = word * topology.memmap_frames + table_bytes(design, topology)
+        rows += [
+            Cost(design.name, "page word", word, "bytes a page", of),
+            Cost(design.name, "memmap and lookup table", memmap, "bytes", of),
+            Cost(design.name, "lookup table", table_bytes(design, topology), "bytes", of),
+        ]
+        if not areas:  # not seen, which is not the same as none
+            continue
         figures: tuple[tuple[str, float, str], ...] = (
-            ("page word", word, "bytes a page"),
-            ("memmap and lookup table", memmap, "bytes"),
             ("words of vmalloc pages", sums.word_bytes, "bytes"),
             ("objects", gross, "bytes"),
             ("objects, net of pages[] replaced", net, "bytes"),
@@ -137,7 +142,6 @@ def machine_costs(
             ("objects", gross / sums.pages if sums.pages else 0.0, "bytes a page"),
             ("metadata allocations", sums.allocations_each, "a vmalloc"),
             ("nested vmallocs", sums.nested, "in all"),
-            ("lookup table", table_bytes(design, topology), "bytes"),
         )
         rows += [Cost(design.name, what, value, unit, of) for what, value, unit in figures]
     return rows
@@ -162,7 +166,7 @@ def growth_by_memory(design: Design) -> list[Cost]:
         topology = big_machine(size)
         of = f"{size:,} GiB, {len(topology.nodes)} nodes"
         word = design.page_struct().size()
-        rows.append(Cost(design.name, "memmap", word * topology.frames / GIB, "GiB", of))
+        rows.append(Cost(design.name, "memmap", word * topology.memmap_frames / GIB, "GiB", of))
         if needs_table(design):
             rows.append(
                 Cost(design.name, "lookup table", table_bytes(design, topology), "bytes", of)

@@ -17,6 +17,7 @@ from .referee import Referee
 from .rules import ObjectMemory
 from .topology import Topology, model_machine, pure_sections_machine, section_table, table
 from .verdicts import BrokenError, UnsupportedError
+from .verdicts import counted as plural
 
 FIRST_ADDRESS = 0x1000
 
@@ -184,8 +185,8 @@ class Machine:
             return counted.frames
         raise BrokenError(
             "leak",
-            f"{counted.name} is at zero and nothing lists its {len(counted.frames)} frames: "
-            "pages[] went with vm_struct",
+            f"{counted.name} is at zero and nothing lists its "
+            f"{plural(len(counted.frames), 'frame')}: pages[] went with vm_struct",
         )
 
     def free_frame(self, pfn: int, counted: Counted | None, slot: int) -> None:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from .design import Design
 from .page_words import MiscSubtype, PageType
 from .paths import Atomic, Kernel, run
+from .scenario import folded
 from .steps import all_free, set_stack_type
-from .verdicts import BrokenError, NotApplicableError, UnsupportedError, Verdict
+from .verdicts import BrokenError, Kind, NotApplicableError, UnsupportedError, Verdict
 
-Actor = Callable[[Kernel], Atomic[object]]
+Actor = tuple[str, Callable[[Kernel], Atomic[object]]]
+"""What a CPU does, in words and as a path."""
 ORDERS_MAX = 200_000
 
 
@@ -42,6 +44,7 @@ class Race:
             return Verdict(design.name, self.name, self.path, "pass", trace=(told,))
         failure = found.failure
         heads = f"shortest of {found.failing} failing orders out of {found.orders}:"
+        cpus = (f"CPU{number}: {name}" for number, (name, _) in enumerate(self.cpus))
         last = f"{len(failure.order)}: {failure.last}"
         return Verdict(
             design.name,
@@ -51,7 +54,7 @@ class Race:
             failure.kind,
             last,
             failure.text,
-            (heads, *failure.trace, f"  fail: {failure.kind}: {failure.text}"),
+            (*cpus, heads, *failure.trace, f"  fail: {failure.kind}: {failure.text}"),
         )
 
 
@@ -60,7 +63,7 @@ class Failure:
     """One order that fails, cut after the step that does."""
 
     order: tuple[int, ...]
-    kind: str
+    kind: Kind
     text: str
     last: str
     trace: tuple[str, ...]
@@ -121,7 +124,7 @@ class _Replay:
         self.race, self.prefix = race, prefix
         self.kernel = Kernel(design)
         race.setup(self.kernel)
-        self.paths = [actor(self.kernel) for actor in race.cpus]
+        self.paths = [path(self.kernel) for _, path in race.cpus]
         self.alive = list(range(len(self.paths)))
         self.order: list[int] = []
         self.branches: list[tuple[int, ...]] = []
@@ -154,23 +157,24 @@ class _Replay:
 
     def _step(self, cpu: int) -> Failure | None:
         self.kernel.trace = []
-        text = f"CPU{cpu} ends its path"
+        name = self.race.cpus[cpu][0]
+        text = f"CPU{cpu} ends {name}"
         try:
             text = f"CPU{cpu} {next(self.paths[cpu])}"
         except StopIteration:
             self.alive.remove(cpu)
         except UnsupportedError as refusal:
-            return self._failure("unsupported", refusal.text, f"CPU{cpu} goes on")
+            return self._failure("unsupported", refusal.text, f"CPU{cpu} goes on with {name}")
         except BrokenError as broken:
-            return self._failure(broken.kind, broken.text, f"CPU{cpu} goes on")
+            return self._failure(broken.kind, broken.text, f"CPU{cpu} goes on with {name}")
         self._note(text)
         return None
 
     def _note(self, text: str) -> None:
         self.trace.append(f"step {len(self.order)}: {text}")
-        self.trace += [f"    {line}" for line in self.kernel.trace]
+        self.trace += [f"    {line}" for line in folded(self.kernel.trace)]
 
-    def _failure(self, kind: str, text: str, last: str) -> Failure:
+    def _failure(self, kind: Kind, text: str, last: str) -> Failure:
         self._note(last)
         return Failure(tuple(self.order), kind, text, last, tuple(self.trace))
 
@@ -204,6 +208,7 @@ def _mapped_and_vfreed(kernel: Kernel) -> None:
 def _unmap_and_reuse(kernel: Kernel) -> Atomic[object]:
     """The final put; then the same frame and the same object memory serve another area."""
     yield from kernel.munmap("p1", 0, 1)
+    yield "p1 munmap: reference dropped"
     frame = kernel.areas["A"].frames
     if kernel.referee.is_free(frame[0]):
         kernel.vmalloc("B", 1, frames=frame)
@@ -280,7 +285,10 @@ RACES = (
         "P18",
         "GUP-fast reads page->memdesc while the last reference goes and all is used again",
         _mapped_and_vfreed,
-        (lambda k: k.gup_fast("pin", "p1", 0), _unmap_and_reuse),
+        (
+            ("gup_fast", lambda k: k.gup_fast("pin", "p1", 0)),
+            ("munmap, and the frame is allocated again", _unmap_and_reuse),
+        ),
         _unpin_all,
     ),
     Race(
@@ -288,7 +296,7 @@ RACES = (
         "P4",
         "vfree() while fork copies the mapping",
         _mapped,
-        (lambda k: k.fork("p1", "p2"), lambda k: k.vfree("A")),
+        (("fork", lambda k: k.fork("p1", "p2")), ("vfree", lambda k: k.vfree("A"))),
         _unpin_all,
     ),
     Race(
@@ -297,9 +305,9 @@ RACES = (
         "two munmaps and an unpin, one of them the last put",
         _two_mappings_and_a_pin,
         (
-            lambda k: k.munmap("p1", 0, 2),
-            lambda k: k.munmap("p2", 0, 2),
-            lambda k: k.unpin("pin"),
+            ("munmap of p1", lambda k: k.munmap("p1", 0, 2)),
+            ("munmap of p2", lambda k: k.munmap("p2", 0, 2)),
+            ("unpin", lambda k: k.unpin("pin")),
         ),
         _unpin_all,
     ),
@@ -308,7 +316,7 @@ RACES = (
         "P10",
         "the PFNMAP use-after-free of perf (tip 5948aaf64f81): map_range() against a free",
         _aux_published,
-        (_map_range, lambda k: k.vfree("aux")),
+        (("map_range", _map_range), ("the free of aux", lambda k: k.vfree("aux"))),
         _unpin_all,
     ),
     Race(
@@ -316,7 +324,7 @@ RACES = (
         "P26",
         "a page typed after its allocation says the wrong thing in between",
         _has_stack_type,
-        (_allocate_stack, _walk_pfns),
+        (("clone", _allocate_stack), ("a walk over pfns", _walk_pfns)),
         _nothing,
     ),
 )

@@ -7,10 +7,9 @@ when an answer does; `remedies.py` tries every other answer.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 from .page_words import WordKind
 
@@ -38,45 +37,67 @@ Typed = Literal["at allocation", "afterwards", "no stack type"]
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """One design's answers. The comment beside each is the question."""
+    """One design's answers, each beside its question; a design gives those that are not these."""
 
-    word: WordKind = "pointer"  # what does the page's own word hold?
-    count: CountIn = "object"  # where is the reference count?
-    mapping: MappingHolds = "pte"  # what of a mapping holds a reference?
-    vma_slot: VmaSlot = "vm_private_data"  # where does a VMA keep the object?
-    dup_holds: bool = True  # does a split, moved or forked VMA take its own reference?
-    put: PutWhen = "after flush"  # when does munmap drop references?
-    pte: PteKind = "normal"  # does the PTE admit to having a struct page?
-    recheck: bool = True  # does GUP-fast look again after it took the count?
-    flags: FlagsIn = "nowhere"  # where are node, zone, section if not in the word?
-    flags_when: FlagsWhen = "always"  # can they be asked of a live page?
-    table: TableName = "range"  # which table answers by pfn?
-    pages: ListIn = "object"  # who keeps the list of pages?
-    area_pages: bool = True  # does vm_struct keep a pages[] of its own?
-    entries: Entries = "page"  # what is an entry of that list?
-    array: Array = "separate"  # is the list the tail of the object, or allocated beside it?
-    lists_foreign: bool = False  # may the object list pages that belong to others?
-    area_ends: AreaEnds = "vfree"  # when do the addresses and vm_struct go?
-    charge: ChargeIn = "area"  # where is the memory cgroup's pointer?
-    memory: ObjectMemory = "typesafe"  # how is the object's own memory freed?
-    poison: PoisonIn = "word"  # where does memory-failure leave its mark?
-    offline: OfflineAsks = "refcount"  # what does has_unmovable_pages() look at?
-    insert_check: InsertCheck = "untyped"  # which pages does vm_insert_page() take? (P25 only)
-    vmap: Vmap = "leaves words"  # does vmap() write the words of pages it is given?
-    longterm: Longterm = "zone"  # what does a long-term pin look at?
-    typed: Typed = "no stack type"  # when does a kernel stack's page get its type?
-    mapcount: bool = False  # does each page count its mappings?
-    pure_sections: bool = False  # is every section of one node and zone by construction?
+    word: Annotated[WordKind, "what does the page's own word hold?"] = "pointer"
+    count: Annotated[CountIn, "where is the reference count?"] = "object"
+    mapping: Annotated[MappingHolds, "what of a mapping holds a reference?"] = "pte"
+    vma_slot: Annotated[VmaSlot, "where does a VMA keep the object?"] = "vm_private_data"
+    dup_holds: Annotated[bool, "does a split, moved or forked VMA take its own reference?"] = True
+    put: Annotated[PutWhen, "when does munmap drop references?"] = "after flush"
+    pte: Annotated[PteKind, "does the PTE admit to having a struct page?"] = "normal"
+    recheck: Annotated[bool, "does GUP-fast look again after it took the count?"] = True
+    flags: Annotated[FlagsIn, "where are node, zone, section if not in the word?"] = "nowhere"
+    flags_when: Annotated[FlagsWhen, "can they be asked of a live page?"] = "always"
+    table: Annotated[TableName, "which table answers by pfn?"] = "range"
+    pages: Annotated[ListIn, "who keeps the list of pages?"] = "object"
+    area_pages: Annotated[bool, "does vm_struct keep a pages[] of its own?"] = True
+    entries: Annotated[Entries, "what is an entry of that list?"] = "page"
+    array: Annotated[Array, "is the list the tail of the object, or allocated beside it?"] = (
+        "separate"
+    )
+    lists_foreign: Annotated[bool, "may the object list pages that belong to others?"] = False
+    area_ends: Annotated[AreaEnds, "when do the addresses and vm_struct go?"] = "vfree"
+    charge: Annotated[ChargeIn, "where is the memory cgroup's pointer?"] = "area"
+    memory: Annotated[ObjectMemory, "how is the object's own memory freed?"] = "typesafe"
+    poison: Annotated[PoisonIn, "where does memory-failure leave its mark?"] = "word"
+    offline: Annotated[OfflineAsks, "what does has_unmovable_pages() look at?"] = "refcount"
+    insert_check: Annotated[InsertCheck, "which pages does vm_insert_page() take?"] = "untyped"
+    vmap: Annotated[Vmap, "does vmap() write the words of pages it is given?"] = "leaves words"
+    longterm: Annotated[Longterm, "what does a long-term pin look at?"] = "zone"
+    typed: Annotated[Typed, "when does a kernel stack's page get its type?"] = "no stack type"
+    mapcount: Annotated[bool, "does each page count its mappings?"] = False
+    pure_sections: Annotated[bool, "is every section of one node and zone by construction?"] = False
 
     def flips(self) -> Iterator[tuple[str, object]]:
         """Every other single answer: (rule, value)."""
-        hints = get_type_hints(Rules)
-        for item in dataclasses.fields(self):
-            hint = hints[item.name]
-            choices = get_args(hint) if get_origin(hint) is Literal else (True, False)
-            for choice in choices:
-                if choice != getattr(self, item.name):
-                    yield item.name, choice
+        for question in questions():
+            for choice in question.answers:
+                if choice != getattr(self, question.rule):
+                    yield question.rule, choice
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question of `Rules`, and all answers that are possible."""
+
+    rule: str
+    text: str
+    answers: tuple[object, ...]
+
+    def spelled(self) -> dict[str, object]:
+        """The answers by how they are typed on a command line."""
+        return {str(a).lower() if isinstance(a, bool) else str(a): a for a in self.answers}
+
+
+def questions() -> list[Question]:
+    """Every question, in the order of `Rules`."""
+    found = []
+    for rule, hint in get_type_hints(Rules, include_extras=True).items():
+        kind, text = get_args(hint)
+        answers = get_args(kind) if get_origin(kind) is Literal else (True, False)
+        found.append(Question(rule, text, answers))
+    return found
 
 
 def parse_flip(text: str) -> tuple[str, object]:
@@ -87,13 +108,9 @@ def parse_flip(text: str) -> tuple[str, object]:
     ValueError : names the rules, or the values of that rule.
     """
     name, equals, value = text.partition("=")
-    hints = get_type_hints(Rules)
-    if not equals or name not in hints:
-        raise ValueError(f"asked for rule {text!r}; write RULE=VALUE, RULE one of {sorted(hints)}")
-    hint = hints[name]
-    choices: dict[str, object] = {"true": True, "false": False}
-    if get_origin(hint) is Literal:
-        choices = {str(choice): choice for choice in get_args(hint)}
-    if value not in choices:
-        raise ValueError(f"asked for {name}={value!r}; it can be {sorted(choices)}")
-    return name, choices[value]
+    known = {question.rule: question.spelled() for question in questions()}
+    if not equals or name not in known:
+        raise ValueError(f"asked for rule {text!r}; write RULE=VALUE, RULE one of {sorted(known)}")
+    if value not in known[name]:
+        raise ValueError(f"asked for {name}={value!r}; it can be {sorted(known[name])}")
+    return name, known[name][value]

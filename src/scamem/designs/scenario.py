@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from .design import Design
 from .paths import Kernel
 from .topology import Topology
-from .verdicts import BrokenError, NotApplicableError, Outcome, UnsupportedError, Verdict
+from .verdicts import BrokenError, Kind, NotApplicableError, Outcome, UnsupportedError, Verdict
 
 Act = Callable[[Kernel], None]
+Ending = tuple[Outcome, Kind | Literal[""], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +51,35 @@ class Scenario:
             trace.append(f"step {where}")
             kernel.trace = []
             ending = _try(step, kernel)
-            trace += [f"    {line}" for line in kernel.trace]
+            trace += [f"    {line}" for line in folded(kernel.trace)]
             if ending:
                 outcome, kind, reason = ending
                 return self._verdict(design, outcome, kind, where, reason, trace)
         return self._verdict(design, "pass", "", "", "", trace)
 
     def _verdict(
-        self, design: Design, outcome: Outcome, kind: str, step: str, reason: str, trace: list[str]
+        self,
+        design: Design,
+        outcome: Outcome,
+        kind: Kind | Literal[""],
+        step: str,
+        reason: str,
+        trace: list[str],
     ) -> Verdict:
         if outcome != "pass":
             trace.append(f"  {outcome}: {kind + ': ' if kind else ''}{reason}")
         return Verdict(design.name, self.name, self.path, outcome, kind, step, reason, tuple(trace))
 
 
-def _try(step: Step, kernel: Kernel) -> tuple[Outcome, str, str] | None:
+def _try(step: Step, kernel: Kernel) -> Ending | None:
     """How a step ends the scenario, None if it does not."""
     try:
         step.act(kernel)
     except NotApplicableError as absent:
         return "n/a", "", absent.text
     except UnsupportedError as refusal:
-        kind, reason = "unsupported", refusal.text
+        kind: Kind = "unsupported"
+        reason = refusal.text
     except BrokenError as broken:
         kind, reason = broken.kind, broken.text
     else:
@@ -77,6 +87,32 @@ def _try(step: Step, kernel: Kernel) -> tuple[Outcome, str, str] | None:
     if step.needed:
         return "n/a", "", f"does not come so far: {kind}: {reason}"
     return "fail", kind, reason
+
+
+FOLDED_MIN = 3
+_COUNTED = re.compile(r"^(.*) frame (\d+): (.*) refcount (\d+) -> (\d+)$")
+
+
+def folded(lines: Sequence[str]) -> list[str]:
+    """A trace's lines with neighbours joined that do the same to frame after frame."""
+    found: list[tuple[tuple[str, str], list[str], str]] = []
+    for line in lines:
+        match = _COUNTED.match(line)
+        who = (match[1], match[3]) if match else (line, "")
+        if match and found and found[-1][0] == who and found[-1][1]:
+            found[-1][1].append(line)
+        else:
+            found.append((who, [line] if match else [], line))
+    return [line for who, lines, plain in found for line in (_joined(who, lines) or [plain])]
+
+
+def _joined(who: tuple[str, str], lines: list[str]) -> list[str]:
+    counts = [match for match in map(_COUNTED.match, lines) if match]
+    if len(counts) < FOLDED_MIN:
+        return lines
+    first, last = counts[0], counts[-1]
+    told = f"{who[0]} {len(lines)} frames, {first[2]} to {last[2]}: {who[1]}"
+    return [f"{told} refcount {first[4]} -> {last[5]}"]
 
 
 def needed(step: Step) -> Step:

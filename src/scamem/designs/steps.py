@@ -9,7 +9,7 @@ from .paths import NORMAL, Kernel, Where, run
 from .scenario import Step
 from .structs import PAGE_SIZE
 from .topology import renumbered
-from .verdicts import BrokenError, NotApplicableError, UnsupportedError
+from .verdicts import BrokenError, NotApplicableError, UnsupportedError, counted
 
 # -- steps that act --------------------------------------------------------------------
 
@@ -18,7 +18,9 @@ def vmalloc(
     name: str, count: int, where: Where = NORMAL, account: bool = False, stack: bool = False
 ) -> Step:
     """Allocate an area of scattered frames."""
-    text = f"vmalloc({count} pages) is {name}" + (", charged to a cgroup" if account else "")
+    text = f"vmalloc({counted(count, 'page')}) is {name}" + (
+        ", charged to a cgroup" if account else ""
+    )
     return Step(text, lambda k: void(k.vmalloc(name, count, where, account, stack)))
 
 
@@ -90,7 +92,7 @@ def fault(mm: str, what: str, start: int, count: int) -> Step:
         for address in range(start, start + count):
             k.fault(mm, address, what)
 
-    return Step(f"{mm} faults in {count} pages at {start}", act)
+    return Step(f"{mm} faults in {counted(count, 'page')} at {start}", act)
 
 
 def touch(mm: str, address: int, cpu: int) -> Step:
@@ -100,7 +102,10 @@ def touch(mm: str, address: int, cpu: int) -> Step:
 
 def munmap(mm: str, start: int, count: int) -> Step:
     """Unmap a range."""
-    return Step(f"{mm} unmaps {count} pages at {start}", lambda k: run(k.munmap(mm, start, count)))
+    return Step(
+        f"{mm} unmaps {counted(count, 'page')} at {start}",
+        lambda k: run(k.munmap(mm, start, count)),
+    )
 
 
 def mremap(mm: str, start: int, count: int, to: int) -> Step:
@@ -188,10 +193,10 @@ def held(name: str, at_most: int) -> Step:
         taken = [pfn for pfn in k.areas[name].frames if not k.referee.is_free(pfn)]
         if len(taken) > at_most:
             raise BrokenError(
-                "held too much", f"{len(taken)} frames of {name} are held, {at_most} are needed"
+                "held too much", f"{counted(len(taken), 'frame')} of {name} held, {at_most} needed"
             )
 
-    return Step(f"at most {at_most} frames of {name} are held", act)
+    return Step(f"at most {counted(at_most, 'frame')} of {name} held", act)
 
 
 def addresses_returned(name: str) -> Step:
@@ -214,9 +219,9 @@ def refcount(name: str, value: int) -> Step:
     """The object's count is back where it was."""
 
     def act(k: Kernel) -> None:
-        counted = k.areas[name].held
-        if counted is not None and counted.refcount != value:
-            raise BrokenError("leak", f"{counted.name} has refcount {counted.refcount}")
+        held = k.areas[name].held
+        if held is not None and held.refcount != value:
+            raise BrokenError("leak", f"{held.name} has refcount {held.refcount}")
 
     return Step(f"the count of {name} is {value} again", act)
 
@@ -228,7 +233,8 @@ def charge_covers(name: str) -> Step:
         taken = [pfn for pfn in k.areas[name].frames if not k.referee.is_free(pfn)]
         if k.charged < len(taken):
             raise BrokenError(
-                "undercharged", f"{len(taken)} frames of {name} are held, {k.charged} charged"
+                "undercharged",
+                f"{counted(len(taken), 'frame')} of {name} held, {k.charged} charged",
             )
 
     return Step(f"what is held of {name} is charged", act)
@@ -289,12 +295,12 @@ def folio_intact(name: str, references: int) -> Step:
     """Pages of others are as they were."""
 
     def act(k: Kernel) -> None:
-        counted = k.objects[name]
-        for pfn in counted.frames:
+        pages = k.objects[name]
+        for pfn in pages.frames:
             if k.words.type(pfn) != PageType.FILE:
                 raise BrokenError("wrong object", f"the word of frame {pfn} is no folio's now")
-        if counted.refcount != references:
-            raise BrokenError("leak", f"{counted.name} has refcount {counted.refcount}")
+        if pages.refcount != references:
+            raise BrokenError("leak", f"{pages.name} has refcount {pages.refcount}")
 
     return Step(f"folio {name} is unharmed", act)
 
@@ -378,7 +384,8 @@ def metadata_no_worse_than_today(name: str, count: int, today: Design) -> Step:
             told = ", ".join(f"{m.what} {m.nbytes:,} B" for m in ours)
             raise BrokenError(
                 "held too much",
-                f"{len(ours)} nested vmallocs ({told}) for {count} pages, today {len(before)}",
+                f"{counted(len(ours), 'nested vmalloc')} ({told}: more than a page, mm/vmalloc.c's "
+                f"rule) for {count} pages, today {len(before)}",
             )
 
     return Step(f"metadata of {name} ({count} pages) needs no more vmallocs than today", act)

@@ -60,6 +60,15 @@ class Topology:
         return sum(item.frames for item in self.ranges)
 
     @property
+    def memmap_frames(self) -> int:
+        """Frames that have a page word: a section with any memory has all of its memmap."""
+        sections: set[int] = set()
+        for item in self.ranges:
+            last = (item.end - 1) // self.section_frames
+            sections.update(range(item.start // self.section_frames, last + 1))
+        return len(sections) * self.section_frames
+
+    @property
     def nodes(self) -> tuple[int, ...]:
         """Node numbers, ascending."""
         return tuple(sorted({item.node for item in self.ranges}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,7 +20,25 @@ Kind = Literal[
     "held too much",
     "undercharged",
 ]
+LEGEND_COLUMNS = 78
 Outcome = Literal["pass", "fail", "n/a"]
+
+# one letter a kind, so that a table of all designs is narrower than 80 columns
+LETTERS: dict[Kind, str] = {
+    "use after free": "U",
+    "double free": "D",
+    "leak": "L",
+    "wrong node": "N",
+    "wrong zone": "Z",
+    "wrong object": "O",
+    "wrong answer": "A",
+    "wrong type": "T",
+    "undercharged": "C",
+    "held too much": "H",
+    "unsupported": "X",
+}
+# kinds by which nobody is harmed: the design says no, or keeps more than it need
+HARMLESS: tuple[Kind, ...] = ("unsupported", "held too much")
 
 
 class ModelSignalError(Exception):
@@ -62,10 +82,22 @@ class Verdict:
     scenario: str
     path: str
     verdict: Outcome
-    kind: str = ""
+    kind: Kind | Literal[""] = ""
     step: str = ""
     reason: str = ""
     trace: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def mark(self) -> str:
+        """The cell in one character: "." for a pass, "-" for n/a, else its kind's letter."""
+        if self.kind:
+            return LETTERS[self.kind]
+        return "." if self.verdict == "pass" else "-"
+
+    @property
+    def harms(self) -> bool:
+        """Whether it fails in a way that hurts somebody, rather than by refusing."""
+        return self.verdict == "fail" and self.kind not in HARMLESS
 
     def as_json(self) -> dict[str, str]:
         """The cell as the command line writes it with --json."""
@@ -78,3 +110,17 @@ class Verdict:
             "step": self.step,
             "reason": self.reason,
         }
+
+
+def counted(number: int, noun: str) -> str:
+    """1 frame, 2 frames."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def legend(cells: Iterable[Verdict]) -> list[str]:
+    """What the marks of these cells mean, in lines for a terminal."""
+    used = {cell.kind for cell in cells}
+    items = [". pass", "- n/a"]
+    items += [f"{letter} {kind}" for kind, letter in LETTERS.items() if kind in used]
+    whole = ", ".join(item.replace(" ", "_") for item in items)
+    return [line.replace("_", " ") for line in textwrap.wrap(whole, LEGEND_COLUMNS)]

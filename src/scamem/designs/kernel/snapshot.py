@@ -19,6 +19,7 @@ from .memory_map import MemoryBlock, Zone
 from .vmallocinfo import AreaLine
 
 FORMAT = 1
+WORD_BITS = 64
 Value = TypeVar("Value")
 VMALLOC_START = 0xFFFFC90000000000  # x86-64 without KASLR
 
@@ -35,6 +36,17 @@ class Layout:
     nodes_shift: int | None = None
     sparse_vmemmap: bool | None = None
     page_has_memdesc_flags: bool | None = None
+
+    def places_in_flags(self) -> str:
+        """Where node and zone lie in page->flags (page-flags-layout.h), "" where that is unseen."""
+        if not self.sparse_vmemmap or self.zones is None or self.nodes_shift is None:
+            return ""
+        zone_bits = (self.zones - 1).bit_length()
+        node_from = WORD_BITS - self.nodes_shift
+        return (
+            f"page->flags: node in {self.nodes_shift} bits from {node_from}, zone in {zone_bits} "
+            f"bits from {node_from - zone_bits}, no section (vmemmap)"
+        )
 
 
 @dataclass(slots=True)

@@ -5,25 +5,43 @@ from __future__ import annotations
 from html import escape
 
 from ..comparison import Comparison
+from ..rules import questions
 from ..scenarios import SCENARIOS
 from ..verdicts import Verdict
 from .plot import Line, line_plot
 
 STYLE = """
-body { font: 15px/1.5 sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; }
-table { border-collapse: collapse; margin: 1em 0; font-size: 13px; }
-th, td { border: 1px solid #ccc; padding: 2px 6px; text-align: left; vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-.pass { background: #e2f3e2; } .fail { background: #fbdcd9; font-weight: bold; }
-.na { color: #777; }
-pre { background: #f6f6f6; padding: .6em; overflow-x: auto; font-size: 12px; }
-summary { cursor: pointer; } summary.fail { background: none; }
-@media (prefers-color-scheme: dark) {
-  body { background: #181818; color: #ddd; } pre { background: #222; }
-  .pass { background: #1d3a1d; } .fail { background: #51211d; } svg { background: #eee; }
-}
+:root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --line: #d4d4d4; --soft: #f5f5f5;
+  --muted: #6b6b6b; --pass: #2f7a38; --harm: #fbd5cf; --refuse: #fdeecb; --link: #7a1f10; }
+@media (prefers-color-scheme: dark) { :root { --ink: #dedede; --paper: #161616; --line: #3a3a3a;
+  --soft: #222; --muted: #9a9a9a; --pass: #79c283; --harm: #5b211a; --refuse: #4b3a10;
+  --link: #ffc7bb; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  max-width: 1240px; margin: 2em auto; padding: 0 1em; }
+h2 { margin-top: 2em; border-bottom: 1px solid var(--line); } h3 { margin: 1.6em 0 .3em; }
+.scroll { overflow-x: auto; margin: 1em 0; }
+table { border-collapse: collapse; font-size: 13px; line-height: 1.35; }
+th, td { border: 1px solid var(--line); padding: 3px 7px; text-align: left; vertical-align: top; }
+th { background: var(--soft); } thead th { position: sticky; top: 0; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.verdicts { table-layout: fixed; width: 100%; min-width: 1100px; }
+.verdicts th { padding: 3px; text-align: center; }
+.verdicts th:nth-child(1) { width: 2.4em; } .verdicts th:nth-child(2) { width: 14em; }
+.verdicts td { text-align: center; font-size: 11px; padding: 3px 2px; }
+.verdicts td.name { text-align: left; white-space: nowrap; font-size: 12px; padding: 3px; }
+.pass { color: var(--pass); } .na { color: var(--muted); }
+.harm { background: var(--harm); font-weight: 600; } .refuse { background: var(--refuse); }
+.harm a, .refuse a { color: inherit; text-decoration: none; }
+.harm a:hover, .refuse a:hover { text-decoration: underline; }
+.key { padding: 0 .4em; border: 1px solid var(--line); }
+pre { background: var(--soft); padding: .6em .8em; overflow-x: auto; font-size: 12px; }
+.trace { margin: .3em 0 .3em 1em; font-size: 13px; } .trace a { color: inherit; }
+.trace pre { display: none; } .trace:target pre { display: block; }
+@media print { .trace pre { display: block; } }
+svg { max-width: 100%; height: auto; }
 """
 
+TIMED_POINTS_MIN = 3
 MACHINE_FIGURES = (
     ("page word", "bytes a page"),
     ("memmap and lookup table", "bytes"),
@@ -45,16 +63,20 @@ def page(found: Comparison) -> str:
         _introduction(found),
         "<h2>Designs</h2>",
         _designs(found),
+        "<h3>What each answers</h3>",
+        "<p>Change one: <code>scamem designs --set DESIGN.RULE=ANSWER</code>.</p>",
+        _answers(found),
         "<h2>Verdicts</h2>",
         _verdicts(found),
         "<h2>Costs on this machine</h2>",
         _machine_costs(found),
-        "<h2>How they grow</h2>",
+        "<h2>How costs grow</h2>",
         *_plots(found),
         "<h2>Times</h2>",
         "<p>NumPy over the designs' layouts, ns a page; compare columns, not machines.</p>",
         _times(found),
         "<h2>Why they fail</h2>",
+        "<p>Open a line for the steps that lead there; of a race, the shortest that fails.</p>",
         *_traces(found),
         "<h2>Structs</h2>",
         *_structs(found),
@@ -64,6 +86,7 @@ def page(found: Comparison) -> str:
         body.append(f"<h2>Not seen</h2><ul>{items}</ul>")
     head = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Scattered memory: the designs</title><style>{STYLE}</style></head><body>"
     )
     return "\n".join([head, *body, "</body></html>\n"])
@@ -71,10 +94,33 @@ def page(found: Comparison) -> str:
 
 def _introduction(found: Comparison) -> str:
     snapshot = found.snapshot
-    made_up = " (a made-up machine)" if snapshot.made_up else ""
+    made_up = ", a made-up machine" if snapshot.made_up else ""
     return (
-        f"<p>Counted on: {escape(snapshot.name)}, kernel {escape(snapshot.kernel)}{made_up}. "
-        "Each cell is the end of a run of the model; open a failing one for its trace.</p>"
+        "<p>What should stand between the pages of a vmalloc() area and its vm_struct, once each "
+        "page has only an 8-byte word? Each design of the linux-mm thread is a set of answers; a "
+        "model of the kernel's paths acts on the answers alone, and each cell is how a run of it "
+        "ended. A failing cell leads to its trace.</p>"
+        '<p><span class="key harm">harm</span> memory is freed under a user, lost, misplaced or '
+        'not paid for. <span class="key refuse">refusal</span> the design says no, or keeps more '
+        'than it needs. <span class="key pass">pass</span> <span class="key na">n/a</span> the '
+        "design does not come to the point of the scenario.</p>"
+        f"<p>Costs are counted on {escape(snapshot.name)}, kernel "
+        f"{escape(snapshot.kernel)}{made_up}. Made by <code>scamem designs --html</code>.</p>"
+    )
+
+
+def _answers(found: Comparison) -> str:
+    rows = []
+    for question in questions():
+        told = []
+        for text, value in question.spelled().items():
+            names = [d.name for d in found.designs if getattr(d.rules, question.rule) == value]
+            shown = f"<b>{escape(text)}</b>"
+            told.append(f"{shown} ({escape(', '.join(names))})" if names else escape(text))
+        rows.append((f"<code>{escape(question.rule)}</code>", escape(question.text), *told))
+    return _table(
+        ("rule", "question", "answers, and whose they are"),
+        [(rule, text, "; ".join(told)) for rule, text, *told in rows],
     )
 
 
@@ -94,23 +140,27 @@ def _designs(found: Comparison) -> str:
 
 def _verdicts(found: Comparison) -> str:
     names = [design.name for design in found.designs]
-    lines = ["<table><tr><th>path</th><th>scenario</th>"]
+    lines = [
+        '<div class="scroll"><table class="verdicts"><thead><tr><th>path</th><th>scenario</th>'
+    ]
     lines += [f"<th>{escape(name)}</th>" for name in names]
-    lines.append("</tr>")
+    lines.append("</tr></thead>")
     for play in SCENARIOS:
         lines.append(
-            f'<tr><td>{play.path}</td><td title="{escape(play.title)}">{escape(play.name)}</td>'
+            f'<tr><td class="name">{play.path}</td>'
+            f'<td class="name" title="{escape(play.title)}">{escape(play.name)}</td>'
         )
         lines += [_cell(found.verdict(play.name, name)) for name in names]
         lines.append("</tr>")
-    return "\n".join([*lines, "</table>"])
+    return "\n".join([*lines, "</table></div>"])
 
 
 def _cell(cell: Verdict) -> str:
-    style = "na" if cell.verdict == "n/a" else cell.verdict
     if cell.verdict == "fail":
+        style = "harm" if cell.harms else "refuse"
         link = f'<a href="#{_anchor(cell)}" title="{escape(cell.reason)}">{escape(cell.kind)}</a>'
         return f'<td class="{style}">{link}</td>'
+    style = "na" if cell.verdict == "n/a" else "pass"
     return f'<td class="{style}" title="{escape(cell.reason)}">{cell.verdict}</td>'
 
 
@@ -129,33 +179,49 @@ def _machine_costs(found: Comparison) -> str:
 
 
 def _plots(found: Comparison) -> list[str]:
-    by_object = [
-        Line(
-            design.name,
-            tuple(
-                (float(cost.of.split()[3].replace(",", "")), cost.value)
-                for cost in found.costs
-                if (cost.design, cost.quantity) == (design.name, "word and metadata")
-            ),
-        )
-        for design in found.designs
+    """Growth of what was counted, and of page_to_nid where enough sizes were measured."""
+    plots = [
+        "<h3>Page word and all metadata of an area: bytes a page</h3>",
+        line_plot(
+            "bytes a page by object size",
+            "pages of the object (log scale)",
+            "bytes a page (log scale)",
+            _lines(found, "word and metadata", 3),
+        ),
+        "<h3>All page words (memmap): GiB, as memory grows</h3>",
+        line_plot(
+            "memmap by memory",
+            "memory, GiB (log scale)",
+            "memmap, GiB (log scale)",
+            _lines(found, "memmap", 0),
+        ),
     ]
-    by_memory = [
-        Line(
-            design.name,
-            tuple(
-                (float(cost.of.split()[0].replace(",", "")), cost.value)
-                for cost in found.costs
-                if (cost.design, cost.quantity) == (design.name, "memmap")
+    timed = _lines(found, "page_to_nid", 2)
+    if max(len(line.points) for line in timed) >= TIMED_POINTS_MIN:
+        plots += [
+            "<h3>page_to_nid() of a live page: ns, measured in NumPy</h3>",
+            line_plot(
+                "page_to_nid by object size",
+                "pages of the object (log scale)",
+                "ns a page (log scale)",
+                timed,
             ),
-        )
-        for design in found.designs
-    ]
+        ]
+    return plots
+
+
+def _lines(found: Comparison, quantity: str, word: int) -> list[Line]:
+    """One quantity of each design over the number that is that word of what it was counted of."""
     return [
-        "<h3>Bytes a page for the page's word and all metadata of its area</h3>",
-        line_plot("bytes a page by object size", "pages of the object", "bytes a page", by_object),
-        "<h3>The memmap, from 24 GiB to 64 TiB</h3>",
-        line_plot("memmap by memory", "memory, GiB", "memmap, GiB", by_memory),
+        Line(
+            design.name,
+            tuple(
+                (float(cost.of.split()[word].replace(",", "")), cost.value)
+                for cost in found.costs
+                if (cost.design, cost.quantity) == (design.name, quantity)
+            ),
+        )
+        for design in found.designs
     ]
 
 
@@ -173,15 +239,17 @@ def _times(found: Comparison) -> str:
 
 def _traces(found: Comparison) -> list[str]:
     parts = []
-    for cell in found.verdicts:
-        if cell.verdict != "fail":
-            continue
-        head = f"{cell.design}, {cell.path} {cell.scenario}: {cell.kind}: {cell.reason}"
-        trace = escape("\n".join(cell.trace))
-        parts.append(
-            f'<details id="{_anchor(cell)}"><summary>{escape(head)}</summary>'
-            f"<pre>{trace}</pre></details>"
-        )
+    for play in SCENARIOS:
+        cells = [c for c in found.verdicts if (c.scenario, c.verdict) == (play.name, "fail")]
+        if cells:
+            parts.append(f"<h3>{play.path} {escape(play.name)}: {escape(play.title)}</h3>")
+        for cell in cells:
+            head = f"{cell.design}: {cell.kind}: {cell.reason}"
+            trace = escape("\n".join(cell.trace))
+            parts.append(
+                f'<div class="trace" id="{_anchor(cell)}">'
+                f'<a href="#{_anchor(cell)}">{escape(head)}</a><pre>{trace}</pre></div>'
+            )
     return parts
 
 
@@ -201,11 +269,13 @@ def _figure(value: float | None) -> str:
 
 def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A table of cells that are HTML already; numbers are set right."""
-    lines = ["<table><tr>", *(f"<th>{head}</th>" for head in heads), "</tr>"]
+    lines = ['<div class="scroll"><table><thead><tr>', *(f"<th>{head}</th>" for head in heads)]
+    lines.append("</tr></thead>")
     for first, *cells in rows:
         lines.append(f"<tr><td>{first}</td>")
         for cell in cells:
-            style = ' class="number"' if cell[:1].isdigit() or cell[:1] == "-" else ""
+            plain = cell.lstrip("-").replace(",", "").replace(".", "")
+            style = ' class="number"' if plain.isdigit() else ""
             lines.append(f"<td{style}>{cell}</td>")
         lines.append("</tr>")
-    return "\n".join([*lines, "</table>"])
+    return "\n".join([*lines, "</table></div>"])

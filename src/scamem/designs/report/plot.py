@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 760, 400
-LEFT, RIGHT, TOP, BOTTOM = 70, 220, 20, 50
-# Okabe and Ito's colours, which colour-blind readers can tell apart; dashes double them
-COLOURS = ("#000000", "#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7")
+WIDTH, HEIGHT = 860, 400
+LEFT, RIGHT, TOP, BOTTOM = 76, 230, 20, 54
+LEGEND_COLUMNS = 28
+TICKS_MAX = 10
+GRID = 'stroke="#888" stroke-opacity="0.3"'
+# Okabe and Ito's colours, which colour-blind readers can tell apart, on light and dark
+COLOURS = ("currentColor", "#E69F00", "#56B4E9", "#009E73", "#3D8FD1", "#D55E00", "#CC79A7")
 DASHES = ("", "6 3", "2 3")
 
 
@@ -43,8 +47,8 @@ def line_plot(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> 
     ys = [y for line in lines for _, y in line.points]
     if not xs:
         raise ValueError(f"plot {title!r} has no points")
-    x_axis = _Axis(min(xs), max(xs), LEFT, WIDTH - RIGHT)
-    y_axis = _Axis(min(ys), max(ys), HEIGHT - BOTTOM, TOP)
+    x_axis = _Axis(*_powers(xs), LEFT, WIDTH - RIGHT)
+    y_axis = _Axis(*_powers(ys), HEIGHT - BOTTOM, TOP)
     parts = [_open(title)]
     parts += _ticks(x_axis, y_axis)
     middle = (LEFT + WIDTH - RIGHT) / 2
@@ -55,15 +59,26 @@ def line_plot(title: str, x_label: str, y_label: str, lines: Sequence[Line]) -> 
         f'<text x="16" y="{HEIGHT / 2}" text-anchor="middle" '
         f'transform="rotate(-90 16 {HEIGHT / 2})">{escape(y_label)}</text>'
     )
-    for number, line in enumerate(lines):
-        parts += _line(number, line, x_axis, y_axis)
+    row = 0
+    for index, line in enumerate(lines):
+        parts += _line(index, row, line, x_axis, y_axis)
+        row += len(_legend(line))
     return "\n".join([*parts, "</svg>"])
+
+
+def _powers(values: Sequence[float]) -> tuple[float, float]:
+    """The powers of two around some values, so that an axis ends at a tick."""
+    return 2.0 ** math.floor(math.log2(min(values))), 2.0 ** math.ceil(math.log2(max(values)))
+
+
+def _legend(line: Line) -> list[str]:
+    return textwrap.wrap(line.name, LEGEND_COLUMNS)
 
 
 def _open(title: str) -> str:
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
-        'font-family="sans-serif" font-size="12">'
+        'font-family="sans-serif" font-size="13" fill="currentColor">'
         f'<rect x="{LEFT}" y="{TOP}" width="{WIDTH - RIGHT - LEFT}" '
         f'height="{HEIGHT - BOTTOM - TOP}" fill="none" stroke="#888"/>'
     )
@@ -83,7 +98,7 @@ class _Axis:
 
     def ticks(self) -> list[float]:
         first, last = math.floor(math.log2(self.low)), math.ceil(math.log2(self.high))
-        step = max(1, (last - first) // 6)
+        step = next(size for size in (1, 2, 4, 8, 16) if (last - first) / size <= TICKS_MAX)
         values = [2.0**power for power in range(first, last + 1, step)]
         return [value for value in values if self.low <= value <= self.high]
 
@@ -93,7 +108,7 @@ def _ticks(x_axis: _Axis, y_axis: _Axis) -> list[str]:
     for value in x_axis.ticks():
         at = x_axis.at(value)
         parts.append(
-            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" stroke="#ddd"/>'
+            f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" {GRID}/>'
         )
         parts.append(
             f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">'
@@ -101,27 +116,28 @@ def _ticks(x_axis: _Axis, y_axis: _Axis) -> list[str]:
         )
     for value in y_axis.ticks():
         at = y_axis.at(value)
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" stroke="#ddd"/>'
-        )
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" {GRID}/>')
         parts.append(
             f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{number(value)}</text>'
         )
     return parts
 
 
-def _line(index: int, line: Line, x_axis: _Axis, y_axis: _Axis) -> list[str]:
+def _line(index: int, row: int, line: Line, x_axis: _Axis, y_axis: _Axis) -> list[str]:
     colour = COLOURS[index % len(COLOURS)]
     dash = DASHES[index // len(COLOURS) % len(DASHES)]
     style = f'stroke="{colour}" stroke-width="2" fill="none"'
     style += f' stroke-dasharray="{dash}"' if dash else ""
     points = " ".join(f"{x_axis.at(x):.1f},{y_axis.at(y):.1f}" for x, y in line.points)
-    y = TOP + 14 + 18 * index
+    y = TOP + 14 + 18 * row
     left = WIDTH - RIGHT + 10
     return [
         f'<polyline points="{points}" {style}><title>{escape(line.name)}</title></polyline>',
         f'<line x1="{left}" x2="{left + 24}" y1="{y - 4}" y2="{y - 4}" {style}/>',
-        f'<text x="{left + 30}" y="{y}">{escape(line.name)}</text>',
+        *(
+            f'<text x="{left + 32}" y="{y + 18 * number}">{escape(text)}</text>'
+            for number, text in enumerate(_legend(line))
+        ),
     ]
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..verdicts import Verdict
-
-SHORT = {"pass": "pass", "fail": "FAIL", "n/a": "n/a"}
+from ..verdicts import Verdict, legend
 
 
 def verdict_table(cells: Sequence[Verdict]) -> list[str]:
-    """One line a scenario, one column a design, and the sums."""
+    """One line a scenario, one column a design, the sums, and what the marks mean."""
     names = list(dict.fromkeys(cell.design for cell in cells))
     rows = list(dict.fromkeys((cell.path, cell.scenario) for cell in cells))
-    found = {(cell.scenario, cell.design): SHORT[cell.verdict] for cell in cells}
+    found = {(cell.scenario, cell.design): cell.mark for cell in cells}
     width = max(len(scenario) for _, scenario in rows)
-    columns = [max(len(name), 4) for name in names]
+    columns = [max(len(name), 2) for name in names]
     heads = " ".join(f"{name:<{size}}" for name, size in zip(names, columns, strict=True))
     lines = [f"{'path':<4} {'scenario':<{width}} {heads}".rstrip()]
     for path, scenario in rows:
@@ -29,4 +27,4 @@ def verdict_table(cells: Sequence[Verdict]) -> list[str]:
             for name, size in zip(names, columns, strict=True)
         )
         lines.append(f"{'':<4} {outcome + ', in all':<{width}} {sums}".rstrip())
-    return lines
+    return [*lines, *legend(cells)]
