@@ -128,3 +128,55 @@ def test_many_arrays_come_and_go(arena: scamem.Arena) -> None:
     for size in range(1, 3000, 7):
         arena.zeros(size)
     assert arena.stats().objects == 0
+
+
+KNOT = """
+import gc, weakref, scamem
+gc.disable()
+arena = scamem.Arena.create(capacity=1 << 23)
+held = [arena.alloc(4096) for _ in range(2048)]
+del held[::2]
+one, several = arena.alloc(4096), arena.alloc(2 * 4096)
+assert (len(one.runs), len(several.runs)) == (1, 2)
+knot = [{made}]
+knot.append(knot)
+del knot, one, several
+"""
+IN_A_KNOT = (
+    "arena.zeros(9)",
+    "one",
+    "one.map()",
+    "one.map(writable=False)",
+    "several.map()",
+    "one.pin()",
+    "arena.put([3])",
+    "scamem.handle(one)",
+)
+
+
+@pytest.mark.parametrize("made", IN_A_KNOT)
+def test_the_garbage_collector_lets_go(made: str) -> None:
+    """Whichever part of a cycle it takes apart first, the reference knows where it is from."""
+    end = "gc.collect()\nprint(len(arena.objects()) - len(held))"
+    assert run_script(KNOT.format(made=made) + end) == "0\n"
+
+
+@pytest.mark.parametrize("close", ["", "arena.close()"])
+def test_interpreter_exit_with_cycles(close: str) -> None:
+    end = f"{close}\ndel held, arena\nprint('end')"
+    assert run_script(KNOT.format(made=", ".join(IN_A_KNOT)) + end) == "end\n"
+
+
+@pytest.mark.parametrize("made", ["one", "one.map()", "several.map()", "scamem.handle(one)"])
+def test_a_cycle_through_a_closed_arena_is_collected(made: str) -> None:
+    end = """
+arena.note = [{made}]
+del one, several
+arena.close()
+gone = weakref.ref(arena)
+del arena, held
+gc.collect()
+print(gone())
+"""
+    begin = KNOT.partition("knot =")[0]
+    assert run_script(begin + end.format(made=made)) == "None\n"

@@ -255,6 +255,7 @@ def _verified(value: Any, name: str) -> int:
 def main(folder: str, seconds: float, seed: int) -> int:
     """Soak, and write the report into the folder; 0 if all held."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    faulthandler.enable()  # in all that are forked: a crash says where
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     processes.adopt_orphans()
     arenas_at = os.path.join(folder, "arenas")

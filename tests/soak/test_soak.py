@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import select
 import signal
 import subprocess
 import sys
@@ -29,10 +31,21 @@ def soak(folder: Path, seconds: float, seed: int, environment: dict[str, str]) -
     )
     try:
         _, errors = started.communicate(timeout=seconds + MARGIN_S)
+    except subprocess.TimeoutExpired:
+        signal_all(started.pid, signal.SIGUSR1)  # they say where they hang: faulthandler
+        select.select([], [], [], 1.0)
+        signal_all(started.pid, signal.SIGKILL)
+        _, errors = started.communicate()
     finally:
-        for process in processes.of_session(started.pid, set()):
-            os.kill(process.pid, signal.SIGKILL)
+        signal_all(started.pid, signal.SIGKILL)
     return started.returncode, errors
+
+
+def signal_all(session: int, number: int) -> None:
+    """Send a signal to every process of a soak."""
+    for process in processes.of_session(session, set()):
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(process.pid, number)
 
 
 @pytest.mark.timeout(0)

@@ -8,6 +8,7 @@ is there whole or not at all, whoever is killed.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import pickle
 import random
@@ -93,7 +94,7 @@ class Thread:
             *[self.alloc_small, self.alloc_large, self.make_array, self.scatter, self.again] * 2,
             *[self.drop, self.check_one, self.send, self.receive] * 3,
             *[self.publish, self.get_name, self.unpublish, self.put_any, self.fork],
-            *[self.look_up, self.reap, self.cancel, self.raw],
+            *[self.look_up, self.reap, self.cancel, self.raw, self.tangle],
         ]
 
     def arena(self) -> Arena:
@@ -164,6 +165,15 @@ class Thread:
             for part in thing if isinstance(thing, tuple) else (thing,):
                 if isinstance(part, Scamem | Pin | Handle) and self.random.random() < 0.5:
                     part.close()
+
+    def tangle(self, arena: Arena) -> None:
+        """Leave something to the garbage collector, in a cycle."""
+        if self.held:
+            knot: list[Any] = [self.held.pop(self.random.randrange(len(self.held)))]
+            knot.append(knot)
+            del knot
+            gc.collect(0)
+            self.counts["cycles left to the garbage collector"] += 1
 
     # --- making ----------------------------------------------------------------------------------
 
@@ -425,6 +435,7 @@ def thread_failed(error: BaseException) -> Callable[[], object]:
 def main(arguments: list[str]) -> None:
     """A worker that was spawned: it joins by name, and by a handle's bytes."""
     *numbers, name, handle, seed = arguments
+    faulthandler.enable()  # a crash says where
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     send, receive, end, reports = (int(number) for number in numbers)
     shared = Shared(send, receive, end, reports, name)

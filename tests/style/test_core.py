@@ -181,3 +181,23 @@ def test_cimports_go_down(path: Path) -> None:
         if name.split(".")[1] not in MAY_CIMPORT.get(package, set())
     }
     assert not wrong, f"{names(path)}: not below {package}: {wrong}"
+
+
+GC_DIRECTIVES = {"cython.no_gc", "cython.no_gc_clear"}
+
+
+@pytest.mark.parametrize("path", sources.headers_of_modules(), ids=names)
+def test_deallocation_finds_what_it_needs(path: Path) -> None:
+    """Without a directive, the garbage collector sets attributes to None before __dealloc__.
+
+    A class's directives belong into its module: in the header alone the compiler ignores them.
+    """
+    assert "\n@cython." not in path.read_text(), f"{names(path)}: a directive that nobody heeds"
+    wrong = [
+        node.name
+        for node in ast.walk(sources.tree(path.with_suffix(".py")))
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(f, sources.Function) and f.name == "__dealloc__" for f in node.body)
+        and not GC_DIRECTIVES & {ast.unparse(decorator) for decorator in node.decorator_list}
+    ]
+    assert not wrong, f"{names(path)}: __dealloc__ without one of {GC_DIRECTIVES}: {wrong}"

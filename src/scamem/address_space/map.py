@@ -69,6 +69,22 @@ class DirectMap:
                 system.munmap(made, self.length)
         return self._read_only["address"]
 
+    def make_read_only(self, note: Callable[[int, int], object]) -> int:
+        """Return `read_only_address`; `note(address, bytes)` is called before anybody can find it.
+
+        A child that another thread forks in between thus finds either no address, or one that it
+        has mapped. Needs: one caller at a time. Errors: those of `note`; nothing is mapped then.
+        """
+        if "address" not in self._read_only:
+            made = self._map_read_only(self.writable_address)
+            try:
+                note(made, self.length)
+            except BaseException:
+                system.munmap(made, self.length)
+                raise
+            self._read_only["address"] = made
+        return self._read_only["address"]
+
     def _map_read_only(self, source: int) -> int:
         try:
             return _map_aligned(self.file, writable=False)

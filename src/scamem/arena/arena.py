@@ -383,12 +383,8 @@ class ArenaBase(Pages):
 
     def _read_only_address(self) -> int:
         """The read-only direct map, made and noted for fork when first asked for."""
-        direct = self._made.direct
         with self._lock:
-            known = len(list(direct.ranges()))
-            address = direct.read_only_address
-            if known == 1:
-                self.member.add_range(address, direct.length)
+            address = self._made.direct.make_read_only(self.member.add_range)
             self._read_only = address
         return address
 

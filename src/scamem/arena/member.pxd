@@ -1,4 +1,3 @@
-cimport cython
 from scamem.arena.membership cimport Membership
 from scamem.core.store.words cimport word
 
@@ -29,8 +28,6 @@ cdef class Member(Membership):
     cdef void store_name(self, char* name, size_t name_bytes, char* text,
                          size_t text_bytes) noexcept nogil
 
-# in no cycle; and its member must still be there when it is deallocated
-@cython.no_gc
 cdef class Hold:
     cdef readonly Member member
     cdef readonly word index

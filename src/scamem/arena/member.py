@@ -33,6 +33,7 @@ from scamem.errors import (
 )
 
 
+@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
 @cython.cclass
 class Hold:
     """One reference to an object: letting go of this Python object lets go of the reference."""

@@ -1,8 +1,5 @@
-cimport cython
 from scamem.arena.member cimport Hold
 
-# in no cycle; and its hold must still be there when it is deallocated
-@cython.no_gc
 cdef class View:
     cdef readonly Hold hold
     cdef readonly unsigned long long address
