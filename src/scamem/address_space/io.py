@@ -220,7 +220,7 @@ def run(job: cython.pointer(Job), spans: bytes) -> cython.Py_ssize_t:
             PyErr_CheckSignals()
     if status == TIMED_OUT:
         job.error = ETIMEDOUT
-    if status == TIMED_OUT or status == FAILED:
+    if status in (TIMED_OUT, FAILED):
         raise failure(job.error, job.fd, job.kind >= STREAM, job.writes, job.done, asked)
     return job.done
 
@@ -307,9 +307,7 @@ def descriptor_of(file: Any, offset: int | None) -> int:
     return int(file.fileno())
 
 
-def failure(
-    number: int, fd: int, is_socket: bool, writes: bool, done: int, asked: int
-) -> OSError:
+def failure(number: int, fd: int, is_socket: bool, writes: bool, done: int, asked: int) -> OSError:
     """Return the exception for an error number: what was done of what was asked, what to do."""
     verb = ("sent to" if is_socket else "written to") if writes else "read from"
     hint = HINTS.get(number, "")

@@ -20,7 +20,8 @@ def find_spans(
 ) -> word:
     """Write the spans of a range of an object where there is room for so many, or count them.
 
-    Returns how many they are, or DAMAGED. `into` NULL: count. Needs: the object is held, and its runs do not change. Runs that lie side by side are one span.
+    Returns how many they are, or DAMAGED. `into` NULL: only count. Needs: the object is held. Runs
+    that lie side by side are one span.
     """
     found: word = 0
     address: word = 0  # of the end of the last span
@@ -35,9 +36,9 @@ def find_spans(
         value: word = member.arena[place + L.RUN_FRAMES]
         if run == 0 or high(value) == 0 or low(value) + high(value) > member.mine[L.MINE_FRAMES]:
             return L.DAMAGED
-        first = at if at > start else start
+        first = max(start, at)
         at += high(value) * FRAME_BYTES
-        last = at if at < end else end
+        last = min(end, at)
         if first < last:
             where: word = member.direct_address + (low(value) + high(value)) * FRAME_BYTES
             where -= at - first
