@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
 from collections.abc import Callable
@@ -128,3 +129,17 @@ def test_many_arrays_come_and_go(arena: scamem.Arena) -> None:
     for size in range(1, 3000, 7):
         arena.zeros(size)
     assert arena.stats().objects == 0
+
+
+def test_what_a_garbage_collection_finds(arena: scamem.Arena) -> None:
+    """References in a cycle are let go of whole, never cleared first and then used."""
+
+    def leave_a_cycle() -> None:
+        obj = arena.alloc(4096)
+        cycle: list[object] = [obj, obj.map(), obj.pin(), scamem.handle(obj), arena.zeros(10)]
+        cycle.append(cycle)
+
+    leave_a_cycle()
+    assert len(arena.objects()) == 2
+    gc.collect()
+    assert arena.objects() == []

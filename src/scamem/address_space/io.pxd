@@ -81,4 +81,3 @@ cdef Py_ssize_t call_socket(Job* job, iovec* batch, int count) noexcept nogil
 cdef int await_socket(Job* job) noexcept nogil
 cdef int after_failure(Job* job, int error) noexcept nogil
 cdef int go_on(Job* job) noexcept nogil
-cdef Py_ssize_t run(Job* job, bytes spans) except -1

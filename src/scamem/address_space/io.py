@@ -203,6 +203,8 @@ def go_on(job: cython.pointer(Job)) -> cython.int:
 # --- with it -----------------------------------------------------------------------------------
 
 
+@cython.cfunc
+@cython.exceptval(-1)
 def run(job: cython.pointer(Job), spans: bytes) -> cython.Py_ssize_t:
     """Do a transfer to its end: bytes done. Raises what a signal handler raises, or OSError."""
     status: cython.int = LOOK

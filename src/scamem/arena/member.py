@@ -33,6 +33,7 @@ from scamem.errors import (
 )
 
 
+@cython.no_gc  # here: in the header alone it says nothing to the compiler
 @cython.cclass
 class Hold:
     """One reference to an object: letting go of this Python object lets go of the reference."""

@@ -3,13 +3,14 @@
 import cython
 import numpy as np
 from cython.cimports.scamem.arena.member import Hold, release
-from cython.cimports.scamem.arena.spans import FRAME_BYTES, spans_of
+from cython.cimports.scamem.arena.spans import FRAME_BYTES
 from cython.cimports.scamem.core.store import layout as L
 
 from scamem.address_space.io import transfer_file, transfer_socket
 from scamem.errors import ClosedError
 
 from . import resize
+from .spans import spans_of
 
 
 @cython.cclass

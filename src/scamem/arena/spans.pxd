@@ -1,5 +1,5 @@
 from scamem.address_space.io cimport iovec
-from scamem.arena.member cimport Hold, Member
+from scamem.arena.member cimport Member
 from scamem.core.store.words cimport word
 
 cdef enum:
@@ -7,4 +7,3 @@ cdef enum:
 
 cdef word find_spans(Member member, word obj, word start, word nbytes, iovec* into,
                      word room) noexcept nogil
-cpdef bytes spans_of(Hold held, word start, word nbytes)

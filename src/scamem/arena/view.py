@@ -13,6 +13,7 @@ from cython.cimports.scamem.arena.member import Hold
 from cython.cimports.scamem.core.store import layout as L
 
 
+@cython.no_gc  # here: in the header alone it says nothing to the compiler
 @cython.cclass
 class View:
     """Memory of an object that Python can look at.

@@ -70,8 +70,8 @@ def from_file(
     TypeError : a dtype that holds Python objects.
     OutOfMemoryError, TooScatteredError : as `empty`. OSError : as opening and reading raise it.
 
-    Ownership: the array's memory is one reference, dropped with the last view of it. On failure
-    nothing stays behind.
+    Ownership: the array's memory is one reference, dropped with the last view of it. After a
+    failure nothing stays behind once the exception is gone.
     """
     with open(path, "rb", buffering=0) as file:
         if dtype is None and shape is None and os.fspath(path).lower().endswith(".npy"):
