@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import re
 import tempfile
@@ -202,12 +203,10 @@ def test_a_full_disk_says_how_far_it_came(arena: scamem.Arena) -> None:
     """A file that may not grow: the part that fits was written, and the error counts it."""
     descriptor = os.memfd_create("test", os.MFD_ALLOW_SEALING)
     os.ftruncate(descriptor, 10 * FRAME_BYTES)
-    import fcntl
-
     fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW)
     obj = scattered(arena)
     fill(obj, content(SIZE))
-    with obj.pin() as pin, pytest.raises(OSError, match="10 of|40,960 of") as caught:
+    with obj.pin() as pin, pytest.raises(OSError, match="40,960 of") as caught:
         pin.write_to(descriptor, 0)
     assert caught.value.errno == errno.EPERM
     assert caught.value.bytes_done == 10 * FRAME_BYTES  # type: ignore[attr-defined]  # set there

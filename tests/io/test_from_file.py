@@ -146,7 +146,7 @@ def test_refused(arena: scamem.Arena, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="magic string"):
         arena.from_file(bad)
     bad.write_bytes(b"\x93NUMPY\x03\x00\x05\x00\x00\x00{1:2}")
-    with pytest.raises(ValueError, match="no .npy header of version 3"):
+    with pytest.raises(ValueError, match=r"no \.npy header of version 3"):
         arena.from_file(bad)
     bad.write_bytes(b"\x93NUMPY\x09\x00\x05\x00\x00\x00{1:2}")
     with pytest.raises(ValueError, match="of version"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import signal
 import socket
@@ -186,16 +187,16 @@ def test_sockets(arena: scamem.Arena, pair: Pair) -> None:
 
 
 def test_frames_to_frames(arena: scamem.Arena, pair: Pair) -> None:
-    source, target = scattered(arena, 1200), None
+    source = scattered(arena, 1200)
     here, there = pair
     fill(source, content(1200 * FRAME_BYTES))
     with scamem.Arena.create(capacity=64 << 20) as other:
         target = scattered(other, 1200)
         with source.pin() as pin, target.pin() as into:
-            sent, got = both(lambda: pin.send(there), lambda: into.recv_into(here))
+            sent, got = both(lambda: pin.send(there), functools.partial(into.recv_into, here))
         assert sent == got == 1200 * FRAME_BYTES
         assert bytes_of(target) == content(1200 * FRAME_BYTES)
-        del into, target
+        del target
 
 
 def test_timeouts(arena: scamem.Arena, pair: Pair) -> None:
