@@ -39,7 +39,7 @@ def vmsplice(pipe: int, spans: np.ndarray) -> int:
 
 
 class Ring:
-    """A ring of one request. What one process registers there, another may use that has the ring."""
+    """A ring of one request; memory that one process registers there, another may use."""
 
     def __init__(self) -> None:
         about = (ctypes.c_uint32 * (PARAMS_BYTES // 4))()
@@ -71,7 +71,7 @@ class Ring:
         self._sq_map[self._sq[6] : self._sq[6] + 4] = bytes(4)  # entry 0
         self._sq_map[self._sq[1] : self._sq[1] + 4] = (tail + 1).to_bytes(4, "little")
         assert _call(ENTER, self.fd, 1, 1, GET_EVENTS, None, 0) == 1
-        _, result, _ = struct.unpack_from("<QiI", self._cq_map, self._cq[5])
+        result: int = struct.unpack_from("<QiI", self._cq_map, self._cq[5])[1]
         if result < 0:
             raise OSError(-result, os.strerror(-result))
         return result

@@ -1,8 +1,8 @@
 """What the kernel still does with the frames of a killed process, and with whose data.
 
 A pipe that frames were spliced into, and memory that was registered with a ring, go on when their
-process is gone. `pin(io=True)` says so beforehand: whoever gets those frames next gets them with new
-memory. Without it, the next owner's data may be read, or be written over: nothing is promised.
+process is gone. `pin(io=True)` says so beforehand: whoever gets those frames next gets new memory
+there. Without it, the next owner's data may be read, or be written over: nothing is promised.
 """
 
 from __future__ import annotations

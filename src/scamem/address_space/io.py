@@ -57,6 +57,10 @@ from cython.cimports.scamem.address_space.io import (
     writev,
 )
 
+# Without the enumeration that `socket.socket.type` makes of it each time.
+type_of: Final = socket.SocketType.type.__get__
+SOCK_STREAM: Final = int(socket.SOCK_STREAM)
+
 # --- without the GIL ---------------------------------------------------------------------------
 
 
@@ -283,7 +287,7 @@ def transfer_socket(spans: bytes, sock: Any, writes: bool) -> int:
     memset(cython.address(job), 0, cython.sizeof(Job))
     job.fd = sock.fileno()
     job.writes = writes
-    job.kind = STREAM if sock.type == socket.SOCK_STREAM else MESSAGES
+    job.kind = STREAM if type_of(sock) == SOCK_STREAM else MESSAGES
     job.call_bytes = CALL_BYTES
     if job.kind == MESSAGES:
         job.call_bytes = SSIZE_MAX
