@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import allocation, copying, death, handing_over, mapping, metadata, scatter
+from . import allocation, copying, death, handing_over, io, mapping, metadata, scatter
 from .harness import Report
 
 BENCHMARKS: dict[str, Callable[[Report], None]] = {
@@ -15,6 +15,8 @@ BENCHMARKS: dict[str, Callable[[Report], None]] = {
     "put-get-two": handing_over.two_processes,
     "in-place": handing_over.in_place,
     "copy": copying.copy_in,
+    "read": io.read,
+    "send": io.send,
     "reap": death.reap,
     "fork": death.fork,
     "scatter": scatter.biggest,

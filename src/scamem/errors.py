@@ -205,3 +205,18 @@ class BlindError(ScamemError):
 
 class PlatformError(ScamemError, ImportError):
     """scamem does not run on this machine, kernel or interpreter."""
+
+
+class FileTooShortError(ScamemError, EOFError):
+    """A file has less than was to be read from it, from the beginning or since.
+
+    Attributes
+    ----------
+    asked_bytes : how long it would have to be.
+    found_bytes : how long it is.
+    """
+
+    def __init__(self, message: str, *, asked_bytes: int = 0, found_bytes: int = 0) -> None:
+        super().__init__(message)
+        self.asked_bytes = asked_bytes
+        self.found_bytes = found_bytes

@@ -4,6 +4,8 @@ cdef class Pin:
     cdef Hold held
     cdef readonly unsigned long long start
     cdef readonly unsigned long long nframes
+    cdef bytes spans(self, long long start, object nbytes)
+    cdef Hold another(self)
 
 cdef class Scamem:
     cdef readonly object arena

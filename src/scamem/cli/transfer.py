@@ -114,7 +114,9 @@ def _publish(arena: scamem.Arena, arrays: Arrays, replace: bool) -> None:
 
 
 def _copied(arena: scamem.Arena, source: NDArray[Any], step: Callable[[int], None]) -> scamem.Array:
-    """Copy an array into the arena, a part at a time."""
+    """Copy an array into the arena, a part at a time; a mapped file is read there."""
+    if isinstance(source, np.memmap) and source.nbytes:
+        return _read(arena, source, step)
     fortran = source.flags.f_contiguous and not source.flags.c_contiguous
     made = arena.empty(source.shape, source.dtype, "F" if fortran else "C")
     into, from_ = (made.T, source.T) if fortran else (made, source)
@@ -128,6 +130,23 @@ def _copied(arena: scamem.Arena, source: NDArray[Any], step: Callable[[int], Non
         part[...] = from_[start : start + rows]
         step(part.nbytes)
     return made
+
+
+def _read(
+    arena: scamem.Arena, source: np.memmap[Any, Any], step: Callable[[int], None]
+) -> scamem.Array:
+    """Read what a mapped file has straight into the arena: faster than to copy the mapping."""
+    fortran = source.flags.f_contiguous and not source.flags.c_contiguous
+    shape = source.shape[::-1] if fortran else source.shape
+    seen = 0
+
+    def progressed(done: int, _: int) -> None:
+        nonlocal seen
+        step(done - seen)
+        seen = done
+
+    made = arena.from_file(str(source.filename), source.dtype, shape, source.offset, progressed)
+    return made.T if fortran else made
 
 
 def _report_put(arrays: Arrays, arena_name: str, as_json: bool) -> None:

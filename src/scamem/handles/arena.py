@@ -17,7 +17,7 @@ from scamem.arena.arena import ArenaBase
 from scamem.arena.member import Hold, release
 from scamem.arena.objects import Scamem
 from scamem.arena.view import View
-from scamem.arrays import create
+from scamem.arrays import create, files
 from scamem.arrays.array import Array, locate
 from scamem.arrays.construct import put_array
 from scamem.backing import head_room, joining
@@ -148,6 +148,18 @@ class Arena(ArenaBase):
     def asarray(self, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
         """Return values themselves if they lie here already, else a copy; see `scamem.asarray`."""
         return create.asarray(self, values, dtype, **where)
+
+    def from_file(
+        self,
+        path: files.Path,
+        dtype: DTypeLike | None = None,
+        shape: Any = None,
+        offset: int = 0,
+        progress: files.Progress | None = None,
+        **where: Any,
+    ) -> Array:
+        """Return a file's data, read straight into frames; see `scamem.arrays.files.from_file`."""
+        return files.from_file(self, path, dtype, shape, offset, progress, **where)
 
     # --- handles and any objects ---------------------------------------------------------------
 

@@ -1,0 +1,91 @@
+"""Where the bytes of an object lie in this process: its runs as `struct iovec`s, for I/O."""
+
+import cython
+from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.scamem.address_space.io import iovec
+from cython.cimports.scamem.arena.member import Hold, Member
+from cython.cimports.scamem.core import objects
+from cython.cimports.scamem.core.store import layout as L
+from cython.cimports.scamem.core.store import tables
+from cython.cimports.scamem.core.store.words import high, low, word
+
+
+def find_spans(
+    member: Member,
+    obj: word,
+    start: word,
+    nbytes: word,
+    into: cython.pointer(iovec),
+    room: word,
+) -> word:
+    """Write the spans of a range of an object where there is room for so many, or count them.
+
+    Returns how many they are, or DAMAGED. `into` NULL: only count. Needs: the object is held. Runs
+    that lie side by side are one span.
+    """
+    found: word = 0
+    address: word = 0  # of the end of the last span
+    at: word = 0  # bytes of the object that were passed
+    end: word = start + nbytes
+    first: word
+    last: word
+    place: word = objects.at(member.arena, member.mine, obj)
+    run: word = low(member.arena[place + L.OBJECT_RUNS])
+    while at < end:  # bound: each run adds to it
+        place = tables.at(member.arena, member.mine, L.TABLE_RUNS, run)
+        value: word = member.arena[place + L.RUN_FRAMES]
+        if run == 0 or high(value) == 0 or low(value) + high(value) > member.mine[L.MINE_FRAMES]:
+            return L.DAMAGED
+        first = max(start, at)
+        at += high(value) * FRAME_BYTES
+        last = min(end, at)
+        if first < last:
+            where: word = member.direct_address + (low(value) + high(value)) * FRAME_BYTES
+            where -= at - first
+            if found != 0 and where == address:
+                if into != cython.NULL:
+                    into[found - 1].iov_len += last - first
+            else:
+                if into != cython.NULL:
+                    if found == room:
+                        return L.DAMAGED
+                    into[found].iov_base = cython.cast(cython.p_void, where)
+                    into[found].iov_len = last - first
+                found += 1
+            address = where + last - first
+        run = low(member.arena[place + L.RUN_LINK])
+    return found
+
+
+def spans_of(held: Hold, start: word, nbytes: word) -> bytes:
+    """Return the `struct iovec`s of a range of a held object, through the direct map.
+
+    Parameters
+    ----------
+    start, nbytes : bytes, inside the object.
+
+    Ownership: addresses are good for as long as somebody in this process holds the object.
+    """
+    member: Member = held.member
+    count: word
+    nr: word
+    if member.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
+        raise member.refuse(L.NOT_HELD)
+    nr = objects.nr(member.arena, member.mine, held.index)
+    if start > nr * FRAME_BYTES or nbytes > nr * FRAME_BYTES - start:
+        raise IndexError(f"bytes {start} to {start + nbytes} of an object of {nr} frames")
+    with cython.nogil:
+        count = find_spans(member, held.index, start, nbytes, cython.NULL, 0)
+    if count >= L.STATUS:
+        raise member.refuse(count)
+    made: bytes = PyBytes_FromStringAndSize(
+        cython.cast(cython.p_char, cython.NULL), count * cython.sizeof(iovec)
+    )
+    into: cython.pointer(iovec) = cython.cast(
+        cython.pointer(iovec), cython.cast(cython.p_char, made)
+    )
+    with cython.nogil:
+        count = find_spans(member, held.index, start, nbytes, into, count)
+    if count >= L.STATUS:
+        raise member.refuse(count)
+    return made

@@ -1,0 +1,3 @@
+from .member import Hold
+
+def spans_of(held: Hold, start: int, nbytes: int) -> bytes: ...
