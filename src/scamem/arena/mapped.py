@@ -9,9 +9,11 @@ process-local lock: unmap, change the table, change the ranges. Then let go of w
 any more.
 
 Why safe: fork's prepare waits for the local lock, so every child sees mapping, table and range
-before all of it or after. An entry never covers an address that was given up, which a stranger may
-have got: no fork advises a stranger's memory. References are taken before the kernel is asked, and
-dropped after it has unmapped: frames that are shown are always held. Threads: whoever has changed the range or taken a view since it was looked at makes the unmapping look again.
+before all of it or after; the list of frames follows before any other thread can run Python. An
+entry never covers an address that was given up, which a stranger may have got: no fork advises a
+stranger's memory. References are taken before the kernel is asked, and dropped after it has
+unmapped: frames that are shown are always held. Threads: whoever has changed the range or taken a
+view since it was looked at makes the unmapping look again.
 
 Tried and failed: splitting by mapping both parts anew gives them new addresses. Forgetting the
 entry first, and entering the parts after the kernel had split, let a fork in between leave its
@@ -128,17 +130,12 @@ class Mapped:
             behind = None
             if left and right:
                 behind = new_mapped(self.arena, self.writable, held_anew(right))
-            number = self.split(seen, behind, start, start + gone, [left, right])
+                behind.views = [weakref.ref(view) for view in views]
+            number = self.split(seen, behind, start, start + gone, [left, right, views])
             if number == 0:
-                break
+                return behind
             if number != CHANGED:
                 raise refused(self.member.error_of(L.NOT_HELD), number)
-        self.pieces = left or right
-        if behind is not None:
-            self.pieces = left
-            for view in views:
-                take_over(behind, view)
-        return behind
 
     def views_behind(self, start: int, end: int) -> list:
         """Return the views behind a range of frames; ViewInUseError if any looks at the range."""
@@ -164,21 +161,31 @@ class Mapped:
         end: cython.ulonglong,
         parts: list,
     ) -> cython.int:
-        """Carve frames start to end out, counting mappings: 0, CHANGED, LEFT, NO_RANGE, an errno."""
-        runs = [mapping.merged([(pfn, many) for pfn, many, _ in part]) for part in parts]
-        after: cython.ulonglong = len(runs[0]) + len(runs[1])
-        one_more: cython.bint = after > self.mappings
+        """Carve frames out, counting mappings: 0, CHANGED, LEFT, NO_RANGE, or an errno."""
+        left, right, views = parts
+        before = mapping.merged([(pfn, count) for pfn, count, _ in left])
+        after = mapping.merged([(pfn, count) for pfn, count, _ in right])
+        mappings: cython.ulonglong = len(before) + len(after)
+        one_more: cython.bint = mappings > self.mappings
         key = self.address + end * PAGE_BYTES
+        shown: list = left or right
+        moved: MappedView
         if behind is not None:
-            behind.mappings = len(runs[1])
+            behind.mappings = len(after)
         if one_more:
             mapping.budget.made(key, 1)
-        number: cython.int = self.carve(seen, behind, start * PAGE_BYTES, end * PAGE_BYTES, after)
-        if one_more:
-            if number == 0:
-                mapping.budget.hand_over(key)
-            else:
-                mapping.budget.unmade(key)
+        number: cython.int = self.carve(
+            seen, behind, start * PAGE_BYTES, end * PAGE_BYTES, mappings
+        )
+        if number == 0:  # no call of Python before all of it is changed: another thread may fork
+            self.pieces = shown
+            if behind is not None:
+                for moved in views:
+                    moved.mapped = behind
+        if one_more and number == 0:
+            mapping.budget.hand_over(key)
+        elif one_more:
+            mapping.budget.unmade(key)
         return number
 
     def carve(
@@ -278,12 +285,6 @@ def new_mapped(arena: object, writable: cython.bint, pieces: list) -> Mapped:
     made.pieces = pieces
     made.views = []
     return made
-
-
-def take_over(mapped: Mapped, view: MappedView) -> None:
-    """Let a view of a part that was split off keep that part."""
-    view.mapped = mapped
-    mapped.views.append(weakref.ref(view))
 
 
 def cut(pieces: list, start: int, end: int) -> list:

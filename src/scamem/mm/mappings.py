@@ -30,11 +30,16 @@ class vm_area_struct(Range):  # the kernel's name
     nr_pages, pages, scamems : what it shows.
 
     Ownership: one reference on each scamem that it shows, dropped by `munmap` of all of it, by
-    deallocation, or by the death of the process. It is of one address space and is not pickled.
+    deallocation, or by the death of the process. What a hole split off lives as long as the VMA
+    that it comes from, or its own object. It is of one address space and is not pickled.
     Threads: any. fork: the child has it at the same addresses, with references of its own.
     """
 
-    __slots__ = ()
+    __slots__ = ("split_off",)
+
+    def __init__(self, mapped: Mapped) -> None:
+        super().__init__(mapped)
+        self.split_off: list[vm_area_struct] = []  # kept: nobody need look at what munmap returns
 
     @property
     def vm_start(self) -> int:
@@ -158,7 +163,12 @@ def munmap(vma: vm_area_struct, start: int = 0, nr: int | None = None) -> list[v
         raise ClosedError("asked to unmap a VMA that was unmapped before")
     behind = vma.mapped.unmap(start, nr)
     left = [vma] if vma.mapped.nbytes else []
-    return left if behind is None else [*left, _new_vma(behind)]
+    vma.split_off = [part for part in vma.split_off if part.mapped.nbytes]
+    if behind is None:
+        return left
+    made = _new_vma(behind)
+    vma.split_off.append(made)
+    return [*left, made]
 
 
 def vma_pages(vma: vm_area_struct) -> int:

@@ -222,7 +222,7 @@ def _put_all(pages: Sequence[Page], *, pins: bool) -> None:
 
 
 def _take(page: Page, pins: bool) -> Any:
-    """Take the newest reference of a kind off a page, None if it holds none. Threads: one gets it."""
+    """Take a reference of a kind off a page, None if it holds none. Of two threads one gets it."""
     try:
         return (page.pins if pins else page.gets).pop()
     except IndexError:
