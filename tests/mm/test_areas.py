@@ -42,7 +42,7 @@ def test_area_shows_its_pages(arena: Arena) -> None:
         assert mm.vmalloc_to_page(area, number * PAGE + PAGE - 1) == page
         assert mm.vmalloc_to_page(area.addr + number * PAGE, 1) == page
         assert mm.vmalloc_to_pfn(area, number * PAGE) == page.pfn
-    assert set(memoryview(area.view(3, 1))) == {3}
+    assert set(area.view(3, 1)) == {3}
     assert area.scamem.refcount == 1  # neither pages nor buffers hold anything
     mm.vfree(area)
 
@@ -73,7 +73,7 @@ def test_vzalloc_gives_zeros(arena: Arena) -> None:
     mm.vfree(area)
     area = mm.vzalloc(arena, SIZE)
     assert area.pages == pages  # the very frames
-    assert not any(memoryview(area.view()))
+    assert not any(area.view())
     mm.vfree(area)
 
 
@@ -150,7 +150,7 @@ def test_offsets_outside(arena: Arena) -> None:
 def test_dropped_without_vfree(arena: Arena) -> None:
     area = mm.vmalloc(arena, SIZE)
     address = area.addr
-    data = memoryview(area.view())
+    data = area.view()
     del area
     data[0] = 1  # the buffer keeps it
     assert len(arena.objects()) == 1
@@ -211,7 +211,7 @@ def test_vmap_of_several_scamems_and_a_page_twice(arena: Arena) -> None:
     data = np.frombuffer(area.view(), np.uint8)
     data[5] = 77
     assert data[2 * PAGE + 5] == 77
-    assert memoryview(one.view(3, 1))[5] == 77
+    assert one.view(3, 1)[5] == 77
     looks = area.scamems
     mm.vfree(one)
     mm.vfree(two)
@@ -220,10 +220,10 @@ def test_vmap_of_several_scamems_and_a_page_twice(arena: Arena) -> None:
     assert [look.refcount for look in looks] == [1, 1]
     vma = mm.remap_vmalloc_range(area)
     assert [look.refcount for look in looks] == [2, 2]
-    assert memoryview(vma.view(2, 1))[5] == 77
+    assert vma.view(2, 1)[5] == 77
     del data
     mm.vunmap(area)
-    assert memoryview(vma.view(0, 1))[5] == 77
+    assert vma.view(0, 1)[5] == 77
     mm.munmap(vma)
     assert [look.refcount for look in looks] == [0, 0]
 

@@ -9,7 +9,7 @@ from operator import index
 from typing import Any
 
 from scamem.arena.arena import ArenaBase
-from scamem.arena.mapped import Mapped, MappedView, Piece, map_frames
+from scamem.arena.mapped import Mapped, Piece, map_frames
 from scamem.arena.member import Hold
 from scamem.arena.objects import Scamem
 from scamem.core.store import layout as L
@@ -51,8 +51,8 @@ class Range:
         """The scamems that it shows pages of, each once, as looks."""
         return looks_at(self.mapped)
 
-    def view(self, start: int = 0, nr: int | None = None) -> MappedView:
-        """Return its memory as a buffer (memoryview, np.frombuffer).
+    def view(self, start: int = 0, nr: int | None = None) -> memoryview:
+        """Return its memory, as bytes in a buffer (for np.frombuffer and the like).
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class Range:
         Ownership: like a pointer, the buffer holds no reference; unlike one, while it is in use
         its pages are not unmapped: vfree, vunmap and munmap raise ViewInUseError.
         """
-        return self.mapped.view(start, nr)
+        return memoryview(self.mapped.view(start, nr))
 
 
 class vm_struct(Range):  # the kernel's name
