@@ -23,11 +23,13 @@ from .errors import (
     NotAMemberError,
     ObjectBusyError,
     OutOfMemoryError,
+    PageNotHeldError,
     PlatformError,
     ScamemError,
     StaleHandleError,
     TooManyLoansError,
     TooScatteredError,
+    ViewInUseError,
 )
 
 if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", "aarch64"):
@@ -70,6 +72,7 @@ __all__ = [
     "ObjectBusyError",
     "ObjectInfo",
     "OutOfMemoryError",
+    "PageNotHeldError",
     "Pin",
     "PlatformError",
     "Scamem",
@@ -79,6 +82,7 @@ __all__ = [
     "TooManyLoansError",
     "TooScatteredError",
     "View",
+    "ViewInUseError",
     "array",
     "asarray",
     "by_handle",

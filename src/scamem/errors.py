@@ -220,3 +220,29 @@ class FileTooShortError(ScamemError, EOFError):
         super().__init__(message)
         self.asked_bytes = asked_bytes
         self.found_bytes = found_bytes
+
+
+class PageNotHeldError(ScamemError, ValueError):
+    """A reference to a page was to be dropped that this `Page` does not hold.
+
+    Attributes
+    ----------
+    pfn : number of the page.
+    """
+
+    def __init__(self, message: str, *, pfn: int = 0) -> None:
+        super().__init__(message)
+        self.pfn = pfn
+
+
+class ViewInUseError(ScamemError, BufferError):
+    """Memory was to be unmapped that buffers (arrays, memoryviews) still look at.
+
+    Attributes
+    ----------
+    views : buffers in use over it.
+    """
+
+    def __init__(self, message: str, *, views: int = 0) -> None:
+        super().__init__(message)
+        self.views = views

@@ -1,0 +1,249 @@
+"""VMAs: `vm_area_struct`, mapping to user space, unmapping, and GUP."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import NoReturn
+
+from scamem.arena.arena import ArenaBase
+from scamem.arena.mapped import Mapped, Piece, held_anew, map_frames
+from scamem.arena.member import Hold
+from scamem.arena.objects import Scamem
+from scamem.core.store import layout as L
+from scamem.errors import ClosedError
+
+from .areas import Range, pieces_of, vm_struct
+from .looks import ScamemLook
+from .pages import Page, got_page, pin_pages
+
+VM_READ, VM_WRITE, VM_SHARED = 1, 2, 8  # the kernel's bits
+
+
+class vm_area_struct(Range):  # the kernel's name
+    """A mapping of pages into this process's address space; made by `remap_vmalloc_range`.
+
+    Attributes
+    ----------
+    vm_start, vm_end : its addresses in this process.
+    vm_flags : VM_READ, VM_WRITE and VM_SHARED, with the kernel's values.
+    nr_pages, pages, scamems : what it shows.
+
+    Ownership: one reference on each scamem that it shows, dropped by `munmap` of all of it, by
+    deallocation, or by the death of the process. What a hole split off lives as long as the VMA
+    that it comes from, or its own object. It is of one address space and is not pickled.
+    Threads: any. fork: the child has it at the same addresses, with references of its own.
+    """
+
+    __slots__ = ("split_off",)
+
+    def __init__(self, mapped: Mapped) -> None:
+        super().__init__(mapped)
+        self.split_off: list[vm_area_struct] = []  # kept: nobody need look at what munmap returns
+
+    @property
+    def vm_start(self) -> int:
+        """First address; ClosedError once it is unmapped."""
+        self.mapped.frames()
+        return self.mapped.address
+
+    @property
+    def vm_end(self) -> int:
+        """Address behind the last one; ClosedError once it is unmapped."""
+        self.mapped.frames()
+        return self.mapped.address + self.mapped.nbytes
+
+    @property
+    def vm_flags(self) -> int:
+        """VM_READ, VM_SHARED, and VM_WRITE where it may be written."""
+        return VM_READ | VM_SHARED | (VM_WRITE if self.mapped.writable else 0)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a VMA belongs to this process's address space; send the area, or a scamem.Scamem, "
+            "and remap_vmalloc_range() it there"
+        )
+
+    def __repr__(self) -> str:
+        if not self.mapped.nbytes:
+            return "<vm_area_struct, unmapped>"
+        access = "rw-s" if self.mapped.writable else "r--s"
+        first, last, pages = self.vm_start, self.vm_end, self.nr_pages
+        return f"<vm_area_struct {first:x}-{last:x} {access} pages={pages}>"
+
+
+_vmas: weakref.WeakSet[vm_area_struct] = weakref.WeakSet()
+
+
+def _new_vma(mapped: Mapped) -> vm_area_struct:
+    made = vm_area_struct(mapped)
+    _vmas.add(made)
+    return made
+
+
+def remap_vmalloc_range(
+    area: vm_struct | Scamem | ScamemLook,
+    *,
+    pgoff: int = 0,
+    nr: int | None = None,
+    writable: bool = True,
+) -> vm_area_struct:
+    """Map an area's pages, or a scamem's, into the calling process.
+
+    Parameters
+    ----------
+    area : an area of this process; a `scamem.Scamem`, as which an area arrives that was sent here;
+        or a look, whose scamem somebody still holds.
+    pgoff, nr : which of its pages; None: up to the end.
+    writable : False for pages that cannot be written through it.
+
+    Raises
+    ------
+    ClosedError : the area was freed, the Scamem closed.
+    StaleHandleError : the look's scamem was freed.
+    IndexError : the pages are not inside it. ValueError : no pages.
+    TooScatteredError : they take more mappings than this process may still make.
+
+    Ownership: the VMA is one reference on each scamem that it shows. On failure nothing is held.
+    """
+    if nr == 0:
+        raise ValueError("asked to map no pages")
+    if isinstance(area, vm_struct):
+        return _new_vma(map_frames(area.arena, held_anew(area.mapped.frames(pgoff, nr)), writable))
+    if isinstance(area, Scamem):
+        arena, hold = area.arena, area.hold.another(L.BY_MAPPING)
+    else:
+        arena = area.arena
+        hold = arena.hold_object(area.index, area.generation, L.BY_MAPPING)
+    pieces = _part(pieces_of(arena, hold), pgoff, nr)
+    return _new_vma(map_frames(arena, pieces, writable))
+
+
+def _part(pieces: list[Piece], start: int, nr: int | None) -> list[Piece]:
+    """Return the pieces of a range of pages; IndexError if it is not inside."""
+    total = sum(count for _, count, _ in pieces)
+    number = total - start if nr is None else nr
+    if start < 0 or number <= 0 or start + number > total:
+        raise IndexError(f"asked to map pages {start} to {start + number} of {total}")
+    found = []
+    for pfn, count, hold in pieces:
+        first, last = max(start, 0), min(start + number, count)
+        if first < last:
+            found.append((pfn + first, last - first, hold))
+        start -= count
+    return found
+
+
+def munmap(vma: vm_area_struct, start: int = 0, nr: int | None = None) -> list[vm_area_struct]:
+    """Unmap a VMA, or pages of it.
+
+    Parameters
+    ----------
+    start, nr : pages, counted from the VMA's start; None: up to its end.
+
+    Returns
+    -------
+    list : the VMAs that are left, lowest address first: none; or `vma` itself, which is now what
+        is left of it at one end; or, for a hole, `vma` before it and a new one behind it.
+
+    Raises
+    ------
+    ClosedError : it was unmapped before.
+    IndexError : the pages are not inside it; names both. ValueError : no pages.
+    ViewInUseError : buffers over the pages are in use.
+    OutOfMemoryError : a hole would make one mapping more than this process may have.
+
+    On failure nothing has changed.
+
+    Ownership: a VMA that splits takes a reference for the part behind, as it does in the kernel
+    (`vm_ops->open`); one that is gone, or shows no page of a scamem any more, drops its own. Pages
+    of it that were pinned stay pinned.
+    """
+    if not vma.mapped.nbytes:
+        raise ClosedError("asked to unmap a VMA that was unmapped before")
+    behind = vma.mapped.unmap(start, nr)
+    left = [vma] if vma.mapped.nbytes else []
+    vma.split_off = [part for part in vma.split_off if part.mapped.nbytes]
+    if behind is None:
+        return left
+    made = _new_vma(behind)
+    vma.split_off.append(made)
+    return [*left, made]
+
+
+def vma_pages(vma: vm_area_struct) -> int:
+    """Return how many pages a VMA has."""
+    return vma.nr_pages
+
+
+def find_vma(addr: int) -> vm_area_struct | None:
+    """Return this process's first VMA that ends behind an address, None if there is none.
+
+    As in the kernel, the address may lie before it; see `vma_lookup`.
+    """
+    found = [
+        vma
+        for vma in list(_vmas)
+        if vma.mapped.nbytes and vma.mapped.address + vma.mapped.nbytes > addr
+    ]
+    return min(found, key=lambda vma: vma.mapped.address, default=None)
+
+
+def vma_lookup(addr: int) -> vm_area_struct | None:
+    """Return this process's VMA that has an address, None if there is none."""
+    vma = find_vma(addr)
+    return vma if vma is not None and vma.mapped.address <= addr else None
+
+
+# --- GUP -----------------------------------------------------------------------------------------
+
+
+def get_user_pages(vma: vm_area_struct, start: int = 0, nr: int | None = None) -> list[Page]:
+    """Return pages of a VMA, each with one reference on its scamem.
+
+    Parameters
+    ----------
+    start, nr : pages, counted from the VMA's start; None: up to its end.
+
+    Raises
+    ------
+    ClosedError : the VMA was unmapped.
+    IndexError : the pages are not inside it; names both. Nothing is held then.
+
+    Ownership: each page is a reference, dropped by `put_page`; it needs no VMA any more. It holds
+    frames of the arena; it does not lock pages in RAM.
+    """
+
+    def get(arena: ArenaBase, pfns: range, hold: Hold) -> list[Page]:
+        return [got_page(arena, pfn, hold) for pfn in pfns]
+
+    return _gup(vma, start, nr, get)
+
+
+def pin_user_pages(vma: vm_area_struct, start: int = 0, nr: int | None = None) -> list[Page]:
+    """Return pages of a VMA, each pinned: for data that a device, or the kernel, reads or writes.
+
+    Parameters, errors and ownership as `get_user_pages`; dropped by `unpin_user_pages` alone. If
+    the process dies with pages pinned, their frames are not given to others as they are: I/O may
+    still be on its way to them (`Scamem.pin(io=True)`).
+    """
+
+    def pin(arena: ArenaBase, pfns: range, hold: Hold) -> list[Page]:
+        return pin_pages(arena, pfns, len(pfns), hold)
+
+    return _gup(vma, start, nr, pin)
+
+
+def _gup(
+    vma: vm_area_struct,
+    start: int,
+    nr: int | None,
+    take: Callable[[ArenaBase, range, Hold], list[Page]],
+) -> list[Page]:
+    if not vma.mapped.nbytes:
+        raise ClosedError("asked for pages of a VMA that was unmapped; take them before munmap()")
+    arena = vma.arena
+    found: list[Page] = []
+    for pfn, count, hold in vma.mapped.frames(start, nr):
+        found += take(arena, range(pfn, pfn + count), hold)
+    return found

@@ -1,0 +1,381 @@
+"""Pages: their references, and what follows from their number alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from operator import index
+from typing import Any
+
+from scamem.arena.arena import ArenaBase
+from scamem.arena.member import Hold, release
+from scamem.arena.view import make_view
+from scamem.core.store import layout as L
+from scamem.errors import OutOfMemoryError, PageNotHeldError, StaleHandleError
+from scamem.handles.arena import RAW_DESCRIPTION
+from scamem.handles.handle import Handle, load_handle
+
+from .looks import ScamemLook
+
+ORDER_MAX = 20  # blocks of 4 GiB; the kernel's MAX_PAGE_ORDER is a property of its allocator
+
+
+class _Pinned:
+    """The pins of one call and one scamem: a pin a page, and the last to go is one for I/O.
+
+    While a page of the call is pinned the scamem is marked as one that a device may still write
+    (`pin(io=True)`), whichever pages were unpinned; one such mark is enough.
+    """
+
+    __slots__ = ("holds",)
+
+    def __init__(self, hold: Hold, count: int) -> None:
+        self.holds = [hold.another(L.BY_PIN if k else L.BY_IO) for k in range(count)]
+
+    def let_go(self) -> None:
+        release(self.holds.pop())
+
+
+class Page:
+    """A page of an arena (`struct page`), with the references that this Python object holds.
+
+    Pages are equal where they are the same page. `get_user_pages` and `alloc_pages` return pages
+    that hold a reference on their scamem; those of `vmalloc_to_page`, `area.pages` and
+    `pfn_to_page` hold none.
+
+    Attributes
+    ----------
+    arena : the arena that it is a page of.
+    pfn : its number; pages have 4,096 bytes.
+
+    Ownership: `put_page` and `unpin_user_page` drop references one by one; deallocation and death
+    of the process drop the rest. Pickled, a page that holds a reference arrives with one of its
+    own, of the same kind, by handle; another arrives without.
+    Threads: any. fork: the child's pages hold references of the child's.
+    """
+
+    __slots__ = ("__weakref__", "arena", "gets", "order", "pfn", "pins")
+
+    def __init__(self, arena: ArenaBase, pfn: int) -> None:
+        self.arena = arena
+        self.pfn = pfn
+        self.order: int | None = None  # of the block that it begins, if alloc_pages made it
+        self.gets: list[Hold] = []
+        self.pins: list[_Pinned] = []
+
+    def __del__(self) -> None:
+        for pinned in self.pins:
+            pinned.let_go()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Page):
+            return NotImplemented
+        return self.pfn == other.pfn and self.arena.arena_id == other.arena.arena_id
+
+    def __hash__(self) -> int:
+        return hash((self.arena.arena_id, self.pfn))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        pinned, hold = bool(self.pins), hold_of(self)
+        if hold is None:
+            return pfn_to_page, (self.arena, self.pfn)
+        handle = Handle(self.arena, hold.another(L.BY_HAND), RAW_DESCRIPTION)
+        return _load_page, (bytes(handle), self.pfn, pinned)
+
+    def __repr__(self) -> str:
+        held = "".join(
+            f" {name}={len(count)}"
+            for name, count in (("gets", self.gets), ("pins", self.pins))
+            if count
+        )
+        nid, zone = page_to_nid(self), page_zone(self)
+        return f"<page pfn:{self.pfn:#x} node:{nid} zone:{zone}{held}>"
+
+
+def _load_page(data: bytes, pfn: int, pinned: bool) -> Page:
+    """Return a page that was sent, with a reference of its own. StaleHandleError if it is gone."""
+    with load_handle(data) as handle:
+        hold = handle.hold
+        page = (
+            pinned_page(handle.arena, pfn, _Pinned(hold, 1)) if pinned else Page(handle.arena, pfn)
+        )
+        if not pinned:
+            page.gets.append(hold.another(L.BY_PIN))
+        if handle.arena.member.page_to_object(pfn) != (hold.index, hold.generation):
+            raise StaleHandleError(
+                f"page {pfn:#x} left scamem {hold.index} while it was on its way and nobody held "
+                "it. Keep the page until it has arrived"
+            )
+        return page
+
+
+def pinned_page(arena: ArenaBase, pfn: int, pinned: _Pinned) -> Page:
+    """Return a page that holds one of the pins of a call."""
+    page = Page(arena, pfn)
+    page.pins.append(pinned)
+    return page
+
+
+def pin_pages(arena: ArenaBase, pfns: Iterable[int], count: int, hold: Hold) -> list[Page]:
+    """Return pages of one held scamem, pinned."""
+    pinned = _Pinned(hold, count)
+    return [pinned_page(arena, pfn, pinned) for pfn in pfns]
+
+
+def got_page(arena: ArenaBase, pfn: int, hold: Hold) -> Page:
+    """Return a page that holds one reference."""
+    page = Page(arena, pfn)
+    page.gets.append(hold.another(L.BY_PIN))
+    return page
+
+
+def hold_of(page: Page) -> Hold | None:
+    """Return a reference that a page holds, None if it holds none."""
+    for holds in (page.gets, *(pinned.holds for pinned in page.pins)):
+        if holds:
+            return holds[0]
+    return None
+
+
+def hold_page(page: Page, by: int) -> Hold:
+    """Return a reference to the scamem that a page belongs to now, held by the page or not.
+
+    Raises
+    ------
+    StaleHandleError : the page is free, or its section offline.
+    """
+    hold = hold_of(page)
+    if hold is not None:
+        return hold.another(by)
+    while True:
+        found = page.arena.member.page_to_object(page.pfn)
+        if found[0] == 0:
+            raise StaleHandleError(
+                f"page {page.pfn:#x} belongs to no scamem: it is free. A page without a reference "
+                "does not keep its memory; get_page() it while somebody else does"
+            )
+        try:
+            hold = page.arena.hold_object(*found, by)
+        except StaleHandleError:
+            continue  # freed between the look and the hold: look again
+        if page.arena.member.page_to_object(page.pfn) == found:
+            return hold
+
+
+# --- references ----------------------------------------------------------------------------------
+
+
+def get_page(page: Page) -> None:
+    """Take one more reference on a page's scamem, to be dropped by `put_page` of this `Page`.
+
+    Raises
+    ------
+    StaleHandleError : the page is free.
+    """
+    page.gets.append(hold_page(page, L.BY_PIN))
+
+
+def put_page(page: Page) -> None:
+    """Drop one reference of a page; the last one of all frees the whole scamem.
+
+    Raises
+    ------
+    PageNotHeldError : this `Page` holds no reference, or only pins. Nothing has changed.
+    """
+    _put_all([page], pins=False)
+
+
+def release_pages(pages: Iterable[Page]) -> None:
+    """Drop one reference of each page; errors as `put_page`, before any is dropped."""
+    _put_all(list(pages), pins=False)
+
+
+def unpin_user_page(page: Page) -> None:
+    """Drop one pin of a page; PageNotHeldError if this `Page` has none."""
+    _put_all([page], pins=True)
+
+
+def unpin_user_pages(pages: Iterable[Page]) -> None:
+    """Drop one pin of each page: of the pages alone, long after their VMA was unmapped.
+
+    Raises
+    ------
+    PageNotHeldError : one of them is not pinned, or not so many times. Nothing has changed.
+    """
+    _put_all(list(pages), pins=True)
+
+
+def _put_all(pages: Sequence[Page], *, pins: bool) -> None:
+    """Drop a reference of one kind of each page, or of none."""
+    taken: list[tuple[Page, Any]] = []
+    for page in pages:
+        reference = _take(page, pins)
+        if reference is None:
+            for before, given in taken:
+                (before.pins if pins else before.gets).append(given)
+            raise _not_held(page, pins)
+        taken.append((page, reference))
+    for _, reference in taken:
+        if pins:
+            reference.let_go()
+        else:
+            release(reference)
+
+
+def _take(page: Page, pins: bool) -> Any:
+    """Take a reference of a kind off a page, None if it holds none. Of two threads one gets it."""
+    try:
+        return (page.pins if pins else page.gets).pop()
+    except IndexError:
+        return None
+
+
+def _not_held(page: Page, pins: bool) -> PageNotHeldError:
+    others = page.gets if pins else page.pins
+    asked, other = ("unpin", "put_page") if pins else ("put", "unpin_user_page")
+    hint = f"it is to be given back by {other}()" if others else "it was given back before"
+    if not others and page.order is None:
+        hint += ", or never held one (pages of an area or a number do not)"
+    return PageNotHeldError(
+        f"asked to {asked} page {page.pfn:#x}, which holds no such reference: {hint}",
+        pfn=page.pfn,
+    )
+
+
+def page_count(page: Page) -> int:
+    """Return the references on a page's scamem, of everybody; 0 for a free page."""
+    found = page_to_scamem(page)
+    return 0 if found is None else found.refcount
+
+
+# --- numbers, and what follows from them ---------------------------------------------------------
+
+
+def page_to_pfn(page: Page) -> int:
+    """Return the number of a page."""
+    return page.pfn
+
+
+def pfn_valid(arena: ArenaBase, pfn: int) -> bool:
+    """Tell whether an arena has a page of this number, online or not."""
+    return 0 <= index(pfn) < arena.geometry.frames
+
+
+def pfn_to_page(arena: ArenaBase, pfn: int) -> Page:
+    """Return the page of a number, without a reference; IndexError if the arena has none."""
+    if not pfn_valid(arena, pfn):
+        raise IndexError(f"asked for page {pfn:,}; the arena has {arena.geometry.frames:,}")
+    return Page(arena, index(pfn))
+
+
+def page_to_scamem(page: Page) -> ScamemLook | None:
+    """Return the scamem that a page belongs to, as a look; None if it is free or offline."""
+    number, generation = page.arena.member.page_to_object(page.pfn)
+    return ScamemLook(page.arena, number, generation) if number else None
+
+
+def page_to_nid(page: Page) -> int:
+    """Return the NUMA node of a page, of any state."""
+    return int(page.arena.page_to_nid(page.pfn))
+
+
+def page_zone(page: Page) -> str:
+    """Return the zone of a page, of any state."""
+    return str(page.arena.page_zone(page.pfn))
+
+
+def page_to_section(page: Page) -> int:
+    """Return the section of a page, of any state."""
+    return int(page.arena.page_to_section(page.pfn))
+
+
+def page_address(page: Page) -> int:
+    """Return where a page lies in this process's direct map. It is a pointer: it holds nothing."""
+    return page.arena.direct_address + page.pfn * page.arena.frame_bytes
+
+
+def kmap_local_page(page: Page) -> memoryview:
+    """Return one page's bytes, writable.
+
+    Raises
+    ------
+    StaleHandleError : the page is free.
+
+    Ownership: the buffer holds one reference (a mapping), until `kunmap_local` or the last buffer
+    taken from it is gone.
+    """
+    hold = hold_page(page, L.BY_MAPPING)
+    return memoryview(make_view(hold, page_address(page), page.arena.frame_bytes, True, 0))
+
+
+def kunmap_local(mapped: memoryview) -> None:
+    """Give back what `kmap_local_page` returned. Again: nothing. BufferError: it is in use."""
+    mapped.release()
+
+
+# --- the page allocator --------------------------------------------------------------------------
+
+
+def alloc_pages(
+    arena: ArenaBase, order: int = 0, *, node: int | None = None, zone: str | None = None
+) -> Page:
+    """Allocate 2**order pages that lie side by side, as a scamem of their own.
+
+    Parameters
+    ----------
+    order : 0 to 20.
+    node, zone : where from, as `arena.alloc`.
+
+    Returns
+    -------
+    Page : the first of them; the others have the numbers that follow. They hold whatever their
+        last owner left there.
+
+    Raises
+    ------
+    ValueError : the order.
+    OutOfMemoryError : not so many pages are free, or none side by side; `vmalloc` scatters.
+
+    Ownership: the page holds one reference, dropped by `free_pages` or `put_page`.
+    """
+    if not 0 <= index(order) <= ORDER_MAX:
+        raise ValueError(f"asked for pages of order {order}; 0 to {ORDER_MAX} can be")
+    nbytes = arena.frame_bytes << order
+    hold = arena.alloc_hold(nbytes, L.BY_PIN, node=node, zone=zone)
+    runs = arena.member.runs(hold)
+    if len(runs) > 1:
+        release(hold)
+        raise OutOfMemoryError(
+            f"asked for {1 << order:,} pages side by side; as many are free, but scattered, the "
+            f"longest run that was found has {max(count for _, count in runs):,}. vmalloc() needs "
+            "no run",
+            asked_bytes=nbytes,
+            limit="fragmentation",
+        )
+    page = Page(arena, runs[0][0])
+    page.order = index(order)
+    page.gets.append(hold)
+    return page
+
+
+def alloc_page(arena: ArenaBase, *, node: int | None = None, zone: str | None = None) -> Page:
+    """Allocate one page; see `alloc_pages`."""
+    return alloc_pages(arena, 0, node=node, zone=zone)
+
+
+def free_pages(page: Page, order: int = 0) -> None:
+    """Drop the reference that `alloc_pages` gave; the pages are free once nobody else has one.
+
+    Raises
+    ------
+    ValueError : the page was not allocated by `alloc_pages`, or with another order.
+    PageNotHeldError : it was freed before.
+    """
+    if page.order != order:
+        was = "not by alloc_pages" if page.order is None else f"with order {page.order}"
+        raise ValueError(f"asked to free page {page.pfn:#x} with order {order}; it came {was}")
+    put_page(page)
+
+
+def free_page(page: Page) -> None:
+    """Free one page; see `free_pages`."""
+    free_pages(page, 0)
