@@ -15,6 +15,7 @@ from .errors import (
     ArenaRefusedError,
     ArenaUnreachableError,
     BlindError,
+    BusyError,
     ClosedError,
     LockTimeoutError,
     NameExistsError,
@@ -22,11 +23,13 @@ from .errors import (
     NotAMemberError,
     ObjectBusyError,
     OutOfMemoryError,
+    PeerDiedError,
     PlatformError,
     ScamemError,
     StaleHandleError,
     TooManyLoansError,
     TooScatteredError,
+    WaitTimeoutError,
 )
 
 if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", "aarch64"):
@@ -39,7 +42,9 @@ from .arena.look import Holder, LoanInfo, MemberInfo, ObjectInfo, Stats
 from .arena.objects import Pin, Scamem
 from .arena.view import View
 from .arrays.array import Array
-from .handles import array, asarray, default, empty, full, zeros
+from .arrays.growable import GrowableArray
+from .arrays.ring import RingBuffer
+from .handles import array, asarray, concatenate, default, empty, full, zeros
 from .handles.arena import Arena, from_handle, handle
 from .handles.handle import Handle
 from .handles.pickling import by_handle, explain
@@ -56,7 +61,9 @@ __all__ = [
     "ArenaUnreachableError",
     "Array",
     "BlindError",
+    "BusyError",
     "ClosedError",
+    "GrowableArray",
     "Handle",
     "Holder",
     "LoanInfo",
@@ -68,8 +75,10 @@ __all__ = [
     "ObjectBusyError",
     "ObjectInfo",
     "OutOfMemoryError",
+    "PeerDiedError",
     "Pin",
     "PlatformError",
+    "RingBuffer",
     "Scamem",
     "ScamemError",
     "StaleHandleError",
@@ -77,9 +86,11 @@ __all__ = [
     "TooManyLoansError",
     "TooScatteredError",
     "View",
+    "WaitTimeoutError",
     "array",
     "asarray",
     "by_handle",
+    "concatenate",
     "default",
     "empty",
     "explain",

@@ -26,6 +26,7 @@ class View:
     runs : mappings that it is made of; 0 where it lies in the direct map.
     writable : whether it may be written.
     private : whether what is written to it is this process's alone.
+    growing : whether it is of an object that is only appended to.
     parts : of a view that shows more than one object from its start: (reference, first frame,
         frames) of each stretch of it, in order; else None. They keep the objects.
     """
@@ -98,6 +99,7 @@ def make_growing_view(held: Hold, address: int, length: int) -> View:
     """Return a read-only view of nothing yet, which owns `length` bytes of reserved addresses."""
     made: View = new_view(held, address, 0, False, 1)
     made.length = length
+    made.growing = True
     return made
 
 

@@ -1,6 +1,8 @@
+from typing import TypeAlias
+
 from .member import Hold
 
-Part = tuple[Hold, int, int]
+Part: TypeAlias = tuple[Hold, int, int]
 
 class View:
     hold: Hold
@@ -9,6 +11,7 @@ class View:
     runs: int
     writable: bool
     private: bool
+    growing: bool
     parts: tuple[Part, ...] | None
     def __buffer__(self, flags: int, /) -> memoryview: ...
 

@@ -77,9 +77,7 @@ def runs_within(hold: Hold, start: int, count: int) -> Iterator[tuple[int, int]]
     """Yield the runs of a stretch of a held object; IndexError if it is not inside."""
     nr = hold.member.nr(hold)
     if not 0 <= start <= start + count <= nr:
-        raise IndexError(
-            f"asked for frames {start} to {start + count} of an object of {nr} frames"
-        )
+        raise IndexError(f"asked for frames {start} to {start + count} of an object of {nr} frames")
     for first, frames in hold.member.runs(hold):
         skipped = min(start, frames)
         taken = min(frames - skipped, count)
