@@ -64,6 +64,7 @@ class SharedObject:
         slot = member.my_word(L.MINE_SLOT)
         if slot != self._slot:  # the first time, or forked: the parent's threads are not here
             incarnation = member.my_word(L.MINE_INCARNATION) & L.MASK_32
+            member.is_slot_dead(slot)  # a forked child says what its pid is when it first enters
             self._lock = threading.Lock()
             self._claim = slot | incarnation << 16 | self._opening << OPENING_SHIFT
             self._slot = slot

@@ -4,6 +4,7 @@ stitched from parts of several objects, and ones that grow.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -153,5 +154,5 @@ def overlaps(parts: Sequence[Part]) -> bool:
     ordered = sorted((hold.index, start, count) for hold, start, count in parts)
     return any(
         index == other and start + count > behind
-        for (index, start, count), (other, behind, _) in zip(ordered, ordered[1:], strict=False)
+        for (index, start, count), (other, behind, _) in itertools.pairwise(ordered)
     )

@@ -92,16 +92,16 @@ class Array(np.ndarray[Any, Any]):
 
         Parameters
         ----------
-        copy : None: copied, but for rows of a GrowableArray, which nobody writes again; True: copied
-            in any case; False: ValueError where it would have to be copied.
+        copy : None: copied, but for rows of a GrowableArray, which nobody writes again; True:
+            copied in any case; False: ValueError where it would have to be copied.
 
         Returns
         -------
         Array : a copy in the same arena, or this array itself.
 
-        Why it is a copy: the kernel can keep one process's pages from changing (`Scamem.map(private=
-        True)`) only where that process wrote them itself, and cannot keep others from writing theirs.
-        A copy of what others write meanwhile is as torn as any: agree with them when to take it.
+        Why it is a copy: of a private view (`Scamem.map(private=True)`) only those pages stand
+        still that this process wrote itself, and nothing keeps others from writing to theirs. A
+        copy of what others write meanwhile is as torn as any: agree with them when to take it.
         """
         from .create import snapshot
 

@@ -281,8 +281,8 @@ def snapshot(values: Array, copy: bool | None) -> Array:
     if copy is False:
         raise ValueError(
             f"asked for a snapshot of {values.nbytes:,} bytes without a copy (copy=False); other "
-            "processes may write these frames, and nothing could stop them. Use copy=None, or append "
-            "to a GrowableArray, whose rows do not change"
+            "processes may write these frames, and nothing could stop them. Use copy=None, or "
+            "append to a GrowableArray, whose rows do not change"
         )
     place = locate(values)
     if place is not None:

@@ -2,8 +2,8 @@
 
 State. Frame 0 of the object says what a row is, in words that do not change; LENGTH counts the rows
 that are wholly there, FRAMES the frames that the object surely has. The rows lie behind, one after
-the other. Every opening maps the object at the start of reserved addresses, so that what it grows by
-comes behind what is there.
+the other. Every opening maps the object at the start of reserved addresses, so that what it grows
+by comes behind what is there.
 
 Steps. append: the writer sees to it that there are frames (the object is resized, then FRAMES is
 stored), writes the row, then stores LENGTH (release). A reader loads LENGTH (acquire), maps what
@@ -19,7 +19,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -68,8 +68,9 @@ class GrowableArray(SharedObject):
     ----------
     scamem : the object, to be published. `dtype`, `row_shape` : of a row.
 
-    Who first appends is the writer, until `close`, or death: then another process may go on with it.
-    Two that live: BusyError for the second. Rows that a dead writer had not finished never appear.
+    Who first appends is the writer, until `close`, or death: then another process may go on
+    with it. Two that live: BusyError for the second. Rows that a
+    dead writer had not finished never appear.
 
     Ownership: two references (hand, mapping) until `close` or deallocation; arrays of it hold the
     mapping. Address space is reserved for all that it may grow to.
@@ -92,9 +93,9 @@ class GrowableArray(SharedObject):
         self._row_bytes = self.dtype.itemsize * math.prod(self.row_shape)
         self._growing = views.Growing(obj.arena, obj.hold, self.words.load(RESERVED))
         self._rows: NDArray[Any]  # those that fit into what is mapped: written through
-        self._shown: Array  # the same ones, read-only
+        self._shown: Any  # the same ones, read-only
         self._refit()
-        self._now = self._shown[:0]
+        self._now: Array = self._shown[:0]
         self._open = True
 
     @classmethod
@@ -165,9 +166,8 @@ class GrowableArray(SharedObject):
                 self._map_rows(length)
             finally:
                 self._lock.release()
-        found: Array = self._shown[:length]
-        self._now = found
-        return found
+        self._now = self._shown[:length]
+        return self._now
 
     def _map_rows(self, length: int) -> None:
         frames = self.words.load(FRAMES)
@@ -186,7 +186,7 @@ class GrowableArray(SharedObject):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.array)
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.array.view(np.ndarray), dtype=dtype, copy=copy)
 
     def wait(self, rows: int, timeout: float | None = None) -> int:
@@ -322,7 +322,7 @@ class GrowableArray(SharedObject):
         if getattr(self, "_open", False):
             self.close()
 
-    def __enter__(self) -> GrowableArray:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -14,7 +14,7 @@ it stores READ has read nothing. The next one to take the role goes on from thes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from scamem.arena import views
 from scamem.arena.objects import Scamem
@@ -51,8 +51,8 @@ class RingBuffer(SharedObject):
     ----------
     scamem : the object, to be published; `capacity` : bytes of the ring.
 
-    Who first writes is its writer, who first reads its reader, until `close`, or death: then another
-    process may take over. Two that live: BusyError for the second.
+    Who first writes is its writer, who first reads its reader, until `close`, or death: then
+    another process may take over. Two that live: BusyError for the second.
 
     Ownership: two references (hand, mapping) until `close` or deallocation.
     Threads: one writes, one reads; a second one that does so at the same time gets BusyError.
@@ -278,7 +278,7 @@ class RingBuffer(SharedObject):
         if getattr(self, "_open", False):
             self.close()
 
-    def __enter__(self) -> RingBuffer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

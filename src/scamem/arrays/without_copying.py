@@ -1,4 +1,4 @@
-"""What an arena offers beyond making arrays: joining them, and memory that two processes work on."""
+"""What an arena offers beyond making arrays: joining them, and memory that processes work on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WithoutCopying:
         return concatenate(cast("ArenaBase", self), arrays, axis, copy)
 
     def ring(self, nbytes: int) -> RingBuffer:
-        """Make a ring of at least `nbytes` bytes, between one process that writes and one that reads.
+        """Make a ring of at least `nbytes` bytes; one process writes to it, another reads.
 
         Returns
         -------

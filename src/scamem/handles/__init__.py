@@ -73,11 +73,11 @@ def asarray(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> 
 
 
 def concatenate(arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = None) -> Array:
-    """Join arrays along an axis: without copying them, as one view of their frames, where that can be.
+    """Join arrays along an axis; where that can be, as one view of their frames and not a copy.
 
-    It can where all are of one dtype and lie in one arena, each C-contiguous in one object, and each
-    but the last ends on a frame boundary (4,096 bytes), each but the first begins on one. `empty`
-    and `zeros` begin on one; `array` of 1 MiB and more does not.
+    It can be where all are of one dtype and lie in one arena, each C-contiguous in one object, and
+    each but the last ends on a frame boundary (4,096 bytes), each but the first begins on one.
+    `empty` and `zeros` begin on one; `array` of 1 MiB and more does not.
 
     Parameters
     ----------
@@ -88,8 +88,8 @@ def concatenate(arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = 
     Returns
     -------
     Array : in the arena of the first array that lies in one, else in the default arena. Not copied,
-        it shares memory with its parts, and is read-only if one of them is. Between processes it goes
-        by handle; it has no name and no `scamem.handle`, since it is not one object.
+        it shares memory with its parts, and is read-only if one of them is. Between processes it
+        goes by handle; it has no name and no `scamem.handle`, since it is not one object.
 
     Raises
     ------

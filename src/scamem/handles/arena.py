@@ -432,8 +432,8 @@ def _value(arena: Arena, hold: Hold, description: bytes, writable: bool = True) 
 def _check_whole(value: Any) -> None:
     if isinstance(value, View) and (value.private or value.parts is not None):
         raise TypeError(
-            "asked to send a view that is private, or of several objects; no one object has what it "
-            "shows. Send its objects, or arena.array() of it"
+            "asked to send a view that is private, or of several objects; no one object has what "
+            "it shows. Send its objects, or arena.array() of it"
         )
 
 
@@ -458,8 +458,8 @@ def handle(value: Any) -> Handle:
     place = locate(value) if isinstance(value, np.ndarray) else None
     if place is None:
         raise TypeError(
-            f"asked for a handle of a {type(value).__name__} that is not in one object: its memory is "
-            "private, or a view of several. Put it into an arena first (scamem.array(x), or arena.put(x))"
+            f"asked for a handle of a {type(value).__name__} whose memory is private, or a view of "
+            "several objects; put it into an arena first (scamem.array(x), or arena.put(x))"
         )
     return Handle(
         place.hold.member.owner, place.hold.another(L.BY_HAND), encode_array(value, place.offset)

@@ -106,8 +106,8 @@ def load_stitched(
     first, last = extent(found)
     if first < 0 or last > view.nbytes or dtype.hasobject:
         raise ScamemError(
-            f"a handle describes bytes {first} to {last} of a view of {view.nbytes}; it was tampered "
-            "with"
+            f"a handle describes bytes {first} to {last} of a view of {view.nbytes}; it was "
+            "tampered with"
         )
     made: Array = new_array(kind, dtype, shape, strides, view.address + offset, writable, view)
     return made
@@ -147,9 +147,7 @@ def reduce_shared(obj: RingBuffer | GrowableArray) -> tuple[Any, ...]:
     return load_shared, (type(obj), bytes(handle(obj.scamem)))
 
 
-def load_shared(
-    kind: type[RingBuffer | GrowableArray], data: bytes
-) -> RingBuffer | GrowableArray:
+def load_shared(kind: type[RingBuffer | GrowableArray], data: bytes) -> RingBuffer | GrowableArray:
     """Open the ring or growable array of a handle's bytes."""
     return kind(load_scamem(data))
 
