@@ -141,8 +141,9 @@ def test_what_does_not_fit_appends_nothing(arena: scamem.Arena) -> None:
     rows.close()
     with pytest.raises(scamem.ClosedError):
         rows.append(1)
+    ring = arena.ring(1)
     with pytest.raises(scamem.ScamemError, match="no growable"):
-        scamem.GrowableArray(arena.ring(1).scamem)
+        scamem.GrowableArray(ring.scamem)
 
 
 def append_for_ever(rows: scamem.GrowableArray, talk: Talk) -> None:
