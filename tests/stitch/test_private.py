@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def scattered(arena: scamem.Arena, frames: int) -> scamem.Scamem:
     return made
 
 
-def writer_of(handle: bytes) -> object:
+def writer_of(handle: bytes) -> Callable[[Talk], None]:
     """A body for a child: it writes what it is told, into all of an array."""
 
     def body(talk: Talk) -> None:
@@ -39,24 +40,24 @@ def writer_of(handle: bytes) -> object:
 
 def test_what_is_written_to_a_private_view_stays_here(arena: scamem.Arena) -> None:
     obj = arena.alloc(3 * FRAME)
-    shared = np.frombuffer(obj.map(), np.uint8)
+    shared = np.frombuffer(memoryview(obj.map()), np.uint8)
     shared[:] = 1
-    mine = np.frombuffer(obj.map(private=True), np.uint8)
+    mine = np.frombuffer(memoryview(obj.map(private=True)), np.uint8)
     mine[:FRAME] = 7
     shared[:] = 2
     assert mine[0] == 7
     assert mine[FRAME] == 2  # a page that was not written here shows the frame
     assert shared[0] == 2
-    again = np.frombuffer(obj.map(private=True), np.uint8)
+    again = np.frombuffer(memoryview(obj.map(private=True)), np.uint8)
     assert again[0] == 2
     assert obj.refcount == 4
 
 
 def test_a_scattered_object_can_be_private(arena: scamem.Arena) -> None:
     obj = scattered(arena, 4)
-    shared = np.frombuffer(obj.map(), np.uint8)
+    shared = np.frombuffer(memoryview(obj.map()), np.uint8)
     shared[:] = 1
-    mine = np.frombuffer(obj.map(private=True), np.uint8)
+    mine = np.frombuffer(memoryview(obj.map(private=True)), np.uint8)
     mine[2 * FRAME :] = 9
     assert shared.sum() == 4 * FRAME
     assert mine.sum() == 2 * FRAME + 9 * 2 * FRAME
@@ -65,7 +66,7 @@ def test_a_scattered_object_can_be_private(arena: scamem.Arena) -> None:
 def test_private_views_do_not_travel_as_their_object(arena: scamem.Arena) -> None:
     obj = arena.alloc(FRAME)
     view = obj.map(private=True)
-    values = np.frombuffer(view, np.uint8).view(scamem.Array)
+    values = np.frombuffer(memoryview(view), np.uint8).view(scamem.Array)
     values[:] = 3
     assert scamem.explain(values).startswith("by value")
     with scamem.by_handle():
@@ -78,9 +79,9 @@ def test_private_views_do_not_travel_as_their_object(arena: scamem.Arena) -> Non
 
 def test_parent_and_child_each_have_their_own(arena: scamem.Arena) -> None:
     obj = arena.alloc(2 * FRAME)
-    shared = np.frombuffer(obj.map(), np.uint8)
+    shared = np.frombuffer(memoryview(obj.map()), np.uint8)
     shared[:] = 1
-    mine = np.frombuffer(obj.map(private=True), np.uint8)
+    mine = np.frombuffer(memoryview(obj.map(private=True)), np.uint8)
     mine[0] = 2
 
     def in_it() -> list[int]:
@@ -153,7 +154,7 @@ def test_a_write_to_read_only_pages_is_a_fault(arena: scamem.Arena) -> None:
 
 def test_a_snapshot_stays_as_it_is_while_another_writes(arena: scamem.Arena) -> None:
     values = arena.full((3, 1000), 1.0)
-    with child(writer_of(bytes(scamem.handle(values)))) as writer:  # type: ignore[arg-type]  # object
+    with child(writer_of(bytes(scamem.handle(values)))) as writer:
         writer.say(2.0)
         writer.hear()
         then = values.snapshot()

@@ -76,7 +76,7 @@ def test_it_finds_itself_by_name(arena: scamem.Arena) -> None:
     again.close()
     assert loaded.read() == b"d"
     other = arena.alloc(2 * FRAME)
-    np.frombuffer(other.map(), np.uint8)[:] = 1
+    np.frombuffer(memoryview(other.map()), np.uint8)[:] = 1
     with pytest.raises(scamem.ScamemError, match="no ring"):
         scamem.RingBuffer(other)
 
@@ -184,7 +184,7 @@ def test_two_threads_of_one_process(arena: scamem.Arena) -> None:
     found: list[bytes] = []
 
     def read() -> None:
-        with scamem.RingBuffer(ring.scamem.arena.get(handle)) as other:
+        with scamem.RingBuffer(arena.get(handle)) as other:
             while data := other.read():
                 found.append(data)
 

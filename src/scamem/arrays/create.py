@@ -247,7 +247,11 @@ def asarray(
         flags = values.flags
         ordered = {"C": flags.c_contiguous, "F": flags.f_contiguous}.get(order, True)
         place = locate(values) if ordered else None
-        if place is not None and place.hold.member is arena.member:
+        base = root(values) if ordered else None
+        hold = place.hold if place is not None else None
+        if isinstance(base, View) and base.parts is not None:
+            hold = base.hold
+        if hold and hold.member is arena.member:
             return values if isinstance(values, Array) else values.view(Array)
     return array(arena, values, dtype, order=order, **where)
 

@@ -458,7 +458,7 @@ def handle(value: Any) -> Handle:
     place = locate(value) if isinstance(value, np.ndarray) else None
     if place is None:
         raise TypeError(
-            f"asked for a handle of a {type(value).__name__} whose memory is private, or a view of "
+            f"asked for a handle of a {type(value).__name__} in private memory, or in a view of "
             "several objects; put it into an arena first (scamem.array(x), or arena.put(x))"
         )
     return Handle(
