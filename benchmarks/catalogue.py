@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import allocation, copying, death, handing_over, io, mapping, metadata, scatter
+from . import (
+    allocation,
+    copying,
+    death,
+    handing_over,
+    io,
+    mapping,
+    metadata,
+    scatter,
+    without_copying,
+)
 from .harness import Report
 
 BENCHMARKS: dict[str, Callable[[Report], None]] = {
@@ -21,6 +31,10 @@ BENCHMARKS: dict[str, Callable[[Report], None]] = {
     "fork": death.fork,
     "scatter": scatter.biggest,
     "vmap": mapping.vmap,
+    "concatenate": without_copying.concatenate,
+    "private": without_copying.private,
+    "growable": without_copying.growable,
+    "ring": without_copying.ring,
     "metadata": metadata.per_frame,
     "page-tables": metadata.page_tables,
 }

@@ -15,6 +15,7 @@ from .errors import (
     ArenaRefusedError,
     ArenaUnreachableError,
     BlindError,
+    BusyError,
     ClosedError,
     FileTooShortError,
     LockTimeoutError,
@@ -24,12 +25,14 @@ from .errors import (
     ObjectBusyError,
     OutOfMemoryError,
     PageNotHeldError,
+    PeerDiedError,
     PlatformError,
     ScamemError,
     StaleHandleError,
     TooManyLoansError,
     TooScatteredError,
     ViewInUseError,
+    WaitTimeoutError,
 )
 
 if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", "aarch64"):
@@ -42,7 +45,9 @@ from .arena.look import Holder, LoanInfo, MemberInfo, ObjectInfo, Stats
 from .arena.objects import Pin, Scamem
 from .arena.view import View
 from .arrays.array import Array
-from .handles import array, asarray, default, empty, full, zeros
+from .arrays.growable import GrowableArray
+from .arrays.ring import RingBuffer
+from .handles import array, asarray, concatenate, default, empty, full, zeros
 from .handles.arena import Arena, from_handle, handle
 from .handles.handle import Handle
 from .handles.pickling import by_handle, explain
@@ -59,8 +64,10 @@ __all__ = [
     "ArenaUnreachableError",
     "Array",
     "BlindError",
+    "BusyError",
     "ClosedError",
     "FileTooShortError",
+    "GrowableArray",
     "Handle",
     "Holder",
     "LoanInfo",
@@ -73,8 +80,10 @@ __all__ = [
     "ObjectInfo",
     "OutOfMemoryError",
     "PageNotHeldError",
+    "PeerDiedError",
     "Pin",
     "PlatformError",
+    "RingBuffer",
     "Scamem",
     "ScamemError",
     "StaleHandleError",
@@ -83,9 +92,11 @@ __all__ = [
     "TooScatteredError",
     "View",
     "ViewInUseError",
+    "WaitTimeoutError",
     "array",
     "asarray",
     "by_handle",
+    "concatenate",
     "default",
     "empty",
     "explain",

@@ -246,3 +246,33 @@ class ViewInUseError(ScamemError, BufferError):
     def __init__(self, message: str, *, views: int = 0) -> None:
         super().__init__(message)
         self.views = views
+
+
+class BusyError(ScamemError):
+    """Another process, or thread, does what only one may do at a time.
+
+    Attributes
+    ----------
+    pid : of the process that does, 0 where it is another thread of this one.
+    """
+
+    def __init__(self, message: str, *, pid: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class PeerDiedError(ScamemError, ConnectionError):
+    """The process at the other end ended without closing it, so that waiting has no end.
+
+    Attributes
+    ----------
+    pid : which process it was, 0 where that is not known any more.
+    """
+
+    def __init__(self, message: str, *, pid: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class WaitTimeoutError(ScamemError, TimeoutError):
+    """What was waited for did not come in the time that was given."""

@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Final
 
 from scamem.backing import head_room, system
-from scamem.backing.files import SharedFile, punch_mapped
+from scamem.backing.files import ATTEMPTS, SharedFile, punch_mapped
 from scamem.backing.text import sized
 from scamem.errors import (
     BlindError,
@@ -31,6 +31,7 @@ from .stitch import stitch
 
 HUGE_PAGE_BYTES: Final = 2 << 20  # aligned so that collapsed pages can be mapped whole
 MAPPINGS_RESERVE_SHARE: Final = 4  # this part of vm.max_map_count is left alone
+PRIVATE_OVER: Final = system.MAP_PRIVATE | system.MAP_NORESERVE | system.MAP_FIXED
 RECOUNT_AFTER_RUNS: Final = 1024  # others map as well: count anew once so many were made
 
 
@@ -222,26 +223,14 @@ def vmap(
     Ownership: the view is the caller's, to be given to `vunmap`. The caller holds the frames.
     fork: children do not get it, unless the caller sets MADV_DOFORK. On failure nothing is mapped.
     """
-    if frame_size % system.PAGE_BYTES:
-        raise PlatformError(
-            f"frames of {frame_size} bytes cannot be mapped one by one: this kernel's pages have "
-            f"{system.PAGE_BYTES} bytes. Use a kernel with pages of 4 KiB"
-        )
-    spans = [(start * frame_size, count * frame_size) for start, count in merged(runs)]
-    if not spans:
-        raise ValueError("asked for a view of no frames")
-    if max(offset + length for offset, length in spans) > file.size:
-        raise ValueError(f"a run ends beyond the frame file, which has {file.size} bytes")
+    spans = _spans(runs, frame_size, file.size)
     source = direct.writable_address if writable else direct.read_only_address
     total = sum(length for _, length in spans)
     pairs = array("Q", chain.from_iterable(spans))
     left = budget.left(len(spans))
     if len(spans) > left:
         raise _too_scattered(len(spans), left, total)
-    try:
-        address = system.reserve(total)
-    except OSError as error:
-        raise _refused(error, total) from error
+    address = reserve(total)
     done, number = stitch(source, pairs.buffer_info()[0], len(spans), address)
     if number:
         _unmap_around(spans, done, address)
@@ -272,6 +261,117 @@ def vunmap(address: int, length: int) -> None:
     """Unmap a view that `vmap` gave; no array may look at it any more."""
     system.munmap(address, length)
     budget.unmade(address)
+
+
+def vmap_private(file: SharedFile, runs: Iterable[tuple[int, int]], frame_size: int) -> int:
+    """Map runs of frames as one view whose writes stay in this process; returns its address.
+
+    A frame that was written here is a page of this process's own from then on; the others show what
+    the frame shows, also what others write to it later.
+
+    Parameters and errors as `vmap`, and BlindError : the file cannot be reached; a private mapping
+    cannot be made from the direct map, as shared ones are.
+
+    Ownership: the view is the caller's, to be given to `vunmap`. The caller holds the frames.
+    fork: children do not get it, unless the caller sets MADV_DOFORK; then the child's copy is its
+    own, with what was written here before. On failure nothing is mapped.
+    """
+    spans = _spans(runs, frame_size, file.size)
+    total = sum(length for _, length in spans)
+    if len(spans) > budget.left(len(spans)):
+        raise _too_scattered(len(spans), budget.left(), total)
+    address = reserve(total)
+    try:
+        for _ in range(ATTEMPTS):
+            fd = file.descriptor()
+            done, number = _map_over(fd, spans, address)
+            if not file.is_ours(fd):
+                continue  # taken away meanwhile: some of it may be another's file
+            if number == 0:
+                return _open_private(address, total, len(spans))
+            _unmap_around(spans, done, address)
+            raise _refused(OSError(number, os.strerror(number)), total)
+    except BlindError:
+        system.munmap(address, total)
+        raise
+    system.munmap(address, total)
+    raise BlindError(f"the descriptor of {file.label} is closed by other code all the time")
+
+
+def _map_over(fd: int, spans: list[tuple[int, int]], address: int) -> tuple[int, int]:
+    """Map spans of a file privately over reserved addresses; returns (spans done, errno or 0)."""
+    done = 0
+    for offset, length in spans:
+        try:
+            system.mmap(address, length, system.PROT_NONE, PRIVATE_OVER, fd, offset)
+        except OSError as error:
+            return done, error.errno or errno.EIO
+        done, address = done + 1, address + length
+    return done, 0
+
+
+def _open_private(address: int, total: int, runs: int) -> int:
+    try:
+        system.madvise(address, total, system.MADV_DONTFORK)
+        system.madvise(address, total, system.MADV_DONTDUMP)
+        system.mprotect(address, total, system.PROT_READ | system.PROT_WRITE)
+    except OSError as error:
+        system.munmap(address, total)
+        raise _refused(error, total) from error
+    budget.made(address, runs)
+    return address
+
+
+def reserve(length: int) -> int:
+    """Reserve address space that nothing can touch, for `extend` to fill; OutOfMemoryError."""
+    try:
+        return system.reserve(length)
+    except OSError as error:
+        raise _refused(error, length) from error
+
+
+def extend(
+    direct: DirectMap, runs: Iterable[tuple[int, int]], frame_size: int, address: int
+) -> int:
+    """Map runs of frames into reserved address space, from `address` on; returns the mappings made.
+
+    Raises
+    ------
+    TooScatteredError : it would take more mappings than are left; the reservation is as it was.
+    OSError : the kernel refused one of them. Whatever lies at and behind `address` may not be ours
+        any more: neither touch nor unmap it.
+
+    Ownership: the mappings are the caller's, with the reservation. fork: as `vmap`.
+    """
+    spans = _spans(runs, frame_size, direct.length)
+    total = sum(length for _, length in spans)
+    if len(spans) > budget.left(len(spans)):
+        raise _too_scattered(len(spans), budget.left(), total)
+    source = direct.writable_address
+    pairs = array("Q", chain.from_iterable(spans))
+    _, number = stitch(source, pairs.buffer_info()[0], len(spans), address)
+    if number:
+        raise OSError(number, os.strerror(number))
+    system.madvise(address, total, system.MADV_DONTFORK)
+    budget.made(address, len(spans))
+    budget.hand_over(address)
+    return len(spans)
+
+
+def _spans(
+    runs: Iterable[tuple[int, int]], frame_size: int, file_size: int
+) -> list[tuple[int, int]]:
+    spans = [(start * frame_size, count * frame_size) for start, count in merged(runs)]
+    if not spans:
+        raise ValueError("asked for a view of no frames")
+    if frame_size % system.PAGE_BYTES:
+        raise PlatformError(
+            f"frames of {frame_size} bytes cannot be mapped one by one: this kernel's pages have "
+            f"{system.PAGE_BYTES} bytes. Use a kernel with pages of 4 KiB"
+        )
+    if max(offset + length for offset, length in spans) > file_size:
+        raise ValueError(f"a run ends beyond the frame file, which has {file_size} bytes")
+    return spans
 
 
 def populate(address: int, length: int, *, write: bool) -> None:

@@ -29,7 +29,7 @@ from scamem.errors import (
     StaleHandleError,
 )
 
-from . import attach, look, room, snapshot
+from . import attach, look, room, snapshot, views
 from .attach import Address, Attachment
 from .member import Hold, release
 from .objects import Scamem
@@ -335,8 +335,12 @@ class ArenaBase(Pages):
 
     # --- views ---------------------------------------------------------------------------------
 
-    def make_view(self, hold: Hold, by: int, *, writable: bool = True) -> View:
+    def make_view(
+        self, hold: Hold, by: int, *, writable: bool = True, private: bool = False
+    ) -> View:
         """Return a contiguous view of a held object, holding it by a reference of kind `by`."""
+        if private:
+            return views.private(self._made, hold.another(by))
         made = self._made
         held = hold.another(by)  # first: of an object with a view, frames are not taken away
         runs = mapping.merged(self.member.runs(held))

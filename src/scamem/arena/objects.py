@@ -218,12 +218,16 @@ class Scamem:
         """The frames one by one: uint64, shape (nr,), pfns in object order."""
         return frames_of_runs(self.runs)
 
-    def map(self, *, writable: bool = True) -> object:
+    def map(self, *, writable: bool = True, private: bool = False) -> object:
         """Map the object as one contiguous view into this process.
 
         Parameters
         ----------
         writable : False for a view that cannot be written.
+        private : copy-on-write: what is written to the view stays in this process. A page (4 KiB)
+            that was not written here shows what others write, so it is no snapshot (see
+            `Array.snapshot`). Each call makes another view. Memory of its own is taken page by
+            page, as it is written.
 
         Returns
         -------
@@ -233,12 +237,16 @@ class Scamem:
         ------
         TooScatteredError : the object has more runs than this process may still map.
         OutOfMemoryError : no address space is left.
+        BlindError : a private view is asked for, and the frame file cannot be reached any more.
 
         Ownership: the view holds one reference (a mapping), until the last buffer taken from it is
-        gone. fork: the child's copy of the view holds one of its own.
-        Cost: nothing for one run; one mmap a run otherwise.
+        gone. fork: the child's copy of the view holds one of its own; of a private view it has what
+        was written before the fork, and neither sees what the other writes afterwards.
+        Cost: nothing for one run that is not private; one mmap a run otherwise.
         """
-        return self.arena.make_view(self.hold, L.BY_MAPPING, writable=writable)
+        if private:
+            writable = True
+        return self.arena.make_view(self.hold, L.BY_MAPPING, writable=writable, private=private)
 
     def pin(self, start: int = 0, nframes: object = None, *, io: bool = False) -> Pin:
         """Hold a range of frames for I/O.

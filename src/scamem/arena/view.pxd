@@ -6,7 +6,11 @@ cdef class View:
     cdef readonly unsigned long long nbytes
     cdef readonly unsigned long long runs
     cdef readonly bint writable
+    cdef readonly bint private
+    cdef readonly bint growing
+    cdef readonly tuple parts
     cdef unsigned long long mapped
+    cdef unsigned long long length  # of address space, to be unmapped in the end
     cdef object __weakref__
 
 cdef View new_view(Hold held, unsigned long long address, unsigned long long nbytes,

@@ -2,7 +2,9 @@
 
 A view of one run lies in the direct map and costs nothing; a view of several runs is a mapping of
 its own (address_space.map.vmap), unmapped when the last buffer taken from the view is gone. Buffers
-(memoryview, NumPy) keep the view alive, the view keeps the reference.
+(memoryview, NumPy) keep the view alive, the view keeps the reference. A view may show frames of
+several objects, and keeps a reference on each; it may be private (copy-on-write), and it may have
+address space behind it to grow into.
 """
 
 import cython
@@ -24,6 +26,10 @@ class View:
     address, nbytes : where it is in this process, and its length in bytes.
     runs : mappings that it is made of; 0 where it lies in the direct map.
     writable : whether it may be written.
+    private : whether what is written to it is this process's alone.
+    growing : whether it is of an object that is only appended to.
+    parts : of a view that shows more than one object from its start: (reference, first frame,
+        frames) of each stretch of it, in order; else None. They keep the objects.
     """
 
     def __init__(self) -> None:
@@ -54,6 +60,7 @@ def new_view(
     made.hold = held
     made.address = address
     made.nbytes = nbytes
+    made.length = nbytes
     made.writable = writable
     made.runs = runs
     made.mapped = 1 if runs != 0 else 0
@@ -68,13 +75,51 @@ def unmap(view: View) -> cython.void:
         process.lock_local()
         process.remove_range(view.hold.member.mine, view.address)
         process.state[1] += view.runs
-        munmap(cython.cast(cython.p_void, view.address), view.nbytes)
+        munmap(cython.cast(cython.p_void, view.address), view.length)
         process.unlock_local()
 
 
-def make_view(held: Hold, address: int, nbytes: int, writable: bool, runs: int) -> View:
+def make_view(
+    held: Hold,
+    address: int,
+    nbytes: int,
+    writable: bool,
+    runs: int,
+    *,
+    private: bool = False,
+    parts: tuple | None = None,
+) -> View:
     """Return a view of mapped memory; a stitched one (runs > 0) owns its mapping."""
-    return new_view(held, address, nbytes, writable, runs)
+    made: View = new_view(held, address, nbytes, writable, runs)
+    made.private = private
+    made.parts = parts
+    return made
+
+
+def make_growing_view(held: Hold, address: int, length: int) -> View:
+    """Return a read-only view of nothing yet, which owns `length` bytes of reserved addresses."""
+    made: View = new_view(held, address, 0, False, 1)
+    made.length = length
+    made.growing = True
+    return made
+
+
+def grow_view(view: View, nbytes: int, runs: int) -> None:
+    """Let a view show `nbytes` bytes, for which `runs` more mappings were made."""
+    view.nbytes = nbytes
+    view.runs += runs
+
+
+def cut_view(view: View) -> None:
+    """Give up the address space behind what a view shows: others may have mapped there."""
+    process.lock_local()
+    process.remove_range(view.hold.member.mine, view.address)
+    view.length = view.nbytes
+    if view.length == 0:
+        view.mapped = 0
+    else:
+        process.add_range(view.hold.member.mine, view.address, view.length)
+    process.unlock_local()
 
 
 def runs_unmapped() -> int:

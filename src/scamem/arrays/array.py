@@ -74,6 +74,39 @@ class Array(np.ndarray[Any, Any]):
     def __reduce__(self) -> Reduced:
         return self.__reduce_ex__(2)
 
+    def readonly(self) -> Array:
+        """Return a read-only array of the same memory, that nothing can make writable again.
+
+        Its pages are mapped read-only: even C code that does not ask gets SIGSEGV. Who has a
+        writable array goes on writing, and this one shows it (see `snapshot`). Of an array that
+        lies in private memory, or in a view of several objects: an ordinary read-only view.
+
+        Ownership: it holds a reference of its own. Cost: as getting the array from a handle.
+        """
+        from .create import readonly
+
+        return readonly(self)
+
+    def snapshot(self, copy: bool | None = None) -> Array:
+        """Return the array as it is now, whoever writes to its memory later.
+
+        Parameters
+        ----------
+        copy : None: copied, but for rows of a GrowableArray, which nobody writes again; True:
+            copied in any case; False: ValueError where it would have to be copied.
+
+        Returns
+        -------
+        Array : a copy in the same arena, or this array itself.
+
+        Why it is a copy: of a private view (`Scamem.map(private=True)`) only those pages stand
+        still that this process wrote itself, and nothing keeps others from writing to theirs. A
+        copy of what others write meanwhile is as torn as any: agree with them when to take it.
+        """
+        from .create import snapshot
+
+        return snapshot(self, copy)
+
 
 def root(array: NDArray[Any]) -> Any:
     """Return what keeps an array's memory: a Hold, a View, another's object, or an ndarray."""
@@ -90,7 +123,7 @@ def root(array: NDArray[Any]) -> Any:
 
 
 def locate(array: NDArray[Any]) -> Place | None:
-    """Return where an array lies in an object, None if its memory is private."""
+    """Return where an array lies in an object, None if its memory is private, or of several."""
     base = root(array)
     if type(base) is Hold:
         address = address_of(array)
@@ -99,6 +132,6 @@ def locate(array: NDArray[Any]) -> Place | None:
         if not 0 <= offset < base.member.owner.capacity:
             offset = base.member.owner.offset_in_object(base, address)
         return Place(base, offset)
-    if isinstance(base, View):
+    if isinstance(base, View) and not base.private and base.parts is None:
         return Place(base.hold, address_of(array) - base.address)
     return None

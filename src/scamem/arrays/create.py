@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from scamem.arena.view import View
 from scamem.core.store import layout as L
 
-from .array import Array, locate
+from .array import Array, locate, root
 from .construct import new_array
 
 if TYPE_CHECKING:
@@ -232,16 +233,64 @@ def asarray(
     dtype: DTypeLike | None = None,
     *,
     order: str = "K",
+    writable: bool = True,
     **where: Any,
 ) -> Array:
     """Return an array itself, as an Array, if it lies in this arena already, else a copy there.
 
-    It is copied also where dtype or order ask for another; see `array`.
+    It is copied also where dtype or order ask for another; see `array`. With writable=False what is
+    returned is read-only, as by `Array.readonly`.
     """
+    if not writable:
+        return asarray(arena, values, dtype, order=order, **where).readonly()
     if isinstance(values, np.ndarray) and (dtype is None or np.dtype(dtype) == values.dtype):
         flags = values.flags
         ordered = {"C": flags.c_contiguous, "F": flags.f_contiguous}.get(order, True)
         place = locate(values) if ordered else None
-        if place is not None and place.hold.member is arena.member:
+        base = root(values) if ordered else None
+        hold = place.hold if place is not None else None
+        if isinstance(base, View) and base.parts is not None:
+            hold = base.hold
+        if hold and hold.member is arena.member:
             return values if isinstance(values, Array) else values.view(Array)
     return array(arena, values, dtype, order=order, **where)
+
+
+def readonly(values: Array) -> Array:
+    """Return a read-only array of the same memory; see Array.readonly."""
+    place = locate(values)
+    if not values.flags.writeable:
+        return values
+    if place is None:
+        made: Array = values.view()
+        made.flags.writeable = False
+        return made
+    return over(
+        place.hold.member.owner,
+        place.hold.another(L.BY_PIN),
+        place.offset,
+        values.shape,
+        values.dtype,
+        values.strides,
+        writable=False,
+        kind=type(values),
+    )
+
+
+def snapshot(values: Array, copy: bool | None) -> Array:
+    """Return an array as it is now; see Array.snapshot."""
+    base = root(values)
+    if not copy and isinstance(base, View) and base.growing and not values.flags.writeable:
+        return values
+    if copy is False:
+        raise ValueError(
+            f"asked for a snapshot of {values.nbytes:,} bytes without a copy (copy=False); other "
+            "processes may write these frames, and nothing could stop them. Use copy=None, or "
+            "append to a GrowableArray, whose rows do not change"
+        )
+    place = locate(values)
+    if place is not None:
+        return array(place.hold.member.owner, values)
+    if isinstance(base, View):
+        return array(base.hold.member.owner, values)
+    raise TypeError("asked for a snapshot of an array in private memory: use its copy()")

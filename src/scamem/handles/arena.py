@@ -7,7 +7,7 @@ import os
 import time
 import weakref
 from collections.abc import Iterator
-from typing import Any, ClassVar, cast, overload
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -16,10 +16,12 @@ from scamem.arena import attach
 from scamem.arena.arena import ArenaBase
 from scamem.arena.member import Hold, release
 from scamem.arena.objects import Scamem
+from scamem.arena.shared import SharedObject
 from scamem.arena.view import View
 from scamem.arrays import create, files
 from scamem.arrays.array import Array, locate
 from scamem.arrays.construct import put_array
+from scamem.arrays.without_copying import WithoutCopying
 from scamem.backing import head_room, joining
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
@@ -45,7 +47,7 @@ BY_PIN = L.BY_PIN
 _by_id: weakref.WeakValueDictionary[bytes, Arena] = weakref.WeakValueDictionary()
 
 
-class Arena(ArenaBase):
+class Arena(ArenaBase, WithoutCopying):
     """Shared memory of page frames that several processes have joined.
 
     A mapping of names to what was published under them: `arena[name]`, `in`, `del`, `len`,
@@ -192,13 +194,9 @@ class Arena(ArenaBase):
         self._check_open()
         return objects.put(self, value)
 
-    @overload
-    def get(self, key: str, timeout: float | None = None) -> Any: ...
-
-    @overload
-    def get(self, key: Handle | bytes) -> Any: ...
-
-    def get(self, key: str | Handle | bytes, timeout: float | None = None) -> Any:
+    def get(
+        self, key: str | Handle | bytes, timeout: float | None = None, *, writable: bool = True
+    ) -> Any:
         """Return what a name or a handle stands for.
 
         Parameters
@@ -206,6 +204,7 @@ class Arena(ArenaBase):
         key : a published name, or a Handle, or the bytes of one.
         timeout : of a name: seconds to wait until it is published; None: do not wait, math.inf:
             as long as it takes.
+        writable : False for an array that cannot be written.
 
         Returns
         -------
@@ -220,19 +219,17 @@ class Arena(ArenaBase):
         Ownership: the result holds a reference of its own.
         """
         if isinstance(key, str):
-            return self._get_name(key, timeout)
-        if isinstance(key, Handle) and key.arena is self:
-            return _value(self, key.hold.another(L.BY_PIN), key.description)
-        return from_handle(key)
+            return self._get_name(key, timeout, writable)
+        return from_handle(key, writable=writable)
 
-    def _get_name(self, name: str, timeout: float | None) -> Any:
+    def _get_name(self, name: str, timeout: float | None, writable: bool = True) -> Any:
         encoded = _encoded(name)
         deadline_s = None if timeout is None else time.monotonic() + timeout
         while True:
             self._check_open()
             held, description, event = self.member.hold_name(encoded, L.BY_PIN)
             if isinstance(held, Hold):
-                return _value(self, held, description)
+                return _value(self, held, description, writable)
             if held != L.NOT_FOUND:
                 self.make_room(held)
                 continue
@@ -288,7 +285,10 @@ class Arena(ArenaBase):
 
     def _describe(self, value: Any) -> tuple[Hold, bytes]:
         """Return a reference to what a value lies in, and its description."""
+        if isinstance(value, SharedObject):
+            value = value.scamem
         if isinstance(value, Handle | Scamem | View):
+            _check_whole(value)
             if value.hold.member is not self.member:
                 raise ValueError(
                     f"asked to publish {value!r} here; it belongs to another arena, and would not "
@@ -434,9 +434,19 @@ def _encoded(name: str) -> bytes:
     return encoded
 
 
-def _value(arena: Arena, hold: Hold, description: bytes) -> Any:
+def _value(arena: Arena, hold: Hold, description: bytes, writable: bool = True) -> Any:
     found = decode(description, arena.member.nr(hold) * arena.frame_bytes)
+    if not writable:
+        found = found._replace(read_only=True)
     return objects.get(arena, hold, found)
+
+
+def _check_whole(value: Any) -> None:
+    if isinstance(value, View) and (value.private or value.parts is not None):
+        raise TypeError(
+            "asked to send a view that is private, or of several objects; no one object has what "
+            "it shows. Send its objects, or arena.array() of it"
+        )
 
 
 def handle(value: Any) -> Handle:
@@ -448,6 +458,9 @@ def handle(value: Any) -> Handle:
 
     Ownership: the handle is one reference of its own.
     """
+    if isinstance(value, SharedObject):
+        value = value.scamem
+    _check_whole(value)
     if isinstance(value, Handle):
         return Handle(value.arena, value.hold.another(L.BY_HAND), value.description)
     if isinstance(value, Scamem):
@@ -457,16 +470,20 @@ def handle(value: Any) -> Handle:
     place = locate(value) if isinstance(value, np.ndarray) else None
     if place is None:
         raise TypeError(
-            f"asked for a handle of a {type(value).__name__} in private memory; put it into an "
-            "arena first (scamem.array(x), or arena.put(x))"
+            f"asked for a handle of a {type(value).__name__} in private memory, or in a view of "
+            "several objects; put it into an arena first (scamem.array(x), or arena.put(x))"
         )
     return Handle(
         place.hold.member.owner, place.hold.another(L.BY_HAND), encode_array(value, place.offset)
     )
 
 
-def from_handle(data: Handle | bytes | bytearray | memoryview) -> Any:
+def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool = True) -> Any:
     """Return what a handle, or its bytes, stands for, joining its arena if need be.
+
+    Parameters
+    ----------
+    writable : False for an array that cannot be written.
 
     Raises
     ------
@@ -478,13 +495,12 @@ def from_handle(data: Handle | bytes | bytearray | memoryview) -> Any:
     """
     if isinstance(data, Handle):
         arena = cast("Arena", data.arena)  # every arena of a process is one
-        return _value(arena, data.hold.another(L.BY_PIN), data.description)
+        return _value(arena, data.hold.another(L.BY_PIN), data.description, writable)
     wire = unpack(data)
     reached = Arena.of_handle(wire)
     hold = load_hold(reached.member, wire, BY_PIN)
     try:
-        found = decode(wire.description, reached.member.nr(hold) * reached.frame_bytes)
-        return objects.get(reached, hold, found)
+        return _value(reached, hold, wire.description, writable)
     except BaseException:  # whatever it was: who can map it may still load it
         put_back(hold, wire)
         raise

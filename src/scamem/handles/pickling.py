@@ -16,16 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scamem.arena import views
 from scamem.arena.objects import Scamem
-from scamem.arrays.array import Array, Reduced, locate
+from scamem.arena.view import View
+from scamem.arrays.array import Array, Reduced, locate, root
+from scamem.arrays.construct import address_of, new_array
+from scamem.arrays.growable import GrowableArray
+from scamem.arrays.ring import RingBuffer
+from scamem.errors import ScamemError
 
-from .arena import from_handle, handle
-from .description import encode_array
+from .arena import RAW_DESCRIPTION, from_handle, handle
+from .description import ARRAY, Description, encode_array, extent
 from .elsewhere import is_sending, register_elsewhere, register_reducer
 from .handle import lend, load_handle
 
 if TYPE_CHECKING:
     from scamem.arena.arena import ArenaBase
+    from scamem.arena.view import Part
 
 _by_handle: ContextVar[bool] = ContextVar("scamem_by_handle", default=False)
 
@@ -57,6 +64,10 @@ def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any
 def reduce_by_handle(array: Array) -> Reduced:
     """Pickle an array by handle; by value where its memory is private or would not be there."""
     place = locate(array)
+    view = root(array)
+    if place is None and isinstance(view, View) and view.parts is not None:
+        if not would_die_with_us(view.hold.member.owner):
+            return reduce_stitched(array, view, view.parts)
     if place is None or array.itemsize == 0 or would_die_with_us(place.hold.member.owner):
         # The pickler sees to the ndarray: in band or out, in whatever protocol it writes.
         return np.asarray, (array.view(np.ndarray),)
@@ -67,6 +78,39 @@ def reduce_by_handle(array: Array) -> Reduced:
         data = lend(place.hold, encode_array(plain, place.offset))
         return load_array, (data, type(array), array.dtype)
     return load_array, ((data,) if type(array) is Array else (data, type(array)))
+
+
+def reduce_stitched(array: Array, view: View, parts: tuple[Part, ...]) -> Reduced:
+    """Pickle an array over several objects: a handle for each, and how to join them again."""
+    offset = address_of(array) - view.address
+    lent = tuple((lend(hold, RAW_DESCRIPTION), start, count) for hold, start, count in parts)
+    layout = (offset, array.shape, array.strides, array.dtype, bool(array.flags.writeable))
+    return load_stitched, (lent, *layout, type(array))
+
+
+def load_stitched(
+    lent: tuple[tuple[bytes, int, int], ...],
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    dtype: np.dtype[Any],
+    writable: bool,
+    kind: type[Array],
+) -> Array:
+    """Return an array over several objects, from the bytes of a handle of each."""
+    loaded = [(load_handle(data), start, count) for data, start, count in lent]
+    found = Description(ARRAY, offset, shape, strides, dtype, not writable)
+    arena = loaded[0][0].arena
+    parts = [(one.hold, start, count) for one, start, count in loaded]
+    view = views.stitched(arena, parts, writable=writable)
+    first, last = extent(found)
+    if first < 0 or last > view.nbytes or dtype.hasobject:
+        raise ScamemError(
+            f"a handle describes bytes {first} to {last} of a view of {view.nbytes}; it was "
+            "tampered with"
+        )
+    made: Array = new_array(kind, dtype, shape, strides, view.address + offset, writable, view)
+    return made
 
 
 def would_die_with_us(arena: ArenaBase) -> bool:
@@ -98,6 +142,16 @@ def load_scamem(data: bytes) -> Scamem:
     return Scamem(loaded.arena, loaded.hold.another(L.BY_HAND))
 
 
+def reduce_shared(obj: RingBuffer | GrowableArray) -> tuple[Any, ...]:
+    """Pickle a ring or a growable array by handle, in every pickler: both ends share it."""
+    return load_shared, (type(obj), bytes(handle(obj.scamem)))
+
+
+def load_shared(kind: type[RingBuffer | GrowableArray], data: bytes) -> RingBuffer | GrowableArray:
+    """Open the ring or growable array of a handle's bytes."""
+    return kind(load_scamem(data))
+
+
 def register(kind: type[Array]) -> None:
     """Let arrays of exactly this type go by handle between processes."""
     register_reducer(kind, reduce_by_handle)
@@ -111,6 +165,14 @@ def explain(value: Any) -> str:
     if not isinstance(value, np.ndarray):
         return f"a {type(value).__name__} is pickled as usual; the Arrays in it go by handle"
     place = locate(value)
+    base = root(value)
+    if place is None and isinstance(base, View) and base.parts is not None:
+        if isinstance(value, Array) and not would_die_with_us(base.hold.member.owner):
+            return (
+                f"by handle: {value.nbytes:,} bytes from {len(base.parts)} objects, stitched anew"
+            )
+    if place is None and isinstance(base, View) and base.private:
+        return f"by value ({value.nbytes:,} bytes): it lies in a private, copy-on-write view"
     if place is None:
         return f"by value ({value.nbytes:,} bytes): its memory is private; scamem.array() copies it"
     where = f"byte {place.offset:,} of object {place.hold.index} of {place.hold.member.owner!r}"
@@ -130,4 +192,6 @@ def explain(value: Any) -> str:
 Array.reduce_by_handle = staticmethod(reduce_in_context)
 Array.on_subclass = staticmethod(register)
 copyreg.pickle(Scamem, reduce_scamem)
+copyreg.pickle(RingBuffer, reduce_shared)
+copyreg.pickle(GrowableArray, reduce_shared)
 register(Array)
