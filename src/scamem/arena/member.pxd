@@ -10,6 +10,9 @@ cdef extern from *:
     const unsigned long long FNV_OFFSET "SCAMEM_FNV_OFFSET"
     const unsigned long long FNV_PRIME "SCAMEM_FNV_PRIME"
 
+cdef extern from "Python.h":
+    int Py_AddPendingCall(int (*function)(void*) noexcept, void* argument) nogil
+
 cdef enum:
     FRAME_BYTES = 4096  # of zone NORMAL
     SLICE_NS = 100000000  # between signal checks
@@ -37,6 +40,8 @@ cdef class Hold:
     cdef readonly word generation
     cdef word by
 
+cdef void ask_for_trim(Member member) noexcept
+cdef int handle_surplus(void* unused) noexcept
 cdef Hold new_hold(Member member, word obj, word generation, word by)
 cdef size_t checked_length(bytes text, word words) except? MAYBE_RAISED
 cpdef release(Hold held)
