@@ -24,6 +24,7 @@ from .errors import (
     OutOfMemoryError,
     PlatformError,
     ScamemError,
+    SectionBusyError,
     StaleHandleError,
     TooManyLoansError,
     TooScatteredError,
@@ -37,8 +38,10 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
 
 from .arena.look import Holder, LoanInfo, MemberInfo, ObjectInfo, Stats
 from .arena.objects import Pin, Scamem
+from .arena.sections import SectionInfo
 from .arena.view import View
 from .arrays.array import Array
+from .backing.nodes import Machine, MachineNode
 from .handles import array, asarray, default, empty, full, zeros
 from .handles.arena import Arena, from_handle, handle
 from .handles.handle import Handle
@@ -61,6 +64,8 @@ __all__ = [
     "Holder",
     "LoanInfo",
     "LockTimeoutError",
+    "Machine",
+    "MachineNode",
     "MemberInfo",
     "NameExistsError",
     "NameNotFoundError",
@@ -72,6 +77,8 @@ __all__ = [
     "PlatformError",
     "Scamem",
     "ScamemError",
+    "SectionBusyError",
+    "SectionInfo",
     "StaleHandleError",
     "Stats",
     "TooManyLoansError",

@@ -20,7 +20,7 @@ def change(member: Member, step: cython.int, section: int = 0, most: int = 0) ->
     Parameters
     ----------
     section : for the steps that begin; those that finish know the section that this member has.
-    most : blocks to be trimmed at most.
+    most : blocks to be trimmed at most; of OFFLINE_BEGIN, whether it is to stay offline.
     """
     which: word = section
     blocks: word = most
@@ -33,7 +33,7 @@ def change(member: Member, step: cython.int, section: int = 0, most: int = 0) ->
     elif step == 2:
         found = online.abort(member.arena, member.mine)
     elif step == 3:
-        found = offline.begin(member.arena, member.mine, which)
+        found = offline.begin(member.arena, member.mine, which, blocks)
     elif step == 4:
         found = offline.finish(member.arena, member.mine)
     elif step == 5:
@@ -133,7 +133,6 @@ def live_object(member: Member, value: word, use: cython.pointer(word)) -> word:
 def section_words(member: Member, first: int, count: int) -> list[int]:
     """Return the words of some sections, each as of about now."""
     start: word = first
-    k: cython.Py_ssize_t
     return [member.arena[sections.at(member.mine, start + k)] for k in range(count)]
 
 

@@ -20,12 +20,14 @@ cdef enum:
 
 cdef class Member(Membership):
     cdef public word direct_address
+    cdef public word fast_zone
     cdef word prefix_ns
     cdef word prefix_slot
     cdef bytes prefix
     cdef word lend_words(self, Hold held, word* loan_id) except? MAYBE_RAISED
     cpdef object load(self, word index, word generation, word loan, word loan_id, word by)
     cpdef object alloc_small(self, word frames, word zone, word by)
+    cpdef object alloc_fast(self, word frames, word by)
     cpdef Hold hold_again(self, Hold held, word by)
     cpdef word nr(self, Hold held) except? MAYBE_RAISED
     cpdef word address_of(self, Hold held) except? MAYBE_RAISED
@@ -41,7 +43,7 @@ cdef class Hold:
     cdef word by
 
 cdef void ask_for_trim(Member member) noexcept
-cdef int handle_surplus(void* unused) noexcept
+cdef int handle_surplus(void* _unused) noexcept
 cdef Hold new_hold(Member member, word obj, word generation, word by)
 cdef size_t checked_length(bytes text, word words) except? MAYBE_RAISED
 cpdef release(Hold held)

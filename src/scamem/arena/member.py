@@ -32,7 +32,6 @@ from scamem.errors import (
     ClosedError,
 )
 
-
 # Called when a release left more free memory than is to be kept; see Arena.retention.
 surplus_handlers: list = []
 
@@ -76,7 +75,7 @@ def ask_for_trim(member: Member) -> cython.void:
         member.mine[L.MINE_SURPLUS] = 2
 
 
-def handle_surplus(unused: cython.p_void) -> cython.int:
+def handle_surplus(_unused: cython.p_void) -> cython.int:
     """Call the handlers; what they raise has no caller to go to, and is reported as unraisable."""
     for handler in surplus_handlers:
         handler()
@@ -113,6 +112,12 @@ class Member(Membership):
         if obj >= L.STATUS:
             return obj
         return new_hold(self, obj, objects.generation(self.arena, self.mine, obj), by)
+
+    def alloc_fast(self, frames: word, by: word) -> object:
+        """Allocate where nobody chose: as alloc_small; NO_RUN where there is a choice of zones."""
+        if self.fast_zone >= L.STATUS:
+            return L.NO_RUN
+        return self.alloc_small(frames, self.fast_zone, by)
 
     def reserve(self, frames: int, zone: int, by: int) -> Hold | int:
         """Begin a large object: a Hold on it, still ALLOCATING, or the status of why not."""

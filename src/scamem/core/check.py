@@ -18,14 +18,13 @@ import cython
 
 from . import walk
 from .check_lists import check_lists, unaccounted
-from .walk import LIVING, WITH_RUNS, Finding, Image, high, low, objects_in, runs_of
+from .walk import LIVING, USABLE, WITH_RUNS, Finding, Image, high, low, objects_in, runs_of
 
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .store import layout as L
 
-USABLE = (L.SECTION_STATE_ONLINE, L.SECTION_STATE_TRIMMING, L.SECTION_STATE_POPULATING)
 AT_REST = (L.SECTION_STATE_OFFLINE, L.SECTION_STATE_ONLINE)
 FINDINGS_MAX = 64  # of one rule: a torn list makes many, the first ones tell
 STATE_NAMES = ("FREE", "ALLOCATING", "LIVE", "DYING", "RETIRED", "MOVING")
@@ -96,9 +95,7 @@ def check_frames(arena: Image, mine: Image) -> list[Finding]:
     return found
 
 
-def check_zone(
-    arena: Image, mine: Image, zone: int, runs: list[tuple[int, int]]
-) -> list[Finding]:
+def check_zone(arena: Image, mine: Image, zone: int, runs: list[tuple[int, int]]) -> list[Finding]:
     """I1, in numbers: what a zone's words say of its free, promised and online frames."""
     first = mine[walk.about_zone(zone) + L.MINE_ZONE_FIRST]
     end = first + mine[walk.about_zone(zone) + L.MINE_ZONE_FRAMES]

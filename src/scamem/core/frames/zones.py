@@ -27,9 +27,11 @@ def of(mine: Words, pfn: word) -> word:
     """Return the zone of a frame; of one that cannot be, a number that no zone has."""
     zone: word = 0
     while zone < mine[L.MINE_ZONES]:  # bound: ZONES_MAX
-        if pfn < first(mine, zone) + mine[
-            L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone + L.MINE_ZONE_FRAMES
-        ]:
+        if (
+            pfn
+            < first(mine, zone)
+            + mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone + L.MINE_ZONE_FRAMES]
+        ):
             return zone  # they lie one behind the other
         zone += 1
     return L.ZONES_MAX

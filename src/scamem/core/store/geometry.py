@@ -157,7 +157,8 @@ class Geometry:
             found.append("sections do not divide the frames")
         blocks = self.section_shift - self.block_shift
         if not found and (
-            self.block_shift < self.leaf_shift or not 0 <= blocks < L.SECTION_BLOCKS_MAX.bit_length()
+            self.block_shift < self.leaf_shift
+            or not 0 <= blocks < L.SECTION_BLOCKS_MAX.bit_length()
         ):
             found.append("blocks do not divide the sections")
         return found or self._span_problems()

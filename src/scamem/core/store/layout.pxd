@@ -10,7 +10,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_SHIFT_32 0x20ULL
     #define SCAMEM_LAYOUT_ALL_ONES 0xffffffffffffffffULL
     #define SCAMEM_LAYOUT_HEADER_MAGIC 0x0ULL
-    #define SCAMEM_LAYOUT_HEADER_VERSION 0x2ULL
+    #define SCAMEM_LAYOUT_HEADER_VERSION 0x1ULL
     #define SCAMEM_LAYOUT_HEADER_BYTE_ORDER 0x2ULL
     #define SCAMEM_LAYOUT_HEADER_ID_LOW 0x3ULL
     #define SCAMEM_LAYOUT_HEADER_ID_HIGH 0x4ULL
@@ -28,7 +28,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_CHECKSUM_START 0xcbf29ce484222325ULL
     #define SCAMEM_LAYOUT_CHECKSUM_FACTOR 0x100000001b3ULL
     #define SCAMEM_LAYOUT_MAGIC 0x6d656d6163730a1aULL
-    #define SCAMEM_LAYOUT_VERSION 0x1ULL
+    #define SCAMEM_LAYOUT_VERSION 0x2ULL
     #define SCAMEM_LAYOUT_BYTE_ORDER 0x102030405060708ULL
     #define SCAMEM_LAYOUT_STOP_PID 0x20ULL
     #define SCAMEM_LAYOUT_STOP_COUNTDOWN 0x21ULL
@@ -313,7 +313,7 @@ cdef extern from *:
     const unsigned long long SHIFT_32 "SCAMEM_LAYOUT_SHIFT_32"  # 32
     const unsigned long long ALL_ONES "SCAMEM_LAYOUT_ALL_ONES"  # 0xffffffffffffffff
     const unsigned long long HEADER_MAGIC "SCAMEM_LAYOUT_HEADER_MAGIC"  # 0
-    const unsigned long long HEADER_VERSION "SCAMEM_LAYOUT_HEADER_VERSION"  # 2
+    const unsigned long long HEADER_VERSION "SCAMEM_LAYOUT_HEADER_VERSION"  # 1
     const unsigned long long HEADER_BYTE_ORDER "SCAMEM_LAYOUT_HEADER_BYTE_ORDER"  # 2
     const unsigned long long HEADER_ID_LOW "SCAMEM_LAYOUT_HEADER_ID_LOW"  # 3
     const unsigned long long HEADER_ID_HIGH "SCAMEM_LAYOUT_HEADER_ID_HIGH"  # 4
@@ -331,7 +331,7 @@ cdef extern from *:
     const unsigned long long CHECKSUM_START "SCAMEM_LAYOUT_CHECKSUM_START"  # 0xcbf29ce484222325
     const unsigned long long CHECKSUM_FACTOR "SCAMEM_LAYOUT_CHECKSUM_FACTOR"  # 0x100000001b3
     const unsigned long long MAGIC "SCAMEM_LAYOUT_MAGIC"  # 0x6d656d6163730a1a
-    const unsigned long long VERSION "SCAMEM_LAYOUT_VERSION"  # 1
+    const unsigned long long VERSION "SCAMEM_LAYOUT_VERSION"  # 2
     const unsigned long long BYTE_ORDER "SCAMEM_LAYOUT_BYTE_ORDER"  # 0x102030405060708
     const unsigned long long STOP_PID "SCAMEM_LAYOUT_STOP_PID"  # 32
     const unsigned long long STOP_COUNTDOWN "SCAMEM_LAYOUT_STOP_COUNTDOWN"  # 33

@@ -20,7 +20,7 @@ ALL_ONES = 0xFFFFFFFFFFFFFFFF
 
 # --- header: written once, before anybody else can see the file ---------------------------------
 HEADER_MAGIC = 0
-HEADER_VERSION = 2
+HEADER_VERSION = 1
 HEADER_BYTE_ORDER = 2
 HEADER_ID_LOW = 3
 HEADER_ID_HIGH = 4
@@ -39,7 +39,7 @@ CHECKSUM_START = 0xCBF29CE484222325  # 64-bit FNV-1a
 CHECKSUM_FACTOR = 0x100000001B3
 
 MAGIC = 0x6D656D6163730A1A  # "\x1a\nscamem" read as little-endian bytes
-VERSION = 1
+VERSION = 2
 BYTE_ORDER = 0x0102030405060708
 
 # --- the stop hook of test builds (words.h): which process halts at which store -----------------
@@ -152,7 +152,9 @@ SECTION_STATE = 0  # {state 8, flags 8, unused 16, absent blocks 16, unpunched b
 SECTION_BACKED = 0x100  # its memdescs and its part of the tree have memory
 SECTION_KEPT = 0x200  # taken offline by hand: it comes online by hand only
 SECTION_ABSENT_SHIFT = 32  # blocks without memory, whose frames nobody can be given
-SECTION_UNPUNCHED_SHIFT = 48  # of what is absent or offline, blocks that may have memory all the same
+SECTION_UNPUNCHED_SHIFT = (
+    48  # of what is absent or offline, blocks that may have memory all the same
+)
 SECTION_BLOCKS_MAX = 4  # so that one transaction can give or take them all
 SECTION_STATE_OFFLINE = 0
 SECTION_STATE_ONLINING = 1

@@ -44,12 +44,15 @@ def find_present(arena: Words, mine: Words, section: word) -> word:
     return found
 
 
-def begin(arena: Words, mine: Words, section: word) -> word:
-    """Begin to take a section offline: its number, IN_USE, ONLINE_BUSY or WRONG_STATE."""
+def begin(arena: Words, mine: Words, section: word, kept: word) -> word:
+    """Begin to take a section offline: its number, IN_USE, ONLINE_BUSY or WRONG_STATE.
+
+    `kept`: it is to stay so; otherwise only what memory an OFFLINE section has is given back.
+    """
     state: word = sections.state(arena, mine, section)
     if arena[L.CHANGING] != 0:
         return L.ONLINE_BUSY
-    if state != L.SECTION_STATE_ONLINE and state != L.SECTION_STATE_OFFLINE:
+    if state != L.SECTION_STATE_OFFLINE and (state != L.SECTION_STATE_ONLINE or kept == 0):
         return L.WRONG_STATE
     if state == L.SECTION_STATE_ONLINE:
         present: word = find_present(arena, mine, section)
@@ -62,6 +65,9 @@ def begin(arena: Words, mine: Words, section: word) -> word:
         journal.ensure(arena, arena[about] != 0)
         journal.put(arena, about, arena[about] - 1)
         sections.set_blocks(arena, mine, section, 0, sections.all_blocks(mine))
+    if kept != 0:
+        backed: word = sections.flags(arena, mine, section) & L.SECTION_BACKED
+        sections.set_flags(arena, mine, section, backed | L.SECTION_KEPT)
     sections.take(arena, mine, section, state, L.SECTION_STATE_OFFLINING)
     if journal.commit(arena) != L.OK:
         return L.DAMAGED
@@ -88,8 +94,6 @@ def finish(arena: Words, mine: Words) -> word:
     section: word = sections.owned(arena, mine)
     if section >= L.STATUS:
         return L.NOT_OWNER
-    backed: word = sections.flags(arena, mine, section) & L.SECTION_BACKED
     sections.give_up(arena, mine, section, L.SECTION_STATE_OFFLINING, L.SECTION_STATE_OFFLINE)
-    sections.set_flags(arena, mine, section, backed | L.SECTION_KEPT)
     sections.set_blocks(arena, mine, section, 0, 0)
     return journal.commit(arena)

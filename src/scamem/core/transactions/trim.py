@@ -63,9 +63,7 @@ def begin(arena: Words, mine: Words, section: word, most: word) -> word:
     left: word = sections.unpunched(arena, mine, section) | taken
     if left == 0:
         return L.NOT_FOUND
-    sections.set_blocks(
-        arena, mine, section, sections.absent(arena, mine, section) | taken, left
-    )
+    sections.set_blocks(arena, mine, section, sections.absent(arena, mine, section) | taken, left)
     sections.take(arena, mine, section, L.SECTION_STATE_ONLINE, L.SECTION_STATE_TRIMMING)
     if journal.commit(arena) != L.OK:
         return L.DAMAGED
