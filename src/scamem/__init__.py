@@ -28,6 +28,7 @@ from .errors import (
     PeerDiedError,
     PlatformError,
     ScamemError,
+    SectionBusyError,
     StaleHandleError,
     TooManyLoansError,
     TooScatteredError,
@@ -43,10 +44,12 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
 
 from .arena.look import Holder, LoanInfo, MemberInfo, ObjectInfo, Stats
 from .arena.objects import Pin, Scamem
+from .arena.sections import SectionInfo
 from .arena.view import View
 from .arrays.array import Array
 from .arrays.growable import GrowableArray
 from .arrays.ring import RingBuffer
+from .backing.nodes import Machine, MachineNode
 from .handles import array, asarray, concatenate, default, empty, full, zeros
 from .handles.arena import Arena, from_handle, handle
 from .handles.handle import Handle
@@ -72,6 +75,8 @@ __all__ = [
     "Holder",
     "LoanInfo",
     "LockTimeoutError",
+    "Machine",
+    "MachineNode",
     "MemberInfo",
     "NameExistsError",
     "NameNotFoundError",
@@ -86,6 +91,8 @@ __all__ = [
     "RingBuffer",
     "Scamem",
     "ScamemError",
+    "SectionBusyError",
+    "SectionInfo",
     "StaleHandleError",
     "Stats",
     "TooManyLoansError",

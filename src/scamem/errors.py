@@ -203,6 +203,21 @@ class BlindError(ScamemError):
     """
 
 
+class SectionBusyError(ScamemError):
+    """A section cannot go offline: frames of it are in use, or promised.
+
+    Attributes
+    ----------
+    section : its number.
+    objects : numbers of the objects that have frames of it.
+    """
+
+    def __init__(self, message: str, *, section: int = 0, objects: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.section = section
+        self.objects = objects
+
+
 class PlatformError(ScamemError, ImportError):
     """scamem does not run on this machine, kernel or interpreter."""
 

@@ -62,7 +62,7 @@ def maps() -> list[str]:
 
 def test_view_shows_the_runs_in_their_order(file: SharedFile, direct: mappings.DirectMap) -> None:
     runs = [(7, 1), (100, 3), (2, 2), (1023, 1)]
-    view = mappings.vmap(file, direct, runs, FRAME)
+    view = mappings.vmap(direct, runs, FRAME)
     assert numbers(view, 7) == [7, 100, 101, 102, 2, 3, 1023]
     mappings.vunmap(view, 7 * FRAME)
 
@@ -70,7 +70,7 @@ def test_view_shows_the_runs_in_their_order(file: SharedFile, direct: mappings.D
 def test_view_and_direct_map_are_the_same_memory(
     file: SharedFile, direct: mappings.DirectMap
 ) -> None:
-    view = mappings.vmap(file, direct, [(9, 1), (3, 1)], FRAME)
+    view = mappings.vmap(direct, [(9, 1), (3, 1)], FRAME)
     ctypes.memmove(view + FRAME + 8, b"seen", 4)
     assert ctypes.string_at(direct.address + 3 * FRAME + 8, 4) == b"seen"
     assert ctypes.string_at(direct.read_only_address + 3 * FRAME + 8, 4) == b"seen"
@@ -83,7 +83,7 @@ def test_runs_in_random_order_agree_with_a_model(
     dice = random.Random(1)
     for _ in range(50):
         frames = dice.sample(range(NFRAMES), dice.randint(1, 200))
-        view = mappings.vmap(file, direct, [(frame, 1) for frame in frames], FRAME)
+        view = mappings.vmap(direct, [(frame, 1) for frame in frames], FRAME)
         assert numbers(view, len(frames)) == frames
         mappings.vunmap(view, len(frames) * FRAME)
     assert len(maps()) == 1  # the direct map
@@ -102,7 +102,7 @@ def test_direct_map_is_aligned_for_huge_pages(direct: mappings.DirectMap) -> Non
 def test_views_are_in_no_core_dump_and_no_fork(
     file: SharedFile, direct: mappings.DirectMap, *, writable: bool
 ) -> None:
-    view = mappings.vmap(file, direct, [(9, 1), (3, 1)], FRAME, writable)
+    view = mappings.vmap(direct, [(9, 1), (3, 1)], FRAME, writable)
     for address in (view, view + FRAME, direct.address, direct.read_only_address):
         assert {"dc", "dd"} <= flags_at(address)
     mappings.vunmap(view, 2 * FRAME)
@@ -112,7 +112,7 @@ def test_views_are_in_no_core_dump_and_no_fork(
 def test_child_gets_a_signal_and_no_frames(
     file: SharedFile, direct: mappings.DirectMap, fork: Callable[[], int]
 ) -> None:
-    view = mappings.vmap(file, direct, [(9, 1)], FRAME)
+    view = mappings.vmap(direct, [(9, 1)], FRAME)
     for address in (view, direct.address, direct.read_only_address):
         with child(partial(touch, address), fork=fork) as started:
             assert os.WTERMSIG(started.wait()) == signal.SIGSEGV
@@ -131,14 +131,14 @@ def test_view_made_while_a_fork_opened_the_direct_map_is_closed(
     file: SharedFile, direct: mappings.DirectMap
 ) -> None:
     system.madvise(direct.address, direct.length, system.MADV_DOFORK)
-    view = mappings.vmap(file, direct, [(9, 1), (3, 1)], FRAME)
+    view = mappings.vmap(direct, [(9, 1), (3, 1)], FRAME)
     assert "dc" in flags_at(view)
     assert "dc" in flags_at(view + FRAME)
     mappings.vunmap(view, 2 * FRAME)
 
 
 def test_read_only_view_cannot_be_written(file: SharedFile, direct: mappings.DirectMap) -> None:
-    view = mappings.vmap(file, direct, [(9, 2)], FRAME, writable=False)
+    view = mappings.vmap(direct, [(9, 2)], FRAME, writable=False)
     assert "wr" not in flags_at(view)
     assert numbers(view, 2) == [9, 10]
     mappings.vunmap(view, 2 * FRAME)
@@ -149,8 +149,8 @@ def test_blind_process_still_makes_views(file: SharedFile, direct: mappings.Dire
         os.close(file.descriptor())
         with pytest.raises(BlindError):
             file.descriptor()
-        made = mappings.vmap(file, direct, [(5, 1), (2, 1)], FRAME)
-        reading = mappings.vmap(file, direct, [(8, 1)], FRAME, writable=False)
+        made = mappings.vmap(direct, [(5, 1), (2, 1)], FRAME)
+        reading = mappings.vmap(direct, [(8, 1)], FRAME, writable=False)
         return numbers(made, 2), numbers(reading, 1)
 
     for address, length in direct.ranges():  # as fork's prepare does for a member's child
@@ -165,7 +165,7 @@ def test_runs_outside_the_file_are_refused(
     file: SharedFile, direct: mappings.DirectMap, runs: list[tuple[int, int]]
 ) -> None:
     with pytest.raises(ValueError, match=r"run|no frames"):
-        mappings.vmap(file, direct, runs, FRAME)
+        mappings.vmap(direct, runs, FRAME)
     assert len(maps()) == 1
 
 
@@ -177,15 +177,15 @@ def test_too_scattered_view_is_refused_and_leaves_nothing(
     monkeypatch.setattr(mappings, "budget", mappings.MappingBudget())
     runs = [(frame, 1) for frame in range(0, NFRAMES, 2)]
     with pytest.raises(TooScatteredError, match="1,024 runs") as caught:
-        mappings.vmap(file, direct, [*runs, *[(frame + 1, 1) for frame, _ in runs]], FRAME)
+        mappings.vmap(direct, [*runs, *[(frame + 1, 1) for frame, _ in runs]], FRAME)
     assert caught.value.runs == NFRAMES
     assert 480 <= caught.value.limit <= 500
     assert len(maps()) == 1
-    view = mappings.vmap(file, direct, runs[:400], FRAME)
+    view = mappings.vmap(direct, runs[:400], FRAME)
     with pytest.raises(TooScatteredError):
-        mappings.vmap(file, direct, runs[:400], FRAME)
+        mappings.vmap(direct, runs[:400], FRAME)
     mappings.vunmap(view, 400 * FRAME)
-    mappings.vunmap(mappings.vmap(file, direct, runs[:400], FRAME), 400 * FRAME)
+    mappings.vunmap(mappings.vmap(direct, runs[:400], FRAME), 400 * FRAME)
 
 
 def test_view_up_to_the_kernels_real_limit() -> None:
@@ -236,7 +236,7 @@ def test_address_space_limit_is_named() -> None:
 
 
 def test_populate_fills_page_tables(file: SharedFile, direct: mappings.DirectMap) -> None:
-    view = mappings.vmap(file, direct, [(9, 1), (3, 4)], FRAME)
+    view = mappings.vmap(direct, [(9, 1), (3, 4)], FRAME)
     mappings.populate(view, 5 * FRAME, write=True)
     mappings.populate(view, 5 * FRAME, write=False)
     with open("/proc/self/pagemap", "rb") as pagemap:
@@ -269,7 +269,7 @@ def test_closed_direct_map_says_so(file: SharedFile) -> None:
     made.close()
     assert maps() == []
     with pytest.raises(ClosedError):
-        mappings.vmap(file, made, [(0, 1)], FRAME)
+        mappings.vmap(made, [(0, 1)], FRAME)
     with pytest.raises(ClosedError):
-        mappings.vmap(file, made, [(0, 1)], FRAME, writable=False)
+        mappings.vmap(made, [(0, 1)], FRAME, writable=False)
     made.close()

@@ -10,7 +10,8 @@ from typing import Any, cast
 from scamem.core import walk
 from scamem.core.check import check
 from scamem.core.store import layout as L
-from scamem.core.store.geometry import TABLE_RECORDS, Geometry, write_header
+from scamem.core.store.geometry import TABLE_RECORDS, Geometry
+from scamem.core.store.header import write_header
 from scamem.core.store.words import Words
 from tests.explore.arena import ArenaWords, Violation
 from tests.explore.interpreted import Core
@@ -158,8 +159,10 @@ class World:
 
     def online(self, member: Member) -> None:
         """Bring the next section online."""
-        section = self.run(member, self.core.online.begin, 0)
-        if section >= L.STATUS or self.run(member, self.core.online.finish, 0) != L.OK:
+        at = member.mine[L.MINE_SECTIONS_AT]
+        section = next(k for k in range(self.geometry.sections) if not self.arena[at + k])
+        begun = self.run(member, self.core.online.begin, section)
+        if begun != section or self.run(member, self.core.online.finish) != L.OK:
             raise Violation("online: a section was refused")
 
     def check(self, dead: tuple[int, ...] = ()) -> None:

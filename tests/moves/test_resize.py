@@ -26,7 +26,8 @@ def arena() -> Iterator[Arena]:
 
 
 def seen(obj: Scamem) -> Any:
-    return np.frombuffer(obj.map(), dtype=np.uint8)
+    view: Any = obj.map()
+    return np.frombuffer(view, dtype=np.uint8)
 
 
 def filled(arena: Arena, frames: int, value: int) -> Scamem:

@@ -36,21 +36,24 @@ RECOUNT_AFTER_RUNS: Final = 1024  # others map as well: count anew once so many 
 
 
 class DirectMap:
-    """A whole frame file in this process's address space, read-write and, once asked, read-only.
+    """An arena's frame files in this process's address space, one behind the other.
+
+    They are mapped read-write and, once asked, read-only.
 
     Attributes
     ----------
-    address : of the file's first byte, writable.
-    length : bytes; the file's size.
+    address : of the first file's first byte, writable.
+    length : bytes of all files.
+    files : the file of small frames, and that of huge ones if there is one.
 
     Ownership: it owns its mappings until `close`; nothing may look at them then. Threads: any.
     fork: children do not get them, unless the caller sets MADV_DOFORK on `ranges` meanwhile.
     """
 
-    def __init__(self, file: SharedFile) -> None:
-        self.file = file
-        self.length = file.size
-        self.address = _map_aligned(file, writable=True)
+    def __init__(self, *files: SharedFile) -> None:
+        self.files = files
+        self.length = sum(file.size for file in files)
+        self.address = _map_aligned(files, writable=True)
         self._read_only: dict[str, int] = {}  # at most one; setdefault settles racing threads
 
     @property
@@ -88,8 +91,10 @@ class DirectMap:
 
     def _map_read_only(self, source: int) -> int:
         try:
-            return _map_aligned(self.file, writable=False)
+            return _map_aligned(self.files, writable=False)
         except BlindError:
+            if len(self.files) > 1:
+                raise  # huge pages cannot be mapped a second time without a descriptor
             made = _reserve_aligned(self.length)
             try:
                 system.duplicate_mapping(source, self.length, made)
@@ -105,6 +110,19 @@ class DirectMap:
             yield self.address, self.length
         for address in self._read_only.values():
             yield address, self.length
+
+    def file_of(self, offset: int) -> tuple[SharedFile, int]:
+        """Return the file that a byte of the map is of, and which byte of it."""
+        for file in self.files[:-1]:
+            if offset < file.size:
+                return file, offset
+            offset -= file.size
+        return self.files[-1], offset
+
+    @property
+    def huge_offset(self) -> int:
+        """Where the huge frames begin, in bytes; `length` where there are none."""
+        return self.files[0].size
 
     def punch(self, offset: int, length: int) -> None:
         """Give the memory of a range of the file back; works without a descriptor."""
@@ -198,7 +216,6 @@ def merged(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def vmap(
-    file: SharedFile,
     direct: DirectMap,
     runs: Iterable[tuple[int, int]],
     frame_size: int,
@@ -208,8 +225,8 @@ def vmap(
 
     Parameters
     ----------
-    file : the frame file.
-    direct : its direct map; the view is made from it, so no descriptor is needed.
+    direct : the frame files' direct map; the view is made from it, so no descriptor is needed (but
+        for huge frames). All runs are of small frames, or all of huge ones.
     runs : (first frame, frames), in the view's order.
     frame_size : bytes of a frame.
     writable : whether the view may be written.
@@ -223,13 +240,19 @@ def vmap(
     Ownership: the view is the caller's, to be given to `vunmap`. The caller holds the frames.
     fork: children do not get it, unless the caller sets MADV_DOFORK. On failure nothing is mapped.
     """
-    spans = _spans(runs, frame_size, file.size)
+    spans = _spans(runs, frame_size, direct.length)
     source = direct.writable_address if writable else direct.read_only_address
     total = sum(length for _, length in spans)
     pairs = array("Q", chain.from_iterable(spans))
     left = budget.left(len(spans))
     if len(spans) > left:
         raise _too_scattered(len(spans), left, total)
+    huge = direct.huge_offset < direct.length and spans[0][0] >= direct.huge_offset
+    if huge:
+        address = _reserve_aligned(total)
+        _stitch_huge(direct, spans, address, writable)
+        budget.made(address, len(spans))
+        return address
     address = reserve(total)
     done, number = stitch(source, pairs.buffer_info()[0], len(spans), address)
     if number:
@@ -241,6 +264,25 @@ def vmap(
     system.madvise(address, total, system.MADV_DONTFORK)
     budget.made(address, len(spans))
     return address
+
+
+def _stitch_huge(
+    direct: DirectMap, spans: list[tuple[int, int]], address: int, writable: bool
+) -> None:
+    """Map runs of huge frames over a reservation; on failure nothing of it is left.
+
+    By the descriptor: the kernel does not map huge pages a second time with `mremap` (EINVAL,
+    Linux 6.18).
+    """
+    where = address
+    try:
+        for offset, length in spans:
+            file, start = direct.file_of(offset)
+            file.map(start, length, writable=writable, address=where)
+            where += length
+    except BaseException:
+        system.munmap(address, sum(length for _, length in spans))
+        raise
 
 
 def _unmap_around(spans: list[tuple[int, int]], done: int, address: int) -> None:
@@ -421,10 +463,15 @@ def _reserve_aligned(length: int) -> int:
     return aligned
 
 
-def _map_aligned(file: SharedFile, *, writable: bool) -> int:
-    address = _reserve_aligned(file.size)
+def _map_aligned(files: tuple[SharedFile, ...], *, writable: bool) -> int:
+    length = sum(file.size for file in files)
+    address = _reserve_aligned(length)
+    where = address
     try:
-        return file.map(0, file.size, writable=writable, address=address)
+        for file in files:
+            file.map(0, file.size, writable=writable, address=where)
+            where += file.size
     except BaseException:
-        system.munmap(address, file.size)
+        system.munmap(address, length)
         raise
+    return address

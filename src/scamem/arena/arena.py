@@ -16,32 +16,29 @@ from numpy.typing import NDArray
 
 from scamem.address_space import map as mapping
 from scamem.backing import head_room, places, slot_locks
-from scamem.core.store import geometry
+from scamem.backing.nodes import Machine
+from scamem.core.store import header
 from scamem.core.store import layout as L
-from scamem.core.store.geometry import FRAME_BYTES, Geometry
-from scamem.core.walk import Finding
+from scamem.core.store.geometry import Geometry
+from scamem.core.walk import USABLE, Finding
 from scamem.errors import (
     ArenaExistsError,
     ArenaNotFoundError,
     ClosedError,
-    OutOfMemoryError,
-    ScamemError,
     StaleHandleError,
 )
 
-from . import attach, look, room, snapshot, views
+from . import attach, changes, look, snapshot, views
 from .attach import Address, Attachment
-from .member import Hold, release
+from .member import Hold, surplus_handlers
 from .objects import Scamem
-from .pages import Pages
+from .sections import Sections
 from .view import View, make_view, runs_unmapped
 
 mapping.budget.given_back = runs_unmapped
-SMALL_BYTES = L.MEMDESCS_INSIDE_MAX * FRAME_BYTES  # what one transaction allocates
-BY_HAND = L.BY_HAND
 
 
-class ArenaBase(Pages):
+class ArenaBase(Sections):
     """Shared memory of page frames, as this process has joined it.
 
     Ownership: one per process and arena; joining again returns the same one. It is left when it is
@@ -64,7 +61,8 @@ class ArenaBase(Pages):
         self._read_only = 0  # address of the read-only direct map, once it was asked for
         self.member.direct_address = made.direct.address
         self.member.set_my_word(L.MINE_DIRECT, made.direct.address)
-        self._alloc_small = self.member.alloc_small
+        self._make_tables()
+        self._set_policies()
         self._views: weakref.WeakValueDictionary[tuple[int, int, int, bool], View] = (
             weakref.WeakValueDictionary()
         )
@@ -74,7 +72,13 @@ class ArenaBase(Pages):
 
     @classmethod
     def create(
-        cls, name: str | None = None, *, capacity: int | None = None, slots: int = 4096
+        cls,
+        name: str | None = None,
+        *,
+        capacity: int | None = None,
+        huge: int | None = None,
+        machine: Machine | None = None,
+        slots: int = 4096,
     ) -> Self:
         """Make a new arena and join it.
 
@@ -85,6 +89,10 @@ class ArenaBase(Pages):
             its last member.
         capacity : bytes that it may grow to, rounded up to 8 MiB; address space, not memory. None:
             as much as this machine or cgroup could ever give.
+        huge : bytes of zone "HUGE", in pages of 2 MiB that the system's pool has set aside; 0:
+            none. None: in an anonymous arena what the pool has or may have now.
+        machine : nodes to lay the arena out for, instead of this machine's; then neither capacity
+            nor huge can be given.
         slots : how many processes can be members at once.
 
         Raises
@@ -95,15 +103,27 @@ class ArenaBase(Pages):
         wanted = head_room.default_capacity_bytes() if capacity is None else capacity
         if not 0 < wanted <= 1 << 40:
             raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB can be")
-        size = Geometry.for_capacity(wanted, slots_max=slots)
+        if machine is None:
+            machine = Machine.real(wanted, 0 if name and huge is None else huge)
+        elif capacity is not None or huge is not None:
+            raise ValueError("asked for a described machine and a capacity; its nodes say both")
+        zones = [
+            (number, kind, nbytes)
+            for number, node in enumerate(machine.nodes)
+            for kind, nbytes in enumerate((node.normal_bytes, node.huge_bytes))
+            if nbytes
+        ]
+        if len(zones) > L.ZONES_MAX:
+            raise ValueError(f"asked for {len(zones)} zones; {L.ZONES_MAX} can be")
+        size = Geometry.for_zones(zones, slots_max=slots)
         return cls._new(size, name or "", attach.CONTROL_LABEL)
 
     @classmethod
     def _new(cls, size: Geometry, name: str, label: str) -> Self:
         with cls._lock:
-            control, frames = attach.new_files(size, name, label)
+            files = attach.new_files(size, name, label)
             try:
-                return cls(attach.attach(control, frames))
+                return cls(attach.attach(files))
             except BaseException:
                 if name:
                     places.remove(name)  # nothing half done: its creator could not map it
@@ -119,9 +139,9 @@ class ArenaBase(Pages):
         ArenaRefusedError : it is another user's, or no arena that this version can use.
         """
         with cls._lock:
-            control, frames = attach.open_named(name)
-            arena_id = geometry.arena_id(attach.read_header(control))
-            return cls._known(arena_id) or cls(attach.attach(control, frames))
+            files = attach.open_named(name)
+            arena_id = header.arena_id(attach.read_header(files.control))
+            return cls._known(arena_id) or cls(attach.attach(files))
 
     @classmethod
     def open(cls, name: str, *, capacity: int | None = None) -> Self:
@@ -144,7 +164,7 @@ class ArenaBase(Pages):
         ArenaUnreachableError : none of them led there; says what was tried, and the ways out.
         """
         with cls._lock:
-            return cls._known(address.arena_id) or cls(attach.attach(*attach.reach(address)))
+            return cls._known(address.arena_id) or cls(attach.attach(attach.reach(address)))
 
     @classmethod
     def _known(cls, arena_id: int) -> Self | None:
@@ -175,7 +195,8 @@ class ArenaBase(Pages):
         made.direct.close()
         made.control.unmap(made.control_address, made.geometry.control_words * L.WORD_BYTES)
         made.control.close()
-        made.frames.close()
+        for file in made.direct.files:
+            file.close()
         made.drop_private_memory()
 
     def __enter__(self) -> Self:
@@ -223,101 +244,7 @@ class ArenaBase(Pages):
         where = self.path or f"anonymous {self._made.arena_id:032x}"
         return f"<Arena {where}{', closed' if self._closed else ''}>"
 
-    # --- allocation ----------------------------------------------------------------------------
-
-    def alloc(self, nbytes: int, *, node: int | None = None, zone: str | None = None) -> Scamem:
-        """Allocate an object.
-
-        Parameters
-        ----------
-        nbytes : at least one frame is given; rounded up to whole frames (4,096 bytes).
-        node, zone : where from; this arena has node 0 and zone "NORMAL".
-
-        Returns
-        -------
-        Scamem : the frames hold whatever their last object left there (see `zeros`).
-
-        Raises
-        ------
-        OutOfMemoryError : with the limit that was met; nothing is half done.
-        ValueError : a negative size, or a node or zone that the arena does not have.
-
-        Ownership: the returned object is one reference.
-        """
-        if node is None and zone is None and 0 < nbytes <= SMALL_BYTES and not self._closed:
-            held = self._alloc_small((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, 0, BY_HAND)
-            if held.__class__ is Hold:
-                return Scamem(self, held)
-        return Scamem(self, self.alloc_hold(nbytes, BY_HAND, node=node, zone=zone))
-
-    def alloc_hold(
-        self, nbytes: int, by: int, *, node: int | None = None, zone: str | None = None
-    ) -> Hold:
-        """Allocate an object and return the bare reference to it, of a kind (layout.BY_*)."""
-        if self._closed:
-            self._check_open()
-        if nbytes < 0:
-            raise ValueError(f"asked for {nbytes} bytes; a size is not negative")
-        if node or (zone is not None and zone != "NORMAL"):
-            raise ValueError(
-                f"asked for node {node}, zone {zone!r}; there is node 0, zone 'NORMAL'"
-            )
-        frames = -(-nbytes // FRAME_BYTES) or 1
-        if frames <= L.MEMDESCS_INSIDE_MAX:
-            held = self.member.alloc_small(frames, L.ZONE_NORMAL, by)
-            if held.__class__ is Hold:
-                return held
-        return self._alloc_slowly(frames, by)
-
-    def _alloc_slowly(self, frames: int, by: int) -> Hold:
-        """Allocate after making room, or in several runs."""
-        made = self._made
-        if frames > made.geometry.frames:
-            raise OutOfMemoryError(
-                f"asked for {frames:,} frames ({frames * self.frame_bytes:,} bytes); the arena's "
-                f"capacity is {made.geometry.frames:,} frames. Create one of larger capacity",
-                asked_bytes=frames * self.frame_bytes,
-                free_bytes=room.free_frames(made) * self.frame_bytes,
-                limit="capacity of the arena",
-            )
-        while True:
-            held: Hold | int = L.NO_RUN
-            if frames <= L.MEMDESCS_INSIDE_MAX:
-                held = self.member.alloc_small(frames, L.ZONE_NORMAL, by)
-                if isinstance(held, Hold):
-                    return held
-            if held == L.NO_RUN:
-                held = self.member.reserve(frames, L.ZONE_NORMAL, by)
-            if isinstance(held, Hold):
-                return self._fill(held)
-            self.make_room(held, frames)
-
-    def _fill(self, held: Hold) -> Hold:
-        """Give a reserved object its runs. On failure it is let go of, runs and all."""
-        try:
-            status = L.MORE
-            while status != L.OK:
-                status = self.member.take_run(held)
-                if status not in (L.OK, L.MORE):
-                    self.make_room(status)
-            self.member.finish(held)
-            return held
-        except BaseException:
-            release(held)
-            raise
-
-    def make_room(self, status: int, frames: int = 0) -> None:
-        """Do what a status of the core asks for, so that it is worth trying again; or raise."""
-        if status == L.NO_FRAMES:
-            room.find_frames(self._made, frames)
-        elif L.NO_RECORDS <= status < L.NO_RECORDS + L.TABLES_COUNT:
-            room.grow_table(self._made, status - L.NO_RECORDS)
-        else:
-            raise self.error_of(status)
-
-    def error_of(self, status: int) -> ScamemError:
-        """Return the exception that a status of the core stands for."""
-        return self.member.error_of(status)
+    # --- references ----------------------------------------------------------------------------
 
     def hold_object(self, index: int, generation: int, by: int) -> Hold:
         """Take a reference to an object known by its numbers. StaleHandleError if it is gone."""
@@ -357,9 +284,7 @@ class ArenaBase(Pages):
     def _stitch(self, held: Hold, runs: list[tuple[int, int]], nbytes: int, writable: bool) -> View:
         if not writable:
             self._read_only_address()
-        address = mapping.vmap(
-            self._made.frames, self._made.direct, runs, self.frame_bytes, writable
-        )
+        address = mapping.vmap(self._made.direct, runs, self.frame_bytes, writable)
         try:
             self.member.add_range(address, nbytes)
         except BaseException:
@@ -391,25 +316,6 @@ class ArenaBase(Pages):
             address = self._made.direct.make_read_only(self.member.add_range)
             self._read_only = address
         return address
-
-    def page_to_scamem(self, pfn: int) -> Scamem | None:
-        """Return the object that a frame belongs to, None if it is free or offline.
-
-        Ownership: the Scamem is a reference of its own.
-
-        Raises
-        ------
-        IndexError : the arena has no such frame.
-        """
-        self._check_open()
-        while True:
-            index, generation = self.member.page_to_object(pfn)
-            if index == 0:
-                return None
-            try:
-                return Scamem(self, self.hold_object(index, generation, L.BY_HAND))
-            except StaleHandleError:
-                continue  # freed between the look and the hold: look again
 
     # --- looks and care ------------------------------------------------------------------------
 
@@ -459,12 +365,22 @@ class ArenaBase(Pages):
 
     def free_bitmap(self) -> NDArray[np.bool_]:
         """Return which online frames are free, as of now: bool, one a frame. For pictures."""
-        online = room.online_frames(self._made)
-        used = np.zeros(online, dtype=bool)
+        words = changes.section_words(self.member, 0, self.geometry.sections)
+        usable = np.array([word & L.MASK_8 in USABLE for word in words])
+        used = np.zeros(self.geometry.frames, dtype=bool)
         for info in look.objects(self._made):
             for start, count in self.member.runs_of(info.index):
                 used[start : start + count] = True
-        return ~used
+        found: NDArray[np.bool_] = ~used[np.repeat(usable, self.geometry.section_frames)]
+        return found
+
+
+def _trim_surplus() -> None:
+    for arena in list(ArenaBase._joined.values()):
+        arena.trim_surplus()
+
+
+surplus_handlers.append(_trim_surplus)
 
 
 def _after_fork_in_child() -> None:

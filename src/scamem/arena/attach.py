@@ -13,11 +13,12 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from scamem.address_space.map import DirectMap
 from scamem.backing import head_room, joining, places, slot_locks, system
 from scamem.backing.files import SharedFile
-from scamem.core.store import geometry as geometries
+from scamem.core.store import header as headers
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.core.store.words import pair
@@ -25,6 +26,7 @@ from scamem.errors import (
     ArenaBusyError,
     ArenaRefusedError,
     ArenaUnreachableError,
+    OutOfMemoryError,
 )
 
 from .member import Member
@@ -32,6 +34,7 @@ from .member import Member
 CONTROL_LABEL = "scamem-control-"
 DEFAULT_LABEL = "scamem-default-"  # the control file of a process's default arena
 FRAMES_LABEL = "scamem-frames-"
+HUGE_LABEL = "scamem-huge-"
 RANGES_MAX = 65_530
 GUEST_TIMEOUT_S = 10.0
 
@@ -63,6 +66,7 @@ class Attachment:
     geometry: Geometry
     control: SharedFile
     frames: SharedFile
+    huge: SharedFile | None
     control_address: int
     direct: DirectMap
     member: Member
@@ -92,7 +96,21 @@ class Attachment:
         self.member.set_my_word(L.MINE_CONTROL_FD, fd)
 
 
-def new_files(size: Geometry, path: str, label: str) -> tuple[SharedFile, SharedFile]:
+class Files(NamedTuple):
+    """The files of an arena. `huge` has the frames of zone HUGE, where there is one."""
+
+    control: SharedFile
+    frames: SharedFile
+    huge: SharedFile | None = None
+
+    def close(self) -> None:
+        """Close all of them; mappings stay."""
+        for file in self:
+            if file is not None:
+                file.close()
+
+
+def new_files(size: Geometry, path: str, label: str) -> Files:
     """Make the files of a new arena and write its header. Ownership: the caller's.
 
     The files appear under a named arena's path only when all of it is there.
@@ -100,30 +118,43 @@ def new_files(size: Geometry, path: str, label: str) -> tuple[SharedFile, Shared
     arena_id = secrets.randbits(128)
     name = f"{arena_id:032x}"
     control_bytes = size.control_words * L.WORD_BYTES
-    frame_bytes = size.frames * size.frame_bytes
+    frame_bytes = size.normal_frames * size.frame_bytes
+    huge_bytes = size.frames * size.frame_bytes - frame_bytes
     if not path:
+        huge = SharedFile.huge_memfd(HUGE_LABEL + name, huge_bytes) if huge_bytes else None
         control = SharedFile.memfd(label + name, control_bytes)
         frames = SharedFile.memfd(FRAMES_LABEL + name, frame_bytes)
-        _write_header(size, arena_id, control, frames)
-        return control, frames
+        _write_header(size, arena_id, Files(control, frames, huge))
+        return Files(control, frames, huge)
+    if huge_bytes:
+        raise OutOfMemoryError(
+            f"asked for {huge_bytes:,} bytes of huge pages in the named arena {path}; they lie in "
+            "memory without a name. Use an anonymous arena (no name), or huge=0",
+            asked_bytes=huge_bytes,
+            limit="huge pages of a named arena",
+        )
     with places.creating(path) as made:
         control = made.create("control", control_bytes)
         frames = made.create("frames", frame_bytes)
-        _write_header(size, arena_id, control, frames)
-    return control, frames
+        _write_header(size, arena_id, Files(control, frames))
+    return Files(control, frames)
 
 
-def _write_header(size: Geometry, arena_id: int, control: SharedFile, frames: SharedFile) -> None:
+def _write_header(size: Geometry, arena_id: int, files: Files) -> None:
+    control, frames, huge = files
     control.allocate(0, size.fixed_words() * L.WORD_BYTES)
     words = array("Q", bytes(L.SLOTS * L.WORD_BYTES))
     # The clock that transit counts by; a value of this boot, as is the boot id beside it.
     now_ns = _monotonic_ns()
-    geometries.write_header(words, size, arena_id, now_ns)
+    headers.write_header(words, size, arena_id, now_ns)
     boot = places.boot_id()
     words[L.HEADER_BOOT_LOW] = boot & L.ALL_ONES
     words[L.HEADER_BOOT_HIGH] = boot >> 64
     words[L.HEADER_FRAMES_DEVICE] = frames.device
     words[L.HEADER_FRAMES_INODE] = frames.inode
+    if huge is not None:
+        words[L.HEADER_HUGE_DEVICE] = huge.device
+        words[L.HEADER_HUGE_INODE] = huge.inode
     data = memoryview(words).cast("B")
     fd = control.descriptor()
     done = 0
@@ -146,7 +177,7 @@ def read_header(control: SharedFile) -> array[int]:
     """
     data = os.pread(control.descriptor(), L.SLOTS * L.WORD_BYTES, 0)
     words = array("Q", data[: len(data) // L.WORD_BYTES * L.WORD_BYTES])
-    found = geometries.header_problems(words, min(control.size // L.WORD_BYTES, _words(control)))
+    found = headers.header_problems(words, min(control.size // L.WORD_BYTES, _words(control)))
     if not found and len(words) >= L.HEADER_WORDS:
         boot = words[L.HEADER_BOOT_LOW] | words[L.HEADER_BOOT_HIGH] << 64
         if boot != places.boot_id():
@@ -165,27 +196,27 @@ def _words(control: SharedFile) -> int:
     return os.fstat(control.descriptor()).st_size // L.WORD_BYTES
 
 
-def open_named(name: str) -> tuple[SharedFile, SharedFile]:
+def open_named(name: str) -> Files:
     """Open the files of a named arena. Ownership: the caller's."""
     control = places.open_file(name, "control")
     try:
         words = read_header(control)
         frames = places.open_file(name, "frames")
         expected = Geometry.from_words(words)
-        if frames.size < expected.frames * expected.frame_bytes:
+        if frames.size < expected.normal_frames * expected.frame_bytes:
             raise ArenaRefusedError(
                 f"{frames.path} is refused: it has {frames.size:,} bytes, the arena's header asks "
-                f"for {expected.frames * expected.frame_bytes:,}",
+                f"for {expected.normal_frames * expected.frame_bytes:,}",
                 path=frames.path or "",
                 reason="size",
             )
     except BaseException:
         control.close()
         raise
-    return control, frames
+    return Files(control, frames)
 
 
-def reach(address: Address) -> tuple[SharedFile, SharedFile]:
+def reach(address: Address) -> Files:
     """Open an arena's files from a handle's address: path, inherited, the sender's, others'.
 
     Raises
@@ -193,11 +224,10 @@ def reach(address: Address) -> tuple[SharedFile, SharedFile]:
     ArenaUnreachableError : all failed; says what was tried, and the ways out.
     """
     if address.path:
-        control, frames = open_named(address.path)
-        if geometries.arena_id(read_header(control)) == address.arena_id:
-            return control, frames
-        control.close()
-        frames.close()
+        files = open_named(address.path)
+        if headers.arena_id(read_header(files.control)) == address.arena_id:
+            return files
+        files.close()
         raise ArenaUnreachableError(
             f"asked to join the arena at {address.path}; the one there now is another: the arena "
             "of this handle was removed. Send the handle again from a living arena"
@@ -205,7 +235,7 @@ def reach(address: Address) -> tuple[SharedFile, SharedFile]:
 
     def verify(file: SharedFile) -> str | None:
         try:
-            found = geometries.arena_id(read_header(file))
+            found = headers.arena_id(read_header(file))
         except ArenaRefusedError as error:
             return str(error)
         return None if found == address.arena_id else "it is another arena"
@@ -219,21 +249,30 @@ def reach(address: Address) -> tuple[SharedFile, SharedFile]:
     )
     words = read_header(control)
     pids = [(pid, -1) for pid, _ in address.candidates]
-    try:
-        frames = joining.reach(
-            pids,
-            device=words[L.HEADER_FRAMES_DEVICE],
-            inode=words[L.HEADER_FRAMES_INODE],
-            verify=lambda _: None,
-            label=FRAMES_LABEL + f"{address.arena_id:032x}",
-        )
-    except BaseException:
-        control.close()
-        raise
-    return control, frames
+    with ExitStack() as undo:
+        undo.callback(control.close)
+        found = [control]
+        for device, inode, label in (
+            (L.HEADER_FRAMES_DEVICE, L.HEADER_FRAMES_INODE, FRAMES_LABEL),
+            (L.HEADER_HUGE_DEVICE, L.HEADER_HUGE_INODE, HUGE_LABEL),
+        ):
+            if words[inode] == 0:
+                continue
+            found.append(
+                joining.reach(
+                    pids,
+                    device=words[device],
+                    inode=words[inode],
+                    verify=lambda _: None,
+                    label=label + f"{address.arena_id:032x}",
+                )
+            )
+            undo.callback(found[-1].close)
+        undo.pop_all()
+    return Files(*found)
 
 
-def attach(control: SharedFile, frames: SharedFile) -> Attachment:
+def attach(files: Files) -> Attachment:
     """Map an arena's files and become a member of it.
 
     Raises
@@ -241,6 +280,7 @@ def attach(control: SharedFile, frames: SharedFile) -> Attachment:
     ArenaRefusedError, OutOfMemoryError : as the checks and mappings say.
     ArenaBusyError : no slot is free, and no dead member's could be reaped.
     """
+    control, frames, huge = files
     words = read_header(control)
     size = Geometry.from_words(words)
     control_bytes = size.control_words * L.WORD_BYTES
@@ -251,7 +291,13 @@ def attach(control: SharedFile, frames: SharedFile) -> Attachment:
         size.describe_to(_words_at(mine, L.MINE_TABLES_AT))
         control_address = control.map(0, control_bytes)
         undo.callback(control.unmap, control_address, control_bytes)
-        direct = DirectMap(frames)
+        direct = DirectMap(frames) if huge is None else DirectMap(frames, huge)
+        if direct.length != size.frames * size.frame_bytes:
+            raise ArenaRefusedError(
+                f"the arena's frame files have {direct.length:,} bytes, its header asks for "
+                f"{size.frames * size.frame_bytes:,}",
+                reason="size",
+            )
         undo.callback(direct.close)
         member = Member(control_address, mine)
         member.set_my_word(L.MINE_CONTROL_FD, control.descriptor())
@@ -260,10 +306,11 @@ def attach(control: SharedFile, frames: SharedFile) -> Attachment:
         member.set_my_word(L.MINE_RANGES, ranges)
         member.set_my_word(L.MINE_RANGES_MAX, RANGES_MAX)
         made = Attachment(
-            geometries.arena_id(words),
+            headers.arena_id(words),
             size,
             control,
             frames,
+            huge,
             control_address,
             direct,
             member,
@@ -278,7 +325,8 @@ def attach(control: SharedFile, frames: SharedFile) -> Attachment:
         take_slot(made)
         undo.pop_all()
     control.other_pids = lambda: other_pids(member)
-    frames.other_pids = control.other_pids
+    for file in direct.files:
+        file.other_pids = control.other_pids
     return made
 
 

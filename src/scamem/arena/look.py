@@ -131,8 +131,11 @@ def stats(made: Attachment) -> Stats:
     """Return the numbers of an arena."""
     read = made.member.read_word
     size = made.geometry
-    zone = L.ZONES + L.ZONE_WORDS * L.ZONE_NORMAL
-    online = read(zone + L.ZONE_ONLINE)
+
+    def total(word: int) -> int:
+        return sum(read(L.ZONES + L.ZONE_WORDS * zone + word) for zone in range(size.zones))
+
+    online = total(L.ZONE_ONLINE)
     members = tuple(
         MemberInfo(slot, pid, read(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_HOLDERS_COUNT))
         for slot, pid, _ in member_pids(made.member)
@@ -143,9 +146,9 @@ def stats(made: Attachment) -> Stats:
         capacity_bytes=size.frames * size.frame_bytes,
         frame_bytes=size.frame_bytes,
         frames_online=online * size.section_frames,
-        frames_free=read(zone + L.ZONE_FREE),
-        frames_reserved=read(zone + L.ZONE_RESERVED),
-        longest_free_run=made.member.longest_free_run(L.ZONE_NORMAL),
+        frames_free=total(L.ZONE_FREE),
+        frames_reserved=total(L.ZONE_RESERVED),
+        longest_free_run=max(made.member.longest_free_run(zone) for zone in range(size.zones)),
         sections_online=online,
         objects=read(L.OBJECTS_COUNT),
         areas=read(L.AREAS_COUNT),

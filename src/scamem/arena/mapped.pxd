@@ -1,4 +1,3 @@
-cimport cython
 from scamem.arena.member cimport Member
 
 cdef enum:
@@ -7,8 +6,6 @@ cdef enum:
     LEFT = -2  # this process is no member any more
     NO_RANGE = -3  # the table that fork opens and closes is full
 
-# in no cycle; and its member must still be there when it is deallocated
-@cython.no_gc
 cdef class Mapped:
     cdef readonly object arena
     cdef Member member
@@ -23,7 +20,6 @@ cdef class Mapped:
     cdef int carve(self, unsigned long long seen, Mapped behind, unsigned long long start,
                    unsigned long long end, unsigned long long mappings) noexcept nogil
 
-@cython.no_gc
 cdef class MappedView:
     cdef readonly Mapped mapped
     cdef readonly unsigned long long address

@@ -36,6 +36,7 @@ from scamem.errors import ClosedError, OutOfMemoryError, ScamemError, ViewInUseE
 Piece = tuple[int, int, Hold]  # first pfn, frames, and the reference that keeps them
 
 
+@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
 @cython.cclass
 class Mapped:
     """A mapping of frames at an address of its own; made by `map_frames`.
@@ -250,6 +251,7 @@ def unmap_all(mapped: Mapped) -> cython.void:
         mapped.nbytes = 0
 
 
+@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
 @cython.cclass
 class MappedView:
     """A buffer over a range of a mapping (memoryview, np.frombuffer).
@@ -347,9 +349,7 @@ def map_frames(arena: object, pieces: list, writable: bool = True) -> Mapped:
     nbytes: cython.ulonglong = sum([count for _, count in runs]) * PAGE_BYTES
     if not writable:
         arena._read_only_address()
-    address: cython.ulonglong = mapping.vmap(
-        arena._made.frames, arena._made.direct, runs, PAGE_BYTES, writable
-    )
+    address: cython.ulonglong = mapping.vmap(arena._made.direct, runs, PAGE_BYTES, writable)
     try:
         arena.member.add_range(address, nbytes)
     except BaseException:

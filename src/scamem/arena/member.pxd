@@ -9,6 +9,9 @@ cdef extern from *:
     const unsigned long long FNV_OFFSET "SCAMEM_FNV_OFFSET"
     const unsigned long long FNV_PRIME "SCAMEM_FNV_PRIME"
 
+cdef extern from "Python.h":
+    int Py_AddPendingCall(int (*function)(void*) noexcept, void* argument) nogil
+
 cdef enum:
     FRAME_BYTES = 4096  # of zone NORMAL
     SLICE_NS = 100000000  # between signal checks
@@ -16,12 +19,14 @@ cdef enum:
 
 cdef class Member(Membership):
     cdef public word direct_address
+    cdef public word fast_zone
     cdef word prefix_ns
     cdef word prefix_slot
     cdef bytes prefix
     cdef word lend_words(self, Hold held, word* loan_id) except? MAYBE_RAISED
     cpdef object load(self, word index, word generation, word loan, word loan_id, word by)
     cpdef object alloc_small(self, word frames, word zone, word by)
+    cpdef object alloc_fast(self, word frames, word by)
     cpdef Hold hold_again(self, Hold held, word by)
     cpdef word nr(self, Hold held) except? MAYBE_RAISED
     cpdef word address_of(self, Hold held) except? MAYBE_RAISED
@@ -34,6 +39,8 @@ cdef class Hold:
     cdef readonly word generation
     cdef word by
 
+cdef void ask_for_trim(Member member) noexcept
+cdef int handle_surplus(void* _unused) noexcept
 cdef Hold new_hold(Member member, word obj, word generation, word by)
 cdef size_t checked_length(bytes text, word words) except? MAYBE_RAISED
 cpdef release(Hold held)

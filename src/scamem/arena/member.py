@@ -32,6 +32,9 @@ from scamem.errors import (
     ClosedError,
 )
 
+# Called when a release left more free memory than is to be kept; see Arena.retention.
+surplus_handlers: list = []
+
 
 @cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
 @cython.cclass
@@ -45,6 +48,8 @@ class Hold:
         # Tries locks, waits for nothing, makes no object, cannot raise (process.let_go).
         if self.index != 0:
             process.let_go(self.member.arena, self.member.mine, self.index, self.by)
+            if self.member.mine[L.MINE_SURPLUS] == 1:
+                ask_for_trim(self.member)
 
     def another(self, by: word) -> Hold:
         """Return one more reference to the same object, of another kind perhaps."""
@@ -57,6 +62,25 @@ def release(held: Hold) -> object:
     held.index = 0
     if index != 0:
         process.let_go(held.member.arena, held.member.mine, index, held.by)
+        if held.member.mine[L.MINE_SURPLUS] == 1:
+            ask_for_trim(held.member)
+
+
+def ask_for_trim(member: Member) -> cython.void:
+    """Have the interpreter call `surplus_handlers` soon, in its main thread, between bytecodes.
+
+    Nothing is done here: this may be a deallocation inside anything. A full queue of such calls
+    leaves the mark, and the next release asks again.
+    """
+    if Py_AddPendingCall(handle_surplus, cython.NULL) == 0:
+        member.mine[L.MINE_SURPLUS] = 2
+
+
+def handle_surplus(_unused: cython.p_void) -> cython.int:
+    """Call the handlers; what they raise has no caller to go to, and is reported as unraisable."""
+    for handler in surplus_handlers:
+        handler()
+    return 0
 
 
 def new_hold(member: Member, obj: word, generation: word, by: word) -> Hold:
@@ -90,6 +114,12 @@ class Member(Membership):
             return obj
         return new_hold(self, obj, objects.generation(self.arena, self.mine, obj), by)
 
+    def alloc_fast(self, frames: word, by: word) -> object:
+        """Allocate where nobody chose: as alloc_small; NO_RUN where there is a choice of zones."""
+        if self.fast_zone >= L.STATUS:
+            return L.NO_RUN
+        return self.alloc_small(frames, self.fast_zone, by)
+
     def reserve(self, frames: int, zone: int, by: int) -> Hold | int:
         """Begin a large object: a Hold on it, still ALLOCATING, or the status of why not."""
         count: word = frames
@@ -119,29 +149,6 @@ class Member(Membership):
         self.end()
         if status != L.OK:
             raise self.refuse(status)
-
-    def begin_section(self, zone: int) -> int:
-        """Begin to bring a section online: its number, or the status of why not."""
-        where: word = zone
-        self.begin()
-        section: word = online.begin(self.arena, self.mine, where)
-        self.end()
-        return section
-
-    def finish_section(self, zone: int) -> int:
-        """Make the section's frames free for all."""
-        where: word = zone
-        self.begin()
-        status: word = online.finish(self.arena, self.mine, where)
-        self.end()
-        return status
-
-    def abort_section(self) -> int:
-        """Leave the section offline."""
-        self.begin()
-        status: word = online.abort(self.arena, self.mine)
-        self.end()
-        return status
 
     def extend_table(self, table: int, records: int) -> None:
         """Say that a table's first records have memory."""

@@ -242,10 +242,10 @@ class Membership:
         return self.arena[place]
 
     def set_word(self, at: int, value: int) -> None:
-        """Store one of the settings (loans limit, grace of transit), under the lock."""
+        """Store one of the settings (loans limit, grace of transit, retention), under the lock."""
         place: word = at
         number: word = value
-        if place not in (L.LOANS_LIMIT, L.TRANSIT_GRACE_S):
+        if place not in (L.LOANS_LIMIT, L.TRANSIT_GRACE_S, L.RETENTION_FRAMES):
             raise ValueError(f"word {at} is no setting")
         self.begin()
         self.arena[place] = number
@@ -431,9 +431,8 @@ class Membership:
             raise self.refuse(L.NOT_HELD)
         if pfn >= self.mine[L.MINE_FRAMES]:
             raise IndexError(f"asked for frame {pfn:,}; the arena has {self.mine[L.MINE_FRAMES]:,}")
-        if sections.state(self.arena, self.mine, pfn >> self.mine[L.MINE_SECTION_SHIFT]) != (
-            L.SECTION_STATE_ONLINE
-        ):
+        section: word = pfn >> self.mine[L.MINE_SECTION_SHIFT]
+        if sections.flags(self.arena, self.mine, section) & L.SECTION_BACKED == 0:
             return 0, 0
         value: word = memdesc.read(self.arena, self.mine, pfn)
         obj: word = memdesc.object_of(value)

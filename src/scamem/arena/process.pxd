@@ -39,6 +39,7 @@ cdef word reap_some(Words arena, Words mine, word slot) noexcept nogil
 cdef bint grow_holders(Words arena, Words mine) noexcept nogil
 cdef word reap_all(Words arena, Words mine, word deadline_ns) noexcept nogil
 cdef word clean_some(Words arena, Words mine) noexcept nogil
+cdef void note_surplus(Words arena, Words mine) noexcept nogil
 cdef void free_dying(Words arena, Words mine) noexcept nogil
 cdef void let_go(Words arena, Words mine, word obj, word by) noexcept nogil
 cdef word enter_patiently(Words arena, Words mine, word deadline_ns) noexcept nogil

@@ -32,6 +32,7 @@ from cython.cimports.posix.unistd import getpid, usleep
 from cython.cimports.scamem.arena import cleaning
 from cython.cimports.scamem.backing import slot_locks
 from cython.cimports.scamem.core import holders
+from cython.cimports.scamem.core.frames import zones
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import lock
 from cython.cimports.scamem.core.store.words import (
@@ -279,6 +280,14 @@ def clean_some(arena: Words, mine: Words) -> word:
     return L.OK
 
 
+def note_surplus(arena: Words, mine: Words) -> None:
+    """Note that more than a block is free beyond what is to be kept; somebody with Python trims."""
+    one: word = 1
+    kept: word = arena[L.RETENTION_FRAMES] + (one << mine[L.MINE_BLOCK_SHIFT])
+    if zones.count_free(arena, mine) >= kept and mine[L.MINE_SURPLUS] == 0:
+        mine[L.MINE_SURPLUS] = 1
+
+
 def free_dying(arena: Words, mine: Words) -> None:
     """Give the runs of DYING objects back, one a transaction, then give both locks up.
 
@@ -294,6 +303,7 @@ def free_dying(arena: Words, mine: Words) -> None:
         if lock.try_lock(arena, mine[L.MINE_SLOT]) != L.OK:
             unlock_local()
             return
+    note_surplus(arena, mine)
     leave(arena, mine)
 
 
@@ -469,6 +479,7 @@ def in_child() -> None:
                 advise(mine, MADV_DONTFORK)
                 mine[L.MINE_SLOT_PAGE] = mine[L.MINE_CHILD_PAGE]
                 mine[L.MINE_ARRIVING] = 1
+                mine[L.MINE_SURPLUS] = 0
                 fork.become(arena_of(index), mine, mine[L.MINE_CHILD_SLOT])
             else:
                 mine[L.MINE_STATUS] = L.MEMBER_LOST  # nothing of the arena is mapped here

@@ -20,6 +20,8 @@ def resize(arena: ArenaBase, held: Hold, nbytes: int) -> None:
     if nbytes < 0:
         raise ValueError(f"asked for {nbytes} bytes; a size is not negative")
     wanted = -(-nbytes // FRAME_BYTES) or 1
+    if zone_of(arena, held) == "HUGE":
+        wanted = -(-wanted // L.HUGE_FRAMES) * L.HUGE_FRAMES
     settled = False
     while not settled:
         nr = arena.member.nr(held)
@@ -28,9 +30,15 @@ def resize(arena: ArenaBase, held: Hold, nbytes: int) -> None:
         settled = grow(arena, held, nr, wanted) if wanted > nr else shrink(arena, held, wanted)
 
 
+def zone_of(arena: ArenaBase, held: Hold) -> str:
+    """Return the zone of an object's frames; all are of one."""
+    first, _ = arena.member.first_run(held)
+    return str(arena.page_zone(first))
+
+
 def grow(arena: ArenaBase, held: Hold, nr: int, wanted: int) -> bool:
     """Add frames to an object that has `nr`; False if it has not that many any more."""
-    more = arena.alloc_hold((wanted - nr) * FRAME_BYTES, L.BY_HAND)
+    more = arena.alloc_hold((wanted - nr) * FRAME_BYTES, L.BY_HAND, zone=zone_of(arena, held))
     try:
         status = moves.splice(arena.member, held, more, nr)
     finally:
@@ -67,6 +75,12 @@ def _reserve_nothing(arena: ArenaBase) -> Hold:
 def splice(arena: ArenaBase, held: Hold, other: Hold) -> None:
     """Move all frames of another object to the end of this one. See Scamem.splice."""
     index = other.index
+    zones = zone_of(arena, held), zone_of(arena, other)
+    if zones[0] != zones[1]:
+        raise ValueError(
+            f"asked to move frames of zone {zones[1]} to an object of zone {zones[0]}; an object "
+            "has frames of one zone. Copy it instead"
+        )
     status = moves.splice(arena.member, held, other, 0)
     if status == L.NOT_ALONE:
         raise _busy(arena, other, f"move the frames of object {index} to object {held.index}")

@@ -1,18 +1,23 @@
 """Making room: more records of a table, more frames; what is tried before a MemoryError.
 
 Frames, in this order: dead members are reaped and dying objects freed; loans in transit whose grace
-is over and that nothing else keeps alive are given up; sections are brought online, head room
-looked at first. Each is outside the arena's lock.
+is over and that nothing else keeps alive are given up; blocks that were trimmed get memory again;
+sections are brought online. Head room is looked at first. Each is outside the arena's lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from scamem.backing import system
+from scamem.backing.nodes import memory_of_nodes
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.errors import ArenaDamagedError, OutOfMemoryError
+
+from . import changes
 
 if TYPE_CHECKING:
     from .attach import Attachment
@@ -57,24 +62,22 @@ def _allocate_words(made: Attachment, region: int, start: int, end: int) -> None
 
 def free_frames(made: Attachment, zone: int = L.ZONE_NORMAL) -> int:
     """Return the frames of a zone that nobody has and nobody was promised."""
-    about = L.ZONES + L.ZONE_WORDS * zone
-    member = made.member
-    return member.read_word(about + L.ZONE_FREE) - member.read_word(about + L.ZONE_RESERVED)
+    return changes.zone_free(made.member, zone)
 
 
 def online_frames(made: Attachment, zone: int = L.ZONE_NORMAL) -> int:
-    """Return how many frames of a zone are online; they are its lowest ones."""
+    """Return how many frames of a zone are in sections that are online."""
     online = made.member.read_word(L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ONLINE)
-    if online > made.geometry.sections:
+    if online > made.geometry.spans[zone].sections:
         raise ArenaDamagedError(
-            f"the arena is damaged: it says that {online:,} sections are online; it has "
-            f"{made.geometry.sections:,}. Make a new one"
+            f"the arena is damaged: it says that {online:,} sections are online; zone {zone} has "
+            f"{made.geometry.spans[zone].sections:,}. Make a new one"
         )
     return online * made.geometry.section_frames
 
 
 def find_frames(made: Attachment, frames: int, zone: int = L.ZONE_NORMAL) -> None:
-    """See to it that `frames` frames are free, or say why they cannot be.
+    """See to it that `frames` frames of a zone are free, or say why they cannot be.
 
     Raises
     ------
@@ -87,67 +90,138 @@ def find_frames(made: Attachment, frames: int, zone: int = L.ZONE_NORMAL) -> Non
         return
     member.expire(member.read_word(L.TRANSIT_GRACE_S))
     while free_frames(made, zone) < frames:
-        if not _bring_section_online(made, frames, zone):
+        if not _add_memory(made, frames, zone):
             raise _out_of_frames(made, frames, zone)
 
 
-def _bring_section_online(made: Attachment, frames: int, zone: int) -> bool:
-    """Bring one section online, or wait for another member's; False if there is none left."""
+def _add_memory(made: Attachment, frames: int, zone: int) -> bool:
+    """Populate or bring online one section, or wait for another member; False: nothing is left."""
     member, size = made.member, made.geometry
-    deadline_s = time.monotonic() + ONLINE_TIMEOUT_S
-    section = member.begin_section(zone)
-    while section == L.ONLINE_BUSY:
-        member.reap()  # its owner may be dead
-        section = member.begin_section(zone)
-        if section != L.ONLINE_BUSY:
+    first = size.first_section(zone)
+    end = first + size.spans[zone].sections
+    waited = Patience(made, f"asked for {frames:,} frames")
+    while True:
+        section = changes.find_section(member, changes.ABSENT, first, end)
+        step = changes.POPULATE_BEGIN
+        if section < 0:
+            section = changes.find_section(member, changes.OFFLINE, first, end)
+            step = changes.ONLINE_BEGIN
+        if section >= 0:
+            status = changes.change(member, step, section)
+        elif member.read_word(L.CHANGING) == 0:
+            return False
+        else:
+            status = L.ONLINE_BUSY  # perhaps the last one there is comes online just now
+        if status < L.STATUS:
             break
         if free_frames(made, zone) >= frames:
             return True
-        if time.monotonic() > deadline_s:
-            owner = member.read_word(L.ONLINING) >> L.SHIFT_32
-            pid = member.read_word(L.SLOTS + L.SLOT_WORDS * owner + L.SLOT_PID)
-            raise OutOfMemoryError(
-                f"asked for {frames:,} frames; the process {pid} has been bringing memory online "
-                f"for {ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it go on, or end "
-                "it",
-                asked_bytes=frames * size.frame_bytes,
-                limit="a stopped member",
-            )
-        time.sleep(ONLINE_NAP_S)
-    if section == L.ALL_ONLINE:
-        return False
-    if section >= L.STATUS:
-        raise _out_of_frames(made, frames, zone)
-    try:
-        _give_memory(made, section)
-    except BaseException:
-        member.abort_section()
-        raise
-    member.finish_section(zone)
+        if status == L.ONLINE_BUSY:
+            waited.wait()
+    if step == changes.POPULATE_BEGIN:
+        populate(made, section, status)
+    else:
+        bring_online(made, section)
     return True
 
 
-def _give_memory(made: Attachment, section: int) -> None:
-    """Give memory to a section's frames, memdescs and part of the tree."""
+class Patience:
+    """Waiting for the member that changes a section: reaped if dead, and not awaited for ever.
+
+    Parameters
+    ----------
+    wanted : what was asked for, as the error begins.
+    """
+
+    def __init__(self, made: Attachment, wanted: str) -> None:
+        self.made = made
+        self.wanted = wanted
+        self.deadline_s = time.monotonic() + ONLINE_TIMEOUT_S
+
+    def wait(self) -> None:
+        """Look who is dead and nap.
+
+        Raises
+        ------
+        OutOfMemoryError : a living member has been changing sections for too long.
+        """
+        member = self.made.member
+        member.reap()
+        owner = member.read_word(L.CHANGING) >> L.SHIFT_32
+        if not owner:
+            return
+        if time.monotonic() > self.deadline_s:
+            pid = member.read_word(L.SLOTS + L.SLOT_WORDS * owner + L.SLOT_PID)
+            raise OutOfMemoryError(
+                f"{self.wanted}; the process {pid} has been bringing memory online or offline "
+                f"for {ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it go on, or end "
+                "it",
+                limit="a stopped member",
+            )
+        time.sleep(ONLINE_NAP_S)
+
+
+def bring_online(made: Attachment, section: int) -> None:
+    """Give memory to a section that this member has made ONLINING, and make its frames free."""
     size = made.geometry
     regions = size.regions()
     frames = size.section_frames
     tree = size.section_tree_words
-    made.frames.allocate(section * frames * size.frame_bytes, frames * size.frame_bytes)
-    _allocate_words(made, regions["memdescs"].start, section * frames, (section + 1) * frames)
-    _allocate_words(made, regions["section_trees"].start, section * tree, (section + 1) * tree)
+    try:
+        _allocate_frames(made, section, section * frames, frames)
+        _allocate_words(made, regions["memdescs"].start, section * frames, (section + 1) * frames)
+        _allocate_words(made, regions["section_trees"].start, section * tree, (section + 1) * tree)
+    except BaseException:
+        changes.change(made.member, changes.ABORT)
+        raise
+    changes.change(made.member, changes.ONLINE_FINISH)
+
+
+def populate(made: Attachment, section: int, blocks: int) -> None:
+    """Give memory to the absent blocks of a section that this member has made POPULATING."""
+    size = made.geometry
+    first = section * size.section_frames
+    try:
+        for block in range(size.section_blocks):
+            if blocks >> block & 1:
+                start = first + block * size.block_frames
+                _allocate_frames(made, section, start, size.block_frames)
+    except BaseException:
+        changes.change(made.member, changes.ABORT)
+        raise
+    changes.change(made.member, changes.POPULATE_FINISH)
+
+
+def _allocate_frames(made: Attachment, section: int, start: int, frames: int) -> None:
+    """Give frames memory of their node, where this machine has it."""
+    size = made.geometry
+    offset, length = start * size.frame_bytes, frames * size.frame_bytes
+    node = size.spans[size.zone_of_section(section)].node
+    real = memory_of_nodes()
+    if len(real) > 1:
+        # Where it is not permitted or not known memory comes from where the kernel likes:
+        # page_to_nid(verify=True) tells.
+        with contextlib.suppress(OSError):
+            system.bind(made.direct.address + offset, length, node if node in real else 0)
+    file, within = made.direct.file_of(offset)
+    if file is made.huge:
+        file.allocate_huge(within, length)
+    else:
+        file.allocate(within, length)
 
 
 def _out_of_frames(made: Attachment, frames: int, zone: int) -> OutOfMemoryError:
     size = made.geometry
+    span = size.spans[zone]
     free = free_frames(made, zone)
     loans = made.member.read_word(L.LOANS_COUNT)
     advice = "Drop objects (scamem ls lists them), or create an arena of larger capacity"
     if loans:
         advice += f"; {loans:,} loans are in transit: arena.reap(loans=True) gives up orphaned ones"
+    where = "" if size.zones == 1 else f" on node {span.node}"
     return OutOfMemoryError(
-        f"asked for {frames:,} frames ({frames * size.frame_bytes:,} bytes); {free:,} free of "
-        f"{size.frames:,}; limit: the arena's capacity. {advice}",
+        f"asked for {frames:,} frames ({frames * size.frame_bytes:,} bytes){where}; {free:,} free "
+        f"of {span.sections << size.section_shift:,}; limit: the arena's capacity. {advice}",
         asked_bytes=frames * size.frame_bytes,
         free_bytes=free * size.frame_bytes,
         limit="capacity of the arena",

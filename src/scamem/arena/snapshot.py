@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from scamem.backing import system
 from scamem.core.check import check
 from scamem.core.store import layout as L
-from scamem.core.store.geometry import TABLE_RECORDS
+from scamem.core.store.geometry import TABLE_RECORDS, Geometry
 from scamem.core.walk import Finding
 from scamem.errors import ArenaDamagedError
 
 from .attach import Attachment, member_pids
+from .changes import section_words
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def taken(made: Attachment) -> Iterator[memoryview]:
         memory = (ctypes.c_uint64 * made.geometry.control_words).from_address(address)
         words = memoryview(memory).cast("B").cast("Q")
         sizes = None
-        while sizes != _sizes(words):  # more came online while the ranges were computed
+        while sizes != _sizes(made, words):  # more came online while the ranges were computed
             sizes = _sizes_now(made)
             made.member.copy_into(address, _ranges(made, sizes))
         yield words
@@ -39,33 +40,60 @@ def taken(made: Attachment) -> Iterator[memoryview]:
 
 
 def _places() -> list[int]:
-    """Words that say how much of each table, and how many sections, are in use."""
-    tables = [L.TABLES + L.TABLE_WORDS * table + L.TABLE_BACKED for table in range(L.TABLES_COUNT)]
-    return [*tables, L.ZONES + L.ZONE_NEXT_SECTION]
+    """Words that say how much of each table is in use."""
+    return [L.TABLES + L.TABLE_WORDS * table + L.TABLE_BACKED for table in range(L.TABLES_COUNT)]
 
 
-def _sizes(words: memoryview) -> list[int]:
-    return [words[at] for at in _places()]
+def _backed(values: Iterable[int]) -> list[tuple[int, int]]:
+    """Return {first section, sections} of the stretches that have memory for their words."""
+    found: list[tuple[int, int]] = []
+    for number, value in enumerate(values):
+        if value & L.SECTION_BACKED:
+            if found and sum(found[-1]) == number:
+                found[-1] = (found[-1][0], found[-1][1] + 1)
+            else:
+                found.append((number, 1))
+    return found
 
 
-def _sizes_now(made: Attachment) -> list[int]:
-    return [made.member.read_word(at) for at in _places()]
+Sizes = tuple[list[int], list[tuple[int, int]]]
 
 
-def _ranges(made: Attachment, sizes: list[int]) -> array[int]:
+def _sizes(made: Attachment, words: memoryview) -> Sizes:
+    at = made.geometry.regions()["sections"].start
+    return [words[at] for at in _places()], _backed(words[at : at + made.geometry.sections])
+
+
+def _sizes_now(made: Attachment) -> Sizes:
+    sections = section_words(made.member, 0, made.geometry.sections)
+    return [made.member.read_word(at) for at in _places()], _backed(sections)
+
+
+def private_words(size: Geometry) -> array[int]:
+    """Return a member's private words as far as they follow from the geometry."""
+    mine = array("Q", bytes(L.MINE_TABLES_AT * L.WORD_BYTES))
+    size.describe_to(mine)
+    return mine
+
+
+def _ranges(made: Attachment, sizes: Sizes) -> array[int]:
     size, regions = made.geometry, made.geometry.regions()
-    sections = sizes[-1]
-    most = [getattr(size, name) for name, _, _ in TABLE_RECORDS] + [size.sections]
-    for place, value, limit in zip(_places(), sizes, most, strict=True):
+    tables, backed_sections = sizes
+    most = [getattr(size, name) for name, _, _ in TABLE_RECORDS]
+    for place, value, limit in zip(_places(), tables, most, strict=True):
         if value > limit:
             raise ArenaDamagedError(
                 f"the arena is damaged: word {place} says that {value:,} are in use, there can be "
                 f"{limit:,}. Nothing was changed; make a new arena"
             )
     found = array("Q", [0, size.fixed_words()])
-    found.extend([regions["section_trees"].start, sections * size.section_tree_words])
-    found.extend([regions["memdescs"].start, sections * size.section_frames])
-    for (name, record_words, _), backed in zip(TABLE_RECORDS, sizes[:-1], strict=True):
+    for first, count in backed_sections:
+        for name, words in (
+            ("section_trees", size.section_tree_words),
+            ("memdescs", size.section_frames),
+        ):
+            found.extend([regions[name].start + first * words, count * words])
+    for (name, record_words, _), backed in zip(TABLE_RECORDS, tables, strict=True):
         found.extend([regions[name].start, backed * record_words])
     return found
 
@@ -88,8 +116,7 @@ def findings(made: Attachment) -> list[Finding]:
     """
     dead = _dead(made)
     made.member.reap()
-    mine = array("Q", bytes(L.MINE_TABLES_AT * L.WORD_BYTES))
-    made.geometry.describe_to(mine)
+    mine = private_words(made.geometry)
     with taken(made) as words:
         left = tuple(
             slot

@@ -59,7 +59,7 @@ def stitched(arena: ArenaBase, parts: Iterable[Part], *, writable: bool) -> View
     nbytes = sum(count for _, count in runs) * size
     if not writable:
         arena._read_only_address()
-    address = mapping.vmap(made.frames, made.direct, runs, size, writable)
+    address = mapping.vmap(made.direct, runs, size, writable)
     _note(made, address, nbytes)
     return make_view(kept[0][0], address, nbytes, writable, len(runs), parts=kept)
 

@@ -100,7 +100,7 @@ def put_array(arena: object, value: object) -> object:
         return None
     if array.dtype.hasobject:
         return None
-    held = member.alloc_small((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, L.ZONE_NORMAL, L.BY_HAND)
+    held = member.alloc_fast((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, L.BY_HAND)
     if type(held) is not Hold:
         return None
     address: cython.ulonglong = member.address_of(held)

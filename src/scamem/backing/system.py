@@ -10,6 +10,7 @@ import ctypes
 import errno
 import mmap as _mmap
 import os
+from array import array
 from typing import Final
 
 PAGE_BYTES: Final = _mmap.PAGESIZE
@@ -36,6 +37,16 @@ MFD_CLOEXEC: Final = 1
 MFD_ALLOW_SEALING: Final = 2
 MFD_NOEXEC_SEAL: Final = 8  # Linux 6.3; implies MFD_ALLOW_SEALING
 
+MFD_HUGETLB: Final = 4
+MFD_HUGE_2MB: Final = 21 << 26  # the page size's logarithm, where the flags have it
+
+_X86 = os.uname().machine == "x86_64"
+_MBIND: Final = 237 if _X86 else 235
+_MOVE_PAGES: Final = 279 if _X86 else 239
+_GETCPU: Final = 309 if _X86 else 168
+_MPOL_BIND: Final = 2
+_LONG_BITS: Final = 64
+
 TMPFS_MAGIC: Final = 0x01021994
 STATFS_BYTES: Final = 256  # struct statfs is 120 bytes on both platforms; f_type is its first long
 
@@ -51,6 +62,7 @@ _libc.munlock.argtypes = [_address, _size]
 _libc.mremap.restype = _size
 _libc.mremap.argtypes = [_address, _size, _size, ctypes.c_int, _address]
 _libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, _offset, _offset]
+_libc.syscall.restype = ctypes.c_long
 _libc.statfs.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
 
 _FAILED: Final = ctypes.c_size_t(-1).value
@@ -155,6 +167,51 @@ def memfd_create(label: str) -> int:
         if error.errno != errno.EINVAL:  # Linux before 6.3
             raise
     return os.memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING)
+
+
+def memfd_huge(label: str) -> int:
+    """An anonymous file of 2 MiB huge pages; ENOENT, EINVAL, ENOSYS where the kernel has none."""
+    huge = MFD_HUGETLB | MFD_HUGE_2MB
+    try:
+        return os.memfd_create(label, MFD_CLOEXEC | MFD_NOEXEC_SEAL | huge)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    return os.memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING | huge)
+
+
+def current_node() -> int:
+    """The NUMA node that this thread runs on now; 0 where the kernel does not tell."""
+    cpu, node = ctypes.c_uint(), ctypes.c_uint()
+    if _libc.syscall(_GETCPU, ctypes.byref(cpu), ctypes.byref(node), None) != 0:
+        return 0
+    return node.value
+
+
+def bind(address: int, length: int, node: int) -> None:
+    """Have the shared pages of a range come from a node, whoever touches or allocates them.
+
+    Raises
+    ------
+    OSError : ENOSYS on a kernel without NUMA, EPERM in some containers, EINVAL for no such node.
+    """
+    mask = (ctypes.c_ulong * (node // _LONG_BITS + 1))()
+    mask[node // _LONG_BITS] = 1 << node % _LONG_BITS
+    bits = ctypes.c_ulong(len(mask) * _LONG_BITS + 1)  # the kernel takes one off
+    place, size = ctypes.c_ulong(address), ctypes.c_ulong(length)
+    if _libc.syscall(_MBIND, place, size, _MPOL_BIND, mask, bits, 0) != 0:
+        raise _raise()
+
+
+def nodes_of(addresses: array[int]) -> array[int]:
+    """The node of the page at each address as the kernel has it; -2 (ENOENT): none is mapped."""
+    count = len(addresses)
+    status = array("i", bytes(4 * count))
+    where, into = addresses.buffer_info()[0], status.buffer_info()[0]
+    pages, found = ctypes.c_void_p(where), ctypes.c_void_p(into)
+    if _libc.syscall(_MOVE_PAGES, 0, ctypes.c_ulong(count), pages, None, found, 0) < 0:
+        raise _raise()
+    return status
 
 
 def is_on_tmpfs(path: str) -> bool:

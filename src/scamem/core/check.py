@@ -4,7 +4,8 @@
 They read a copy of the control file, made under the arena's lock; the words may be damaged in any
 way. Nothing is stored, nothing is believed unseen, each walk has an end (walk.py).
 
-I1  every online frame is in exactly one free run or in exactly one object
+I1  every online frame is in exactly one free run or in exactly one object; one without memory
+    (offline or absent) in neither
 I2  its holder records are on an object's list and each on one slot's; their number is its count
 I3  an object lives exactly while that number is not 0
 I4  `nr` equals the sum of its runs
@@ -17,13 +18,14 @@ import cython
 
 from . import walk
 from .check_lists import check_lists, unaccounted
-from .walk import LIVING, WITH_RUNS, Finding, Image, high, low, objects_in, runs_of
+from .walk import LIVING, USABLE, WITH_RUNS, Finding, Image, high, low, objects_in, runs_of
 
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .store import layout as L
 
+AT_REST = (L.SECTION_STATE_OFFLINE, L.SECTION_STATE_ONLINE)
 FINDINGS_MAX = 64  # of one rule: a torn list makes many, the first ones tell
 STATE_NAMES = ("FREE", "ALLOCATING", "LIVE", "DYING", "RETIRED", "MOVING")
 OWNED = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_MOVING)
@@ -37,33 +39,50 @@ def mark(mine: Image, owners: bytearray, start: int, frames: int) -> str:
         return f"frames {start} to {start + frames - 1} are not all in the arena"
     for k in range(start, start + frames):
         if owners[k] != 0:
-            return f"frame {k} is " + ("offline" if owners[k] == 2 else "somebody else's too")
+            without = ("somebody else's too", "offline", "absent")
+            return f"frame {k} is " + without[owners[k] - 1]
         owners[k] = 1
     return ""
 
 
+def check_sections(arena: Image, mine: Image) -> tuple[bytearray, list[Finding]]:
+    """Return of each frame 0 nobody's yet, 2 offline, 3 absent; and what is wrong with sections."""
+    found = []
+    owners = bytearray()
+    size = 1 << mine[L.MINE_BLOCK_SHIFT]
+    blocks = 1 << (mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_BLOCK_SHIFT])
+    for section in range(mine[L.MINE_SECTIONS]):
+        word = arena[mine[L.MINE_SECTIONS_AT] + section * L.SECTION_WORDS]
+        state = word & L.MASK_8
+        absent = word >> L.SECTION_ABSENT_SHIFT & L.MASK_16
+        unpunched = word >> L.SECTION_UNPUNCHED_SHIFT
+        wrong = ""
+        if state > L.SECTION_STATE_POPULATING:
+            wrong = f"state {state} does not exist"
+        elif (absent | unpunched) >> blocks:
+            wrong = f"has blocks beyond its {blocks}"
+        elif state in USABLE and (unpunched & ~absent or not word & L.SECTION_BACKED):
+            wrong = "has unpunched blocks that are not absent, or no memory for its memdescs"
+        elif state not in USABLE and absent:
+            wrong = "has absent blocks and is not online"
+        if wrong:
+            found.append(Finding("I1", f"section {section}", wrong))
+        for block in range(blocks):
+            owner = (b"\3" if absent >> block & 1 else b"\0") if state in USABLE else b"\2"
+            owners += owner * size
+    return owners, found
+
+
 def check_frames(arena: Image, mine: Image) -> list[Finding]:
     """I1: every online frame is in exactly one free run or in exactly one object."""
-    found = []
-    size = 1 << mine[L.MINE_SECTION_SHIFT]
-    owners = bytearray()  # of a frame: 0 nobody yet, 1 somebody, 2 offline
-    for section in range(mine[L.MINE_SECTIONS]):
-        state = arena[mine[L.MINE_SECTIONS_AT] + section * L.SECTION_WORDS] & L.MASK_8
-        owners += (b"\0" if state == L.SECTION_STATE_ONLINE else b"\2") * size
-        if state > L.SECTION_STATE_ONLINE:
-            found.append(Finding("I1", f"section {section}", f"state {state} does not exist"))
-    online = owners.count(0)
+    owners, found = check_sections(arena, mine)
     runs, wrong = walk.free_runs(arena, mine)
     found += [Finding("I1", "free frames", text) for text in wrong]
     for start, frames in runs:
         text = mark(mine, owners, start, frames)
         if text:
             found.append(Finding("I1", f"free run {start}", text))
-    free = sum(frames for _, frames in runs)
-    reserved = 0
     for obj, at in objects_in(arena, mine, WITH_RUNS):
-        if arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK == L.OBJECT_STATE_ALLOCATING:
-            reserved += high(arena[at + L.OBJECT_LINK])
         for start, frames in runs_of(arena, mine, at)[0]:
             text = mark(mine, owners, start, frames)
             if text:
@@ -71,12 +90,32 @@ def check_frames(arena: Image, mine: Image) -> list[Finding]:
     if 0 in owners:
         nobody = f"belongs to nobody, and {owners.count(0) - 1} more"
         found.append(Finding("I1", f"frame {owners.index(0)}", nobody))
-    said = (L.ZONE_FREE, free), (L.ZONE_RESERVED, reserved), (L.ZONE_ONLINE, online // size)
-    for name, (word, counted) in zip(("free", "reserved", "online sections"), said, strict=True):
-        value = arena[L.ZONES + word]
-        if value != counted:
-            found.append(Finding("I1", "zone 0", f"{name}: it says {value}, there are {counted}"))
+    for zone in range(mine[L.MINE_ZONES]):
+        found += check_zone(arena, mine, zone, runs)
     return found
+
+
+def check_zone(arena: Image, mine: Image, zone: int, runs: list[tuple[int, int]]) -> list[Finding]:
+    """I1, in numbers: what a zone's words say of its free, promised and online frames."""
+    first = mine[walk.about_zone(zone) + L.MINE_ZONE_FIRST]
+    end = first + mine[walk.about_zone(zone) + L.MINE_ZONE_FRAMES]
+    shift = mine[L.MINE_SECTION_SHIFT]
+    at = mine[L.MINE_SECTIONS_AT]
+    reserved = 0
+    for _, place in objects_in(arena, mine, (L.OBJECT_STATE_ALLOCATING,)):
+        if (arena[place + L.OBJECT_STATE] & L.OBJECT_ZONE_MASK) >> L.OBJECT_ZONE_SHIFT == zone:
+            reserved += high(arena[place + L.OBJECT_LINK])
+    states = [arena[at + k] & L.MASK_8 for k in range(first >> shift, end >> shift)]
+    said = (
+        ("free", L.ZONE_FREE, sum(count for start, count in runs if first <= start < end)),
+        ("reserved", L.ZONE_RESERVED, reserved),
+        ("online sections", L.ZONE_ONLINE, sum(state in USABLE for state in states)),
+    )
+    return [
+        Finding("I1", f"zone {zone}", f"{name}: it says {value}, there are {counted}")
+        for name, word, counted in said
+        if (value := arena[L.ZONES + L.ZONE_WORDS * zone + word]) != counted
+    ]
 
 
 def check_lives(arena: Image, mine: Image) -> list[Finding]:
@@ -173,7 +212,7 @@ def check_memdescs(arena: Image, mine: Image) -> list[Finding]:
                     text = f"its memdesc does not lead to object {obj}, which has it"
                     found.append(Finding("I5", f"frame {k}", text))
     for section in range(mine[L.MINE_SECTIONS]):
-        if arena[mine[L.MINE_SECTIONS_AT] + section] & L.MASK_8 != L.SECTION_STATE_ONLINE:
+        if arena[mine[L.MINE_SECTIONS_AT] + section] & L.MASK_8 not in USABLE:
             continue
         start = section << mine[L.MINE_SECTION_SHIFT]
         for k in range(start, start + (1 << mine[L.MINE_SECTION_SHIFT])):
@@ -217,17 +256,17 @@ def check_members(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list
             found.append(Finding("I6", f"slot {slot}", wrong))
     for section in range(mine[L.MINE_SECTIONS]):
         state = arena[mine[L.MINE_SECTIONS_AT] + section] & L.MASK_8
-        if (state == L.SECTION_STATE_ONLINING) != (low(arena[L.ONLINING]) == section + 1):
-            text = "is ONLINING, and nobody brings it online, or the other way round"
+        if (state not in AT_REST) != (low(arena[L.CHANGING]) == section + 1):
+            text = f"is in state {state}, and nobody changes it, or the other way round"
             found.append(Finding("I6", f"section {section}", text))
     if arena[L.CLEANING]:
         wrong = owner_wrong(arena, mine, high(arena[L.CLEANING]), arena[L.CLEANING_INCARNATION])
         if wrong:
             found.append(Finding("I6", "the object that is being cleaned", wrong))
-    if arena[L.ONLINING]:
-        wrong = owner_wrong(arena, mine, high(arena[L.ONLINING]), arena[L.ONLINING_INCARNATION])
-        if wrong or low(arena[L.ONLINING]) > mine[L.MINE_SECTIONS]:
-            found.append(Finding("I6", "the section that is ONLINING", wrong or "does not exist"))
+    if arena[L.CHANGING]:
+        wrong = owner_wrong(arena, mine, high(arena[L.CHANGING]), arena[L.CHANGING_INCARNATION])
+        if wrong or low(arena[L.CHANGING]) > mine[L.MINE_SECTIONS]:
+            found.append(Finding("I6", "the section that is changing", wrong or "does not exist"))
     return found
 
 

@@ -17,6 +17,7 @@ else:
 
 LIVING = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_LIVE, L.OBJECT_STATE_MOVING)
 WITH_RUNS = (*LIVING, L.OBJECT_STATE_DYING)
+USABLE = (L.SECTION_STATE_ONLINE, L.SECTION_STATE_TRIMMING, L.SECTION_STATE_POPULATING)
 UNITS = ("object", "holder record", "run", "loan", "area")
 
 
@@ -103,31 +104,46 @@ def free_list(arena: Image, mine: Image, table: int) -> tuple[list[int], str]:
     return found
 
 
+def about_zone(zone: int) -> int:
+    """Return the place of a zone in the private words."""
+    return L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone
+
+
 @cython.locals(mine=cython.ulonglong[:])
-def leaf_at(mine: Image, index: int) -> int:
-    """Return the place of a leaf of the (one) zone's tree, -1 for one that cannot be."""
-    height = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
-    section = index >> height
-    if section >= mine[L.MINE_SECTIONS]:
+def section_at(mine: Image, zone: int, section: int) -> int:
+    """Return the number of a zone's so-many-th section, -1 for one that cannot be."""
+    shift = mine[L.MINE_SECTION_SHIFT]
+    if section >= mine[about_zone(zone) + L.MINE_ZONE_FRAMES] >> shift:
         return -1
-    inner = index - (section << height)
+    found: int = section + (mine[about_zone(zone) + L.MINE_ZONE_FIRST] >> shift)
+    return found
+
+
+@cython.locals(mine=cython.ulonglong[:])
+def leaf_at(mine: Image, zone: int, index: int) -> int:
+    """Return the place of a leaf of a zone's tree, -1 for one that cannot be."""
+    height = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
+    section = section_at(mine, zone, index >> height)
+    if section < 0:
+        return -1
+    inner = index - (index >> height << height)
     at: int = mine[L.MINE_SECTION_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS] + inner
     return at
 
 
 @cython.locals(mine=cython.ulonglong[:])
-def node_at(mine: Image, level: int, index: int) -> int:
+def node_at(mine: Image, zone: int, level: int, index: int) -> int:
     """Return the place of a node of level 1 and higher, -1 for one that cannot be."""
     height = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
-    top = L.MINE_ZONE_TABLE
+    top = about_zone(zone)
     if level >= height:
         above = mine[top + L.MINE_ZONE_TOP_HEIGHT] + height - level
         top_at: int = mine[top + L.MINE_ZONE_TOP_AT]
         return top_at + L.NODE_WORDS * ((1 << above) + index)
-    section = index >> (height - level)
-    if section >= mine[L.MINE_SECTIONS]:
+    section = section_at(mine, zone, index >> (height - level))
+    if section < 0:
         return -1
-    inner = (1 << (height - level)) + index - (section << (height - level))
+    inner = (1 << (height - level)) + index - (index >> (height - level) << (height - level))
     tree: int = mine[L.MINE_SECTION_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS]
     return tree + (1 << height) + L.NODE_WORDS * inner
 
@@ -139,9 +155,9 @@ def bits_summary(bits: int, size: int) -> tuple[int, int, int]:
 
 
 @cython.locals(arena=cython.ulonglong[:], mine=cython.ulonglong[:])
-def summary(arena: Image, mine: Image, level: int, index: int) -> tuple[int, int, int]:
+def summary(arena: Image, mine: Image, zone: int, level: int, index: int) -> tuple[int, int, int]:
     """Return {free at the start, free at the end, longest run} as a node or leaf says it."""
-    at = leaf_at(mine, index) if level == 0 else node_at(mine, level, index)
+    at = leaf_at(mine, zone, index) if level == 0 else node_at(mine, zone, level, index)
     if at < 0:
         return 0, 0, 0
     if level == 0:
@@ -162,10 +178,23 @@ def joined(
 
 @cython.locals(arena=cython.ulonglong[:], mine=cython.ulonglong[:])
 def free_runs(arena: Image, mine: Image) -> tuple[list[tuple[int, int]], list[str]]:
-    """Decode the tree of free frames: runs {start, frames}, lowest first, and what is wrong."""
+    """Decode all trees of free frames: runs {pfn, frames}, lowest first, and what is wrong."""
+    runs = []
+    wrong = []
+    for zone in range(mine[L.MINE_ZONES]):
+        found, texts = zone_runs(arena, mine, zone)
+        first = mine[about_zone(zone) + L.MINE_ZONE_FIRST]
+        runs += [(first + start, frames) for start, frames in found]
+        wrong += [f"zone {zone}: {text}" for text in texts]
+    return runs, wrong
+
+
+@cython.locals(arena=cython.ulonglong[:], mine=cython.ulonglong[:])
+def zone_runs(arena: Image, mine: Image, zone: int) -> tuple[list[tuple[int, int]], list[str]]:
+    """Decode one zone's tree: runs {start in the zone, frames}, and what is wrong."""
     shift = int(mine[L.MINE_LEAF_SHIFT])
-    root = int(arena[L.ZONES + L.ZONE_ROOT_LEVEL])
-    highest = mine[L.MINE_SECTION_SHIFT] - shift + mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_TOP_HEIGHT]
+    root = int(arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL])
+    highest = mine[L.MINE_SECTION_SHIFT] - shift + mine[about_zone(zone) + L.MINE_ZONE_TOP_HEIGHT]
     if root > highest:
         return [], [f"the tree's root is at level {root}; it has {highest}"]
     runs: list[tuple[int, int]] = []
@@ -174,18 +203,18 @@ def free_runs(arena: Image, mine: Image) -> tuple[list[tuple[int, int]], list[st
     while todo:  # bound: the nodes of the tree
         level, index = todo.pop()
         size = 1 << (shift + level)
-        says = summary(arena, mine, level, index)
+        says = summary(arena, mine, zone, level, index)
         uniform = says == ((size,) * 3 if says[2] else (0, 0, 0))
         if uniform and says[2]:
             runs.append((index * size, size))
         elif not uniform and level > 0:
-            left = summary(arena, mine, level - 1, 2 * index)
-            right = summary(arena, mine, level - 1, 2 * index + 1)
+            left = summary(arena, mine, zone, level - 1, 2 * index)
+            right = summary(arena, mine, zone, level - 1, 2 * index + 1)
             if says != joined(left, right, size // 2):
                 wrong.append(f"node {index} of level {level} does not agree with what is below it")
             todo += [(level - 1, 2 * index + 1), (level - 1, 2 * index)]
         elif not uniform:
-            at = leaf_at(mine, index)
+            at = leaf_at(mine, zone, index)
             bits = int(arena[at]) if at >= 0 else 0
             runs += [(index * size + k, 1) for k in range(size) if bits >> k & 1]
     return runs, wrong

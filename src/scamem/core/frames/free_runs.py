@@ -45,6 +45,21 @@ def longest(arena: Words, mine: Words, zone: word) -> word:
     return node_longest(arena, mine, zone, root, 0)
 
 
+def is_free(arena: Words, mine: Words, zone: word, start: word, count: word) -> bool:
+    """Tell whether a node's worth of frames is free: `count` a power of two, `start` a multiple."""
+    level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    shift: word = mine[L.MINE_LEAF_SHIFT]
+    run: word
+    if start >= node_size(mine, level):
+        return False
+    while node_size(mine, level) > count:  # bound: LEVELS_MAX
+        run = node_longest(arena, mine, zone, level, start >> (shift + level))
+        if run == 0 or run == node_size(mine, level):
+            return run != 0
+        level -= 1
+    return node_longest(arena, mine, zone, level, start >> (shift + level)) == count
+
+
 def find_lowest(arena: Words, mine: Words, zone: word, count: word) -> word:
     """Return the lowest start of a free run of `count` frames, or NO_FRAMES."""
     level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]

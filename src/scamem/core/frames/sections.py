@@ -1,12 +1,25 @@
-"""Sections: aligned runs of frames that come online at once, and know their node and zone.
+"""Sections: aligned runs of frames of one zone, that come online and go offline at once.
 
 | from | to | function |
 | --- | --- | --- |
 | OFFLINE | ONLINING | transactions.online.begin |
 | ONLINING | ONLINE | transactions.online.finish |
-| ONLINING | OFFLINE | transactions.online.abort, by the owner or whoever reaps it |
+| ONLINING | OFFLINE | transactions.online.reset |
+| ONLINE, OFFLINE | OFFLINING | transactions.offline.begin |
+| OFFLINING | OFFLINE | transactions.offline.finish, transactions.online.reset |
+| ONLINE | TRIMMING | transactions.trim.begin |
+| TRIMMING | ONLINE | transactions.trim.finish, transactions.online.reset |
+| ONLINE | POPULATING | transactions.populate.begin |
+| POPULATING | ONLINE | transactions.populate.finish, transactions.online.reset |
 
-ONLINING is owned: {section, slot} in the word ONLINING and its incarnation beside it.
+All but OFFLINE and ONLINE are owned: {section, slot} in the word CHANGING and the incarnation
+beside it. One section of an arena changes at a time; `reset` is for its owner that gave up, or for
+whoever reaps it.
+
+A block of a section that is ONLINE, TRIMMING or POPULATING may be *absent*: it has no memory, its
+frames are used in the tree and in no object. Blocks are *unpunched* that may have memory although
+nobody can be given it (of what is absent or not online): what a death left behind, and the next
+trim gives back.
 """
 
 import cython
@@ -16,7 +29,7 @@ if cython.compiled:
 else:
     from ..store import layout as L
     from ..store.journal import ensure, put
-    from ..store.words import Words, word
+    from ..store.words import Words, low, pair, word
 
 
 def at(mine: Words, section: word) -> word:
@@ -25,8 +38,48 @@ def at(mine: Words, section: word) -> word:
 
 
 def state(arena: Words, mine: Words, section: word) -> word:
-    """Return a section's state."""
+    """Return a section's state; of a section that cannot be, one that there is not."""
+    if section >= mine[L.MINE_SECTIONS]:
+        return L.MASK_8
     return arena[at(mine, section) + L.SECTION_STATE] & L.MASK_8
+
+
+def absent(arena: Words, mine: Words, section: word) -> word:
+    """Return which blocks of a section are absent, as bits."""
+    return arena[at(mine, section)] >> L.SECTION_ABSENT_SHIFT & all_blocks(mine)
+
+
+def unpunched(arena: Words, mine: Words, section: word) -> word:
+    """Return which blocks of a section may have memory that nobody can use, as bits."""
+    return arena[at(mine, section)] >> L.SECTION_UNPUNCHED_SHIFT & all_blocks(mine)
+
+
+def all_blocks(mine: Words) -> word:
+    """Return a bit for each block that a section has."""
+    one: word = 1
+    return (one << (one << (mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_BLOCK_SHIFT]))) - 1
+
+
+def set_blocks(arena: Words, mine: Words, section: word, absent: word, unpunched: word) -> None:
+    """Store which blocks of a section are absent, and which unpunched; no commit."""
+    place: word = at(mine, section)
+    kept: word = arena[place] & L.MASK_32
+    kept |= absent << L.SECTION_ABSENT_SHIFT | unpunched << L.SECTION_UNPUNCHED_SHIFT
+    if arena[place] != kept:
+        put(arena, place, kept)
+
+
+def set_flags(arena: Words, mine: Words, section: word, flags: word) -> None:
+    """Store a section's flags; no commit."""
+    place: word = at(mine, section)
+    known: word = L.SECTION_BACKED | L.SECTION_KEPT
+    put(arena, place, arena[place] & ~known | flags)
+
+
+def flags(arena: Words, mine: Words, section: word) -> word:
+    """Return a section's flags."""
+    known: word = L.SECTION_BACKED | L.SECTION_KEPT
+    return arena[at(mine, section)] & known
 
 
 def set_state(arena: Words, mine: Words, section: word, old: word, new: word) -> None:
@@ -35,3 +88,27 @@ def set_state(arena: Words, mine: Words, section: word, old: word, new: word) ->
     value: word = arena[place]
     ensure(arena, value & L.MASK_8 == old)
     put(arena, place, value - old + new)
+
+
+def take(arena: Words, mine: Words, section: word, old: word, new: word) -> None:
+    """Move a section into a state that this member owns. Needs: CHANGING is 0."""
+    set_state(arena, mine, section, old, new)
+    put(arena, L.CHANGING, pair(section + 1, mine[L.MINE_SLOT]))
+    put(arena, L.CHANGING_INCARNATION, mine[L.MINE_INCARNATION])
+
+
+def give_up(arena: Words, mine: Words, section: word, old: word, new: word) -> None:
+    """Move the section that is CHANGING into a state that nobody owns."""
+    set_state(arena, mine, section, old, new)
+    put(arena, L.CHANGING, 0)
+
+
+def owned(arena: Words, mine: Words) -> word:
+    """Return the section that this member changes, or NOT_OWNER."""
+    if arena[L.CHANGING] >> L.SHIFT_32 != mine[L.MINE_SLOT]:
+        return L.NOT_OWNER
+    if arena[L.CHANGING_INCARNATION] != mine[L.MINE_INCARNATION]:
+        return L.NOT_OWNER
+    if low(arena[L.CHANGING]) == 0 or low(arena[L.CHANGING]) > mine[L.MINE_SECTIONS]:
+        return L.NOT_OWNER
+    return low(arena[L.CHANGING]) - 1

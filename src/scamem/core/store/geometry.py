@@ -6,7 +6,8 @@ from its member's private words. Geometry is data, so that tests explore arenas 
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 from . import layout as L
@@ -30,9 +31,28 @@ class Region(NamedTuple):
     words: int
 
 
+class Span(NamedTuple):
+    """A zone: the frames of one kind on one node, one behind the other.
+
+    Attributes
+    ----------
+    node : number of the NUMA node.
+    kind : layout.KIND_NORMAL or KIND_HUGE.
+    sections : how many sections it has.
+    """
+
+    node: int
+    kind: int
+    sections: int
+
+
 @dataclass(frozen=True)
 class Geometry:
-    """What an arena's creator decided, once. All are counts; the shifts are powers of two."""
+    """What an arena's creator decided, once. All are counts; the shifts are powers of two.
+
+    `spans` are the zones in the order of their frames: NORMAL ones of all nodes, then HUGE ones.
+    Without any given, all frames are one zone of node 0.
+    """
 
     frames: int
     section_shift: int
@@ -46,13 +66,31 @@ class Geometry:
     hash_buckets: int
     zones: int = 1
     frame_bytes: int = FRAME_BYTES
+    block_shift: int = 1
+    spans: tuple[Span, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.spans:
+            alone = Span(0, L.KIND_NORMAL, self.frames >> min(self.section_shift, L.MASK_8))
+            object.__setattr__(self, "spans", (alone,))
 
     @classmethod
     def for_capacity(cls, capacity_bytes: int, *, slots_max: int = L.SLOTS_DEFAULT) -> Geometry:
-        """Return the geometry of an arena that can grow to `capacity_bytes`, rounded up."""
+        """Return the geometry of an arena of one zone that can grow to `capacity_bytes`."""
+        return cls.for_zones(((0, L.KIND_NORMAL, capacity_bytes),), slots_max=slots_max)
+
+    @classmethod
+    def for_zones(
+        cls, zones: Iterable[tuple[int, int, int]], *, slots_max: int = L.SLOTS_DEFAULT
+    ) -> Geometry:
+        """Return the geometry of an arena with the zones {node, kind, bytes}, each rounded up."""
         section_shift = L.SECTION_SHIFT
         section_bytes = FRAME_BYTES << section_shift
-        frames = max(1, -(-capacity_bytes // section_bytes)) << section_shift
+        spans = tuple(
+            Span(node, kind, max(1, -(-nbytes // section_bytes)))
+            for node, kind, nbytes in sorted(zones, key=lambda zone: (zone[1], zone[0]))
+        )
+        frames = sum(span.sections for span in spans) << section_shift
         return cls(
             frames=frames,
             section_shift=section_shift,
@@ -64,16 +102,32 @@ class Geometry:
             loans_max=L.LOANS_MAX,
             areas_max=L.AREAS_MAX,
             hash_buckets=L.HASH_BUCKETS,
+            zones=len(spans),
+            block_shift=L.BLOCK_SHIFT,
+            spans=spans,
         )
 
     def words(self) -> tuple[int, ...]:
-        """Return the header's words for this geometry."""
-        return tuple(astuple(self))
+        """Return the header's words for this geometry; those of the spans stand elsewhere."""
+        return tuple(getattr(self, known.name) for known in fields(self)[: L.GEOMETRY_WORDS])
+
+    def span_words(self) -> tuple[int, ...]:
+        """Return the words of the spans, SPAN_WORDS each."""
+        found: list[int] = []
+        for span in self.spans:
+            found += [span.node | span.kind << L.SPAN_KIND_SHIFT, span.sections]
+        return tuple(found)
 
     @classmethod
     def from_words(cls, words: WordArray, at: int = L.HEADER_GEOMETRY) -> Geometry:
         """Read a geometry from a header. It is input: `problems()` says what is wrong with it."""
-        return cls(*(words[at + k] for k in range(len(fields(cls)))))
+        made = cls(*(words[at + k] for k in range(L.GEOMETRY_WORDS)))
+        spans = []
+        for k in range(min(made.zones, L.ZONES_MAX)):
+            place = words[L.SPANS + L.SPAN_WORDS * k + L.SPAN_PLACE]
+            sections = words[L.SPANS + L.SPAN_WORDS * k + L.SPAN_SECTIONS]
+            spans.append(Span(place & L.MASK_16, place >> L.SPAN_KIND_SHIFT, sections))
+        return replace(made, spans=tuple(spans))
 
     def problems(self) -> list[str]:
         """Say in words which values no version of this library could have written."""
@@ -89,8 +143,9 @@ class Geometry:
             "loans_max": (2, 1 << 28),
             "areas_max": (2, 1 << 20),
             "hash_buckets": (1, 1 << 20),
-            "zones": (1, 1),
+            "zones": (1, L.ZONES_MAX),
             "frame_bytes": (FRAME_BYTES, FRAME_BYTES),
+            "block_shift": (0, 24),
         }
         for name, (least, most) in bounds.items():
             value = getattr(self, name)
@@ -100,6 +155,25 @@ class Geometry:
             self.section_shift <= self.leaf_shift or self.frames % self.section_frames
         ):
             found.append("sections do not divide the frames")
+        blocks = self.section_shift - self.block_shift
+        if not found and (
+            self.block_shift < self.leaf_shift
+            or not 0 <= blocks < L.SECTION_BLOCKS_MAX.bit_length()
+        ):
+            found.append("blocks do not divide the sections")
+        return found or self._span_problems()
+
+    def _span_problems(self) -> list[str]:
+        found = []
+        order = [(span.kind, span.node) for span in self.spans]
+        if len(self.spans) != self.zones or order != sorted(set(order)):
+            found.append("its zones are not NORMAL ones, then HUGE ones, by node")
+        if order and (order[0][0] != L.KIND_NORMAL or order[-1][0] > L.KIND_HUGE):
+            found.append("its first zone is not NORMAL, or one is of no known kind")
+        if any(span.node >= L.NODES_MAX or span.sections < 1 for span in self.spans):
+            found.append("a zone's node or number of sections cannot be")
+        elif sum(span.sections for span in self.spans) != self.sections:
+            found.append("its zones have other sections than the arena")
         return found
 
     @property
@@ -112,10 +186,37 @@ class Geometry:
         """Sections of the arena."""
         return self.frames // self.section_frames
 
+    def first_section(self, zone: int) -> int:
+        """Return the first section of a zone."""
+        return sum(span.sections for span in self.spans[:zone])
+
+    def zone_of_section(self, section: int) -> int:
+        """Return the zone of a section. Needs: it is below `sections`."""
+        zone = 0
+        while section >= self.spans[zone].sections:
+            section -= self.spans[zone].sections
+            zone += 1
+        return zone
+
     @property
-    def top_height(self) -> int:
-        """Levels of the tree above the sections."""
-        return (self.sections - 1).bit_length()
+    def normal_frames(self) -> int:
+        """Frames of NORMAL zones: those of the frame file. The others are of the huge file."""
+        normal = (span.sections for span in self.spans if span.kind == L.KIND_NORMAL)
+        return sum(normal) << self.section_shift
+
+    @property
+    def block_frames(self) -> int:
+        """Frames of a block: what is given back to the system at once."""
+        return 1 << self.block_shift
+
+    @property
+    def section_blocks(self) -> int:
+        """Blocks of a section."""
+        return 1 << (self.section_shift - self.block_shift)
+
+    def top_words(self) -> list[int]:
+        """Return the words of each zone's tree above its sections."""
+        return [L.NODE_WORDS << (top_height(span) + 1) for span in self.spans]
 
     @property
     def section_tree_words(self) -> int:
@@ -128,7 +229,7 @@ class Geometry:
             "globals": L.SLOTS,
             "slots": self.slots_max * L.SLOT_WORDS,
             "sections": self.sections * L.SECTION_WORDS,
-            "top_tree": L.NODE_WORDS << (self.top_height + 1),
+            "top_tree": sum(self.top_words()),
             "hash": self.hash_buckets,
             "section_trees": self.sections * self.section_tree_words,
             "memdescs": self.frames,
@@ -175,11 +276,15 @@ class Geometry:
         mine[L.MINE_CONTROL_WORDS] = self.control_words
         mine[L.MINE_RECORDS_AT] = L.MINE_TABLES_AT
         mine[L.MINE_OTHER_AT] = L.MINE_TABLES_AT + self.objects_max
-        zone = L.MINE_ZONE_TABLE
-        mine[zone + L.MINE_ZONE_FIRST] = 0
-        mine[zone + L.MINE_ZONE_FRAMES] = self.frames
-        mine[zone + L.MINE_ZONE_TOP_AT] = regions["top_tree"].start
-        mine[zone + L.MINE_ZONE_TOP_HEIGHT] = self.top_height
+        mine[L.MINE_BLOCK_SHIFT] = self.block_shift
+        top = regions["top_tree"].start
+        for number, span in enumerate(self.spans):
+            zone = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * number
+            mine[zone + L.MINE_ZONE_FIRST] = self.first_section(number) << self.section_shift
+            mine[zone + L.MINE_ZONE_FRAMES] = span.sections << self.section_shift
+            mine[zone + L.MINE_ZONE_TOP_AT] = top
+            mine[zone + L.MINE_ZONE_TOP_HEIGHT] = top_height(span)
+            top += self.top_words()[number]
         for table, (name, record_words, link) in enumerate(TABLE_RECORDS):
             about = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
             mine[about + L.MINE_TABLE_AT] = regions[name].start
@@ -188,59 +293,6 @@ class Geometry:
             mine[about + L.MINE_TABLE_MAX] = getattr(self, name)
 
 
-def checksum(words: WordArray, start: int, end: int) -> int:
-    """Return a 64-bit FNV-1a over words: it tells damage, not malice."""
-    value = L.CHECKSUM_START
-    for at in range(start, end):
-        value = ((value ^ words[at]) * L.CHECKSUM_FACTOR) & L.ALL_ONES
-    return value
-
-
-def write_header(words: WordArray, geometry: Geometry, arena_id: int, now_ns: int) -> None:
-    """Write a new control file's header and its first global words; the rest is zeros."""
-    words[L.HEADER_VERSION] = L.VERSION
-    words[L.HEADER_BYTE_ORDER] = L.BYTE_ORDER
-    words[L.HEADER_ID_LOW] = arena_id & L.ALL_ONES
-    words[L.HEADER_ID_HIGH] = arena_id >> 64
-    for k, value in enumerate(geometry.words()):
-        words[L.HEADER_GEOMETRY + k] = value
-    words[L.HEADER_CREATED_NS] = now_ns
-    words[L.NEXT_INCARNATION] = 1
-    words[L.NEXT_LOAN_ID] = 1
-    words[L.LOANS_LIMIT] = min(L.LOANS_LIMIT_DEFAULT, geometry.loans_max - 1)
-    words[L.TRANSIT_GRACE_S] = L.TRANSIT_GRACE_DEFAULT_S
-    words[L.SLOTS_NEXT] = L.SLOT_FIRST
-    for table in range(L.TABLES_COUNT):
-        control = L.TABLES + L.TABLE_WORDS * table
-        words[control + L.TABLE_NEXT] = 1
-        words[control + L.TABLE_BACKED] = 0
-    words[L.ZONES + L.ZONE_ROOT_LEVEL] = geometry.section_shift - geometry.leaf_shift
-    words[L.HEADER_CHECKSUM] = checksum(words, L.HEADER_VERSION, L.HEADER_CHECKSUM)
-    words[L.HEADER_MAGIC] = L.MAGIC  # last: a file without it was never finished
-
-
-def header_problems(words: WordArray, size_words: int) -> list[str]:
-    """Say in words what keeps a control file from being believed; empty when nothing does."""
-    if size_words < L.SLOTS:
-        return [f"the file has {size_words * 8:,} bytes, too few for a header"]
-    if words[L.HEADER_MAGIC] != L.MAGIC:
-        return ["it does not begin with scamem's magic word"]
-    if words[L.HEADER_BYTE_ORDER] != L.BYTE_ORDER:
-        return ["it was written with another byte order"]
-    if words[L.HEADER_VERSION] != L.VERSION:
-        return [f"its layout is version {words[L.HEADER_VERSION]}, this is version {L.VERSION}"]
-    if words[L.HEADER_CHECKSUM] != checksum(words, L.HEADER_VERSION, L.HEADER_CHECKSUM):
-        return ["its header's checksum is wrong"]
-    geometry = Geometry.from_words(words)
-    found = geometry.problems()
-    if not found and geometry.control_words > size_words:
-        found.append(
-            f"the file has {size_words * 8:,} bytes, its geometry asks for "
-            f"{geometry.control_words * 8:,}"
-        )
-    return found
-
-
-def arena_id(words: WordArray) -> int:
-    """Return the 128-bit id from a header."""
-    return words[L.HEADER_ID_LOW] | words[L.HEADER_ID_HIGH] << 64
+def top_height(span: Span) -> int:
+    """Return the levels of a zone's tree above its sections."""
+    return (span.sections - 1).bit_length()

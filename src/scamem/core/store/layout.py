@@ -25,19 +25,21 @@ HEADER_BYTE_ORDER = 2
 HEADER_ID_LOW = 3
 HEADER_ID_HIGH = 4
 HEADER_GEOMETRY = 5  # the words of Geometry.words(), GEOMETRY_WORDS of them
-GEOMETRY_WORDS = 12
-HEADER_CHECKSUM = 17
-HEADER_CREATED_NS = 18  # CLOCK_MONOTONIC when the arena was made; transit counts seconds from it
+GEOMETRY_WORDS = 13
+HEADER_CHECKSUM = 18
+HEADER_CREATED_NS = 19  # CLOCK_MONOTONIC when the arena was made; transit counts seconds from it
 HEADER_BOOT_LOW = 20  # boot id: outside the checksum, since recovery after a reboot replaces it
 HEADER_BOOT_HIGH = 21
 HEADER_FRAMES_DEVICE = 22  # of an anonymous arena's frame file, which has no path to be found by
 HEADER_FRAMES_INODE = 23
+HEADER_HUGE_DEVICE = 24  # of the file of zone HUGE, 0 without one
+HEADER_HUGE_INODE = 25
 HEADER_WORDS = 32
 CHECKSUM_START = 0xCBF29CE484222325  # 64-bit FNV-1a
 CHECKSUM_FACTOR = 0x100000001B3
 
 MAGIC = 0x6D656D6163730A1A  # "\x1a\nscamem" read as little-endian bytes
-VERSION = 1
+VERSION = 2
 BYTE_ORDER = 0x0102030405060708
 
 # --- the stop hook of test builds (words.h): which process halts at which store -----------------
@@ -69,8 +71,8 @@ JOURNAL_ENTRY_WORDS = 2
 NEXT_INCARNATION = 64
 NEXT_LOAN_ID = 65
 DYING_HEAD = 66  # first object whose runs are still to be given back
-ONLINING = 67  # {section + 1 : 32, slot : 16} or 0; one member brings sections online at a time
-ONLINING_INCARNATION = 68
+CHANGING = 67  # {section + 1 : 32, slot : 16} or 0; one member changes one section at a time
+CHANGING_INCARNATION = 68
 AREAS_COUNT = 69
 OBJECTS_COUNT = 70  # objects ALLOCATING or LIVE
 LOANS_COUNT = 71
@@ -83,6 +85,7 @@ LOANS_ORPHANED = 77  # holder records that turned over to the arena, ever
 CLEANING_HEAD = 78  # first DYING object whose frames need work before they may be free
 CLEANING = 79  # {object 32, slot 16} or 0; one member does that work at a time
 CLEANING_INCARNATION = 82
+RETENTION_FRAMES = 83  # free frames that are kept; what is free beyond is given back by itself
 DRAINING = 81  # unlogged: {record that is being popped 32, its slot 16, low bits of its pops 16}
 # unlogged: bumped under the lock by whoever publishes, waited on as a futex (its low half)
 AREAS_EVENT = 80
@@ -107,10 +110,19 @@ ZONES_MAX = 16
 ZONE_FREE = 0  # frames in free runs
 ZONE_RESERVED = 1  # of those, promised to large requests under way
 ZONE_ROOT_LEVEL = 2  # level of the tree's node that covers all online sections
-ZONE_ONLINE = 3  # sections that are ONLINE
-ZONE_NEXT_SECTION = 4  # lowest section of the zone that was never brought online
-ZONE_NORMAL = 0
-ZONE_HUGE = 1
+ZONE_ONLINE = 3  # sections whose frames can be used: ONLINE, TRIMMING, POPULATING
+ZONE_NORMAL = 0  # the first zone, which every arena has: frames of 4 KiB
+KIND_NORMAL = 0  # frames of 4 KiB
+KIND_HUGE = 1  # of 2 MiB: zones whose runs begin and end with whole huge pages
+HUGE_FRAMES = 512  # a huge page, counted in frames of 4 KiB as all is
+
+# --- spans: which zones there are, in the order of their frames; the header's checksum has them --
+SPANS = 256
+SPAN_WORDS = 2
+SPAN_PLACE = 0  # {node 16, kind 16}
+SPAN_SECTIONS = 1
+SPAN_KIND_SHIFT = 16
+NODES_MAX = 1024
 
 # --- slots of members: SLOT_WORDS each ----------------------------------------------------------
 SLOTS = 8192
@@ -136,12 +148,20 @@ SLOT_STATE_REAPING = 3
 
 # --- sections: SECTION_WORDS each ---------------------------------------------------------------
 SECTION_WORDS = 1
-SECTION_STATE = 0  # {state 8, node 8, zone 8}
-SECTION_NODE_SHIFT = 8
-SECTION_ZONE_SHIFT = 16
+SECTION_STATE = 0  # {state 8, flags 8, unused 16, absent blocks 16, unpunched blocks 16}
+SECTION_BACKED = 0x100  # its memdescs and its part of the tree have memory
+SECTION_KEPT = 0x200  # taken offline by hand: it comes online by hand only
+SECTION_ABSENT_SHIFT = 32  # blocks without memory, whose frames nobody can be given
+SECTION_UNPUNCHED_SHIFT = (
+    48  # of what is absent or offline, blocks that may have memory all the same
+)
+SECTION_BLOCKS_MAX = 4  # so that one transaction can give or take them all
 SECTION_STATE_OFFLINE = 0
 SECTION_STATE_ONLINING = 1
 SECTION_STATE_ONLINE = 2
+SECTION_STATE_OFFLINING = 3
+SECTION_STATE_TRIMMING = 4
+SECTION_STATE_POPULATING = 5
 
 # --- memdesc: {type 4, object 28, generation 32} ------------------------------------------------
 MEMDESC_TYPE_MASK = 0xF
@@ -255,6 +275,7 @@ MINE_HASH_AT = 11
 MINE_ZONES = 12
 MINE_SECTION_TREE_WORDS = 13
 MINE_CONTROL_WORDS = 14
+MINE_BLOCK_SHIFT = 15
 MINE_ZONE_TABLE = 16  # per zone: {first frame, frames, top tree's place, top tree's height}
 MINE_ZONE_WORDS = 4
 MINE_ZONE_FIRST = 0
@@ -293,6 +314,7 @@ MINE_RANGES_MAX = 270
 MINE_ARRIVING = 271  # 1: a forked child that has not yet said its pid
 MINE_REAPED = 272  # members that this process has reaped
 MINE_DIRECT = 273  # address of the direct map: frames are cleaned through it
+MINE_SURPLUS = 274  # 1: a release left more free memory than is to be kept
 MINE_TABLES_AT = 280
 
 MEMBER_ACTIVE = 1
@@ -322,6 +344,8 @@ FULL = 0x100000020
 AGAIN = 0x100000022
 NO_LOANS = 0x100000021
 NOT_ALONE = 0x100000023
+IN_USE = 0x100000030  # frames of the section are in use, or promised
+WRONG_STATE = 0x100000031  # the section is in no state for this
 
 WAKE_ALL = 0x7FFFFFFF
 NS_PER_S = 1000000000
@@ -329,6 +353,8 @@ NS_PER_S = 1000000000
 PAGE_WORDS = 512  # tables begin on pages, so that each can be given memory by itself
 FRAME_BYTES = 4096  # of zone NORMAL
 SLOTS_DEFAULT = 4096
+BLOCK_SHIFT = 9  # 2 MiB: what is given back to the system at once
+RETENTION_SHARE = 4  # this part of the capacity is kept by default when it is free
 SECTION_SHIFT = 11  # 8 MiB: small enough to begin with, 131,072 of them a TiB
 HOLDERS_EXTRA = 65536  # beyond two holders a frame
 LOANS_MAX = 1048576
@@ -349,6 +375,9 @@ def _prove() -> None:
         "globals": AREAS_EVENT < TABLES,
         "tables": TABLES + TABLES_COUNT * TABLE_WORDS <= ZONES,
         "zones": ZONES + ZONES_MAX * ZONE_WORDS <= JOURNAL_ENTRIES,
+        "spans": ZONES + ZONES_MAX * ZONE_WORDS <= SPANS
+        and SPANS + ZONES_MAX * SPAN_WORDS <= JOURNAL_ENTRIES,
+        "blocks": SECTION_SHIFT - BLOCK_SHIFT <= SECTION_BLOCKS_MAX.bit_length() - 1,
         "journal": JOURNAL_ENTRIES + JOURNAL_ENTRIES_MAX * JOURNAL_ENTRY_WORDS <= SLOTS,
         "area": AREA_DESCRIPTION + AREA_DESCRIPTION_WORDS == AREA_WORDS,
         "area name": AREA_NAME + AREA_NAME_WORDS == AREA_DESCRIPTION,

@@ -1,5 +1,5 @@
 from .. cimport holders, objects
-from ..frames cimport free_runs
+from ..frames cimport free_runs, zones
 from ..store cimport journal, tables
 from ..store.words cimport Words, high, low, pair, word
 

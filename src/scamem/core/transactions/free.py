@@ -19,7 +19,7 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .. import holders, objects
-    from ..frames import free_runs
+    from ..frames import free_runs, zones
     from ..store import journal, tables
     from ..store import layout as L
     from ..store.words import Words, high, low, word
@@ -55,17 +55,15 @@ def let_go(arena: Words, mine: Words, holder: word) -> None:
 
 def give_back(arena: Words, mine: Words, obj: word, run: word) -> None:
     """Make a run's frames free. No commit. Needs: it is off its object."""
-    zone: word = objects.zone(arena, mine, obj)
-    about: word = L.ZONES + L.ZONE_WORDS * zone
-    first: word = mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone + L.MINE_ZONE_FIRST]
-    frames: word = mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone + L.MINE_ZONE_FRAMES]
     if run == 0:
         return
-    if low(run) < first or high(run) == 0 or low(run) + high(run) > first + frames:
+    # By its frames, not by its object: that may have runs of several zones of one kind.
+    zone: word = zones.of(mine, low(run))
+    if high(run) == 0 or zone >= L.ZONES_MAX or zones.of(mine, low(run) + high(run) - 1) != zone:
         journal.ensure(arena, False)
         return
-    free_runs.set_run(arena, mine, zone, low(run) - first, high(run), 1)
-    journal.put(arena, about + L.ZONE_FREE, arena[about + L.ZONE_FREE] + high(run))
+    free_runs.set_run(arena, mine, zone, low(run) - zones.first(mine, zone), high(run), 1)
+    zones.add_free(arena, zone, high(run))
 
 
 def bury(arena: Words, mine: Words, obj: word) -> None:

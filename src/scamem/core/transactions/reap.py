@@ -4,7 +4,7 @@ Steps. begin: ACTIVE or FORKING -> REAPING, by whoever found the slot's byte unl
 held the arena's lock*. step: its stack of drops is emptied, one a transaction; then the newest
 record of its list is dropped (or turned over, if loans hang on it), one a transaction, and before
 that, where it stands for I/O under way, its object is TAINTED; when none is left, the section that
-it was bringing online and the object that it was cleaning are reset, and the slot is FREE.
+it was changing and the object that it was cleaning are reset, and the slot is FREE.
 
 Why safe: a joiner takes only slots that are FREE, so a slot found dead stays dead until the last
 step. Any member may go on after any other. Dropping a record of an ALLOCATING object makes that
@@ -67,7 +67,7 @@ def step(arena: Words, mine: Words, slot: word) -> word:
         hold.drop_record(arena, mine, holder)
         journal.put(arena, L.REAPED_HOLDERS, arena[L.REAPED_HOLDERS] + 1)
         return L.MORE if journal.commit(arena) == L.OK else L.DAMAGED
-    if arena[L.ONLINING] != 0 and arena[L.ONLINING] >> L.SHIFT_32 == slot:
+    if arena[L.CHANGING] != 0 and arena[L.CHANGING] >> L.SHIFT_32 == slot:
         online.reset(arena, mine)
     if arena[L.CLEANING] != 0 and arena[L.CLEANING] >> L.SHIFT_32 == slot:
         clean.reset(arena, mine)

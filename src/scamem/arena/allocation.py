@@ -1,0 +1,197 @@
+"""Allocating objects: from which zone, after making room, in as few runs as there are."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import TYPE_CHECKING
+
+from scamem.backing import nodes, system
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import FRAME_BYTES
+from scamem.errors import OutOfMemoryError, ScamemError
+
+from . import room
+from .member import Hold, release
+from .objects import Scamem
+from .pages import ZONE_NAMES, Pages
+
+if TYPE_CHECKING:
+    from .attach import Attachment
+
+SMALL_BYTES = L.MEMDESCS_INSIDE_MAX * FRAME_BYTES  # what one transaction allocates
+BY_HAND = L.BY_HAND
+INTERLEAVE = "interleave"
+Node = int | str | None
+
+
+class Allocation(Pages):
+    """What allocates, of an arena. Its policies are the kernel's: bind, preferred, interleave."""
+
+    _made: Attachment
+    _closed: bool
+
+    def _set_policies(self) -> None:
+        """Read the default of this process from its environment."""
+        node = os.environ.get("SCAMEM_NODE") or None
+        self._default_node: Node = int(node) if node and node.isdecimal() else node
+        self._default_zone = os.environ.get("SCAMEM_ZONE") or None
+        self._turns = itertools.count()
+        self.member.fast_zone = L.STATUS
+        plain = self._default_node is None and self._default_zone in (None, "NORMAL")
+        normal = [span for span in self.geometry.spans if span.kind == L.KIND_NORMAL]
+        if plain and len(normal) == 1:
+            self.member.fast_zone = L.ZONE_NORMAL  # no choice: small objects take one transaction
+        self._alloc_small = self.member.alloc_fast
+
+    def alloc(self, nbytes: int, *, node: Node = None, zone: str | None = None) -> Scamem:
+        """Allocate an object.
+
+        Parameters
+        ----------
+        nbytes : at least one frame is given; rounded up to whole frames (4,096 bytes), in zone
+            "HUGE" to whole huge pages (2 MiB).
+        node : a node's number binds: memory of this node or an error. "interleave" deals objects
+            out to the nodes in turn. None: the node that this thread runs on, then the others,
+            nearest first; or what SCAMEM_NODE says.
+        zone : "NORMAL" or "HUGE"; None: "NORMAL", or what SCAMEM_ZONE says.
+
+        Returns
+        -------
+        Scamem : the frames hold whatever their last object left there (see `zeros`).
+
+        Raises
+        ------
+        OutOfMemoryError : with the limit that was met; nothing is half done.
+        ValueError : a negative size, or a node or zone that the arena does not have.
+
+        Ownership: the returned object is one reference.
+        """
+        if node is None and zone is None and 0 < nbytes <= SMALL_BYTES and not self._closed:
+            held = self._alloc_small((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, BY_HAND)
+            if held.__class__ is Hold:
+                return Scamem(self, held)
+        return Scamem(self, self.alloc_hold(nbytes, BY_HAND, node=node, zone=zone))
+
+    def alloc_hold(
+        self, nbytes: int, by: int, *, node: Node = None, zone: str | None = None
+    ) -> Hold:
+        """Allocate an object and return the bare reference to it, of a kind (layout.BY_*)."""
+        if self._closed:
+            self._check_open()
+        if nbytes < 0:
+            raise ValueError(f"asked for {nbytes} bytes; a size is not negative")
+        frames = -(-nbytes // FRAME_BYTES) or 1
+        if node is None and zone is None and frames <= L.MEMDESCS_INSIDE_MAX:
+            held = self._alloc_small(frames, by)
+            if held.__class__ is Hold:
+                return held
+        return self._alloc_where(frames, by, self._candidates(node, zone))
+
+    def _check_open(self) -> None:
+        raise NotImplementedError
+
+    def _candidates(self, node: Node, zone: str | None) -> list[int]:
+        """Return the zones to try, best first; ValueError for a node or zone that is not here."""
+        node = self._default_node if node is None else node
+        name = zone or self._default_zone or "NORMAL"
+        if name not in ZONE_NAMES:
+            raise ValueError(f"asked for zone {name!r}; there are {', '.join(ZONE_NAMES)}")
+        kind = ZONE_NAMES.index(name)
+        spans = enumerate(self.geometry.spans)
+        found = {span.node: number for number, span in spans if span.kind == kind}
+        if not found:
+            raise OutOfMemoryError(
+                "asked for zone 'HUGE'; this arena has no huge pages. Reserve some, as root, and "
+                "then make the arena: sysctl vm.nr_hugepages=64 (that is 128 MiB), "
+                "Arena.create(huge=128 << 20); or use zone 'NORMAL'",
+                limit="nr_hugepages",
+            )
+        if node is None:
+            return self._nearest(found)
+        if node == INTERLEAVE:
+            order = list(found.values())
+            turn = next(self._turns) % len(order)
+            return order[turn:] + order[:turn]
+        if node not in found:
+            known = ", ".join(map(str, found))
+            raise ValueError(
+                f"asked for node {node!r}, zone {name!r}; its nodes are {known} and {INTERLEAVE!r}"
+            )
+        return [found[int(node)]]
+
+    @staticmethod
+    def _nearest(found: dict[int, int]) -> list[int]:
+        if len(found) == 1:
+            return list(found.values())
+        own = system.current_node()
+        far = nodes.distances(own)
+        return [found[k] for k in sorted(found, key=lambda k: (k != own, far.get(k, 1 << 16), k))]
+
+    def _alloc_where(self, frames: int, by: int, zones: list[int]) -> Hold:
+        """Allocate in the first of the zones that has room."""
+        size = self.geometry
+        if size.spans[zones[0]].kind == L.KIND_HUGE:
+            frames = -(-frames // L.HUGE_FRAMES) * L.HUGE_FRAMES
+        room_of = [size.spans[zone].sections << size.section_shift for zone in zones]
+        if frames > max(room_of):
+            asked = f"asked for {frames:,} frames ({frames * self.frame_bytes:,} bytes)"
+            most = f"capacity is {sum(room_of):,} frames"
+            if len(zones) > 1:
+                most += f", on one node {max(room_of):,}"
+            raise OutOfMemoryError(
+                f"{asked}; the arena's {most}. Create one of larger capacity",
+                asked_bytes=frames * self.frame_bytes,
+                free_bytes=sum(room.free_frames(self._made, zone) for zone in zones)
+                * self.frame_bytes,
+                limit="capacity of the arena",
+            )
+        first: OutOfMemoryError | None = None
+        for zone, most_frames in zip(zones, room_of, strict=True):
+            if frames <= most_frames:
+                try:
+                    return self._alloc_in(frames, by, zone)
+                except OutOfMemoryError as error:
+                    first = first or error
+        raise first or AssertionError
+
+    def _alloc_in(self, frames: int, by: int, zone: int) -> Hold:
+        """Allocate in a zone, after making room, or in several runs."""
+        while True:
+            held: Hold | int = L.NO_RUN
+            if frames <= L.MEMDESCS_INSIDE_MAX:
+                held = self.member.alloc_small(frames, zone, by)
+                if isinstance(held, Hold):
+                    return held
+            if held == L.NO_RUN:
+                held = self.member.reserve(frames, zone, by)
+            if isinstance(held, Hold):
+                return self._fill(held)
+            self.make_room(held, frames, zone)
+
+    def _fill(self, held: Hold) -> Hold:
+        """Give a reserved object its runs. On failure it is let go of, runs and all."""
+        try:
+            status = L.MORE
+            while status != L.OK:
+                status = self.member.take_run(held)
+                if status not in (L.OK, L.MORE):
+                    self.make_room(status)
+            self.member.finish(held)
+            return held
+        except BaseException:
+            release(held)
+            raise
+
+    def make_room(self, status: int, frames: int = 0, zone: int = L.ZONE_NORMAL) -> None:
+        """Do what a status of the core asks for, so that it is worth trying again; or raise."""
+        if status == L.NO_FRAMES:
+            room.find_frames(self._made, frames, zone)
+        elif L.NO_RECORDS <= status < L.NO_RECORDS + L.TABLES_COUNT:
+            room.grow_table(self._made, status - L.NO_RECORDS)
+        else:
+            raise self.error_of(status)
+
+    def error_of(self, status: int) -> ScamemError:
+        """Return the exception that a status of the core stands for."""
+        return self.member.error_of(status)

@@ -1,0 +1,7 @@
+from ..frames cimport free_runs, sections, zones
+from ..store cimport journal
+from ..store.words cimport Words, word
+
+cdef word take_blocks(Words arena, Words mine, word section, word most) noexcept nogil
+cdef word begin(Words arena, Words mine, word section, word most) noexcept nogil
+cdef word finish(Words arena, Words mine) noexcept nogil
