@@ -53,14 +53,14 @@ def bring_online(Member member):
         while True:
             if process.enter(arena, mine) != L.OK:
                 break
-            status = online.begin(arena, mine, L.ZONE_NORMAL)
+            status = online.begin(arena, mine, count)
             if status < L.STATUS:
-                status = online.finish(arena, mine, L.ZONE_NORMAL)
+                status = online.finish(arena, mine)
             process.leave(arena, mine)
             if status != L.OK:
                 break
             count += 1
-    if status != L.ALL_ONLINE:
+    if status != L.WRONG_STATE:
         raise RuntimeError(f"section {count} was refused: {status:#x}")
     return count
 

@@ -17,6 +17,7 @@ from tests.explore.interleave import Exploration
 from tests.explore.interpreted import Core
 from tests.explore.move_scenarios import SCENARIOS as MOVES
 from tests.explore.scenarios import SCENARIOS
+from tests.explore.section_scenarios import SCENARIOS as SECTIONS
 from tests.explore.steps import Interleaver
 
 
@@ -39,7 +40,7 @@ class Fault:
 
 def crash(name: str, nested: int = 0) -> Callable[[Core], object]:
     """Crash one scenario after each store."""
-    (scenario,) = (one for one in (*SCENARIOS, *MOVES) if one.name == name)
+    (scenario,) = (one for one in (*SCENARIOS, *MOVES, *SECTIONS) if one.name == name)
     return lambda core: Explorer(core, scenario, Report(), nested).explore()
 
 
@@ -193,8 +194,8 @@ FAULTS = (
     ),
     Fault(
         "runs given back without being marked free", "transactions/free",
-        "    free_runs.set_run(arena, mine, zone, low(run) - first, high(run), 1)\n", "",
-        crash("hold.put_holder last"), "I1 ",
+        "    free_runs.set_run(arena, mine, zone, low(run) - zones.first(mine, zone), high(run), 1)\n",
+        "", crash("hold.put_holder last"), "I1 ",
     ),
     Fault(
         "the tree not renewed above a run", "frames/free_runs",
@@ -280,6 +281,44 @@ FAULTS = (
         crash("reap.step"), "I6 ",
     ),
     Fault(
+        "punch after free: a trimmed block stays in the tree", "transactions/trim",
+        "                free_runs.set_run(arena, mine, zone, start, size, 0)\n"
+        "                zones.subtract_free(arena, zone, size)\n", "",
+        crash("trim.begin"), "I1 ",
+    ),
+    Fault(
+        "populated before its memory is there", "transactions/populate",
+        "    if journal.commit(arena) != L.OK:\n        return L.DAMAGED\n    return missing\n",
+        "    finish(arena, mine)\n    return missing\n",
+        crash("populate.finish"), "result: ",
+    ),
+    Fault(
+        "populating without an owner", "transactions/populate",
+        "    sections.take(arena, mine, section, L.SECTION_STATE_ONLINE,"
+        " L.SECTION_STATE_POPULATING)\n",
+        "    sections.set_state(arena, mine, section, L.SECTION_STATE_ONLINE,"
+        " L.SECTION_STATE_POPULATING)\n",
+        crash("populate.begin"), "I6 ",
+    ),
+    Fault(
+        "a dead trimmer's blocks are forgotten", "transactions/trim",
+        "    left: word = sections.unpunched(arena, mine, section) | taken\n",
+        "    left: word = taken\n",
+        crash("trim.begin again"), "result: ",
+    ),
+    Fault(
+        "offline with a frame in use", "transactions/offline",
+        "                return L.IN_USE\n            found",
+        "                found = 0\n            found",
+        refusals.offline, "offline: |I1 |damage: ",
+    ),
+    Fault(
+        "offline ignores what was promised", "transactions/offline",
+        "present >= L.STATUS or zones.unpromised(arena, zone) < present",
+        "present >= L.STATUS",
+        refusals.offline, "offline: ",
+    ),
+    Fault(
         "slot freed with records on its list", "transactions/reap",
         "    if holder != 0:\n", "    if holder != 0 and arena[L.REAPED_HOLDERS] == 0:\n",
         crash("reap.step"), "damage: |I6 |I2 ",
@@ -291,12 +330,10 @@ FAULTS = (
         refusals.owner, "owner: ",
     ),
     Fault(
-        "finishing another's section", "transactions/online",
-        "    one: word = 1\n    frames: word = one << mine[L.MINE_SECTION_SHIFT]\n"
-        "    if arena[L.ONLINING] >> L.SHIFT_32 != mine[L.MINE_SLOT]:\n        return L.NOT_OWNER\n"
-        "    if arena[L.ONLINING_INCARNATION] != mine[L.MINE_INCARNATION]:\n"
-        "        return L.NOT_OWNER\n",
-        "    one: word = 1\n    frames: word = one << mine[L.MINE_SECTION_SHIFT]\n",
+        "finishing another's section", "frames/sections",
+        "    if arena[L.CHANGING] >> L.SHIFT_32 != mine[L.MINE_SLOT]:\n        return L.NOT_OWNER\n"
+        "    if arena[L.CHANGING_INCARNATION] != mine[L.MINE_INCARNATION]:\n"
+        "        return L.NOT_OWNER\n", "",
         refusals.owner, "owner: |damage: ",
     ),
     Fault(

@@ -204,11 +204,11 @@ def online(pair: Pair, member: Member) -> None:
     world = pair.world
     size = world.geometry.section_frames
     first = len(pair.model.frames)
-    status = world.run(member, world.core.online.begin, 0)
+    status = world.run(member, world.core.online.begin, first // size)
     if status == L.ONLINE_BUSY and world.dead():
         return  # the owner is dead, and not yet reaped: nobody else finishes it
     S.must(status)
-    S.must(world.run(member, world.core.online.finish, 0), L.OK)
+    S.must(world.run(member, world.core.online.finish), L.OK)
     pair.model.online(range(first, first + size))
 
 

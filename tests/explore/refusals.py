@@ -25,9 +25,9 @@ def owner(core: Core) -> None:
     expect("owner", world.alone(b, alloc.describe, obj), L.NOT_OWNER)
     S.take_runs(world, a, obj)
     expect("owner", world.run(b, alloc.finish, obj), L.NOT_OWNER)
-    S.must(world.run(a, online.begin, 0))
-    expect("owner", world.run(b, online.begin, 0), L.ONLINE_BUSY)
-    expect("owner", world.run(b, online.finish, 0), L.NOT_OWNER)
+    S.must(world.run(a, online.begin, 1))
+    expect("owner", world.run(b, online.begin, 1), L.ONLINE_BUSY)
+    expect("owner", world.run(b, online.finish), L.NOT_OWNER)
     expect("owner", world.run(b, online.abort), L.NOT_OWNER)
     world.check()
 
@@ -43,6 +43,21 @@ def reserved(core: Core) -> None:
     world.reap(b)
     world.check(world.dead())
     S.must(world.run(b, core.alloc.small, 0, 8, L.BY_HAND))
+
+
+def offline(core: Core) -> None:
+    """A section goes offline only when nothing of it is used or promised, and a trim takes none."""
+    world = new_world(core, members=2)
+    a, b = world.members
+    obj = S.small(world, a)
+    expect("offline", world.run(b, core.offline.begin, 0, 1), L.IN_USE)
+    expect("offline", world.run(b, core.offline.begin, 1, 0), L.WRONG_STATE)
+    S.reserve(world, a, TINY.frames - 1)
+    expect("offline", world.run(b, core.offline.begin, 1, 1), L.IN_USE)
+    expect("offline: trim", world.run(b, core.trim.begin, 1, 2), L.NOT_FOUND)
+    world.check()
+    S.let_go(world, a, obj)
+    world.check()
 
 
 def expire_all(world: World) -> None:

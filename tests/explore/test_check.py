@@ -34,7 +34,7 @@ def world(core: Core) -> World:
     Frames 0, 1: object 1; 2: object 2; 4, 6: one in two runs; 7: one in transit; 3, 5: one that
     is DYING. Member 3's stack of drops has its record of object 2.
     """
-    world = new_world(core, replace(TINY, frames=16), members=4, sections=3)
+    world = new_world(core, replace(TINY, frames=16, spans=()), members=4, sections=3)
     a, b, _, d = world.members
     S.furnish(world)
     S.hold(world, d, S.small(world, a))
@@ -106,8 +106,8 @@ DAMAGE: tuple[tuple[str, str, Callable[[World], int], Callable[[int], int]], ...
     ("I1", "reserved", at(L.ZONES + L.ZONE_RESERVED), plus(1)),
     ("I1", "root too high", at(L.ZONES + L.ZONE_ROOT_LEVEL), plus(50)),
     ("I1", "root too low", at(L.ZONES + L.ZONE_ROOT_LEVEL), plus(-1)),
-    ("I1", "bitmap", lambda w: walk.leaf_at(w.members[0].mine, 5), lambda v: v ^ 1),
-    ("I1", "node", lambda w: walk.node_at(w.members[0].mine, 2, 0) + L.NODE_LONGEST, plus(1)),
+    ("I1", "bitmap", lambda w: walk.leaf_at(w.members[0].mine, 0, 5), lambda v: v ^ 1),
+    ("I1", "node", lambda w: walk.node_at(w.members[0].mine, 0, 2, 0) + L.NODE_LONGEST, plus(1)),
     ("I1", "section offline", lambda w: w.members[0].mine[L.MINE_SECTIONS_AT], zero),
     ("I1", "section's state", lambda w: w.members[0].mine[L.MINE_SECTIONS_AT], plus(7)),
     ("I1", "run elsewhere", lambda w: place(w, L.TABLE_RUNS, 1, L.RUN_FRAMES), plus(3)),
@@ -156,7 +156,7 @@ DAMAGE: tuple[tuple[str, str, Callable[[World], int], Callable[[int], int]], ...
     ("I6", "no such state", slot_word(4, L.SLOT_STATE), plus(9)),
     ("I6", "slot that is no member", slot_word(0, L.SLOT_STATE), plus(1)),
     ("I6", "slots", at(L.SLOTS_NEXT), plus(-3)),
-    ("I6", "onlining", at(L.ONLINING), plus(1)),
+    ("I6", "onlining", at(L.CHANGING), plus(1)),
     ("I7", "journal", at(L.JOURNAL_LENGTH), plus(1)),
     ("I7", "failed", at(L.JOURNAL_FAILED), plus(1)),
     ("I7", "damaged", at(L.JOURNAL_DAMAGED), plus(1)),

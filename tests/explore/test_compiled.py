@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from scamem.arena import changes
 from scamem.arena.member import Hold, Member, release
 from scamem.core.store import journal
 from scamem.core.store import layout as L
@@ -90,8 +91,9 @@ class Compiled:
         self.held[index] = held
 
     def online(self) -> None:
-        self.member.begin_section(0)
-        self.member.finish_section(0)
+        section = changes.find_section(self.member, changes.OFFLINE, 0, TINY.sections)
+        changes.change(self.member, changes.ONLINE_BEGIN, section)
+        changes.change(self.member, changes.ONLINE_FINISH)
 
     def publish(self, index: int, number: int) -> None:
         name = number.to_bytes(8, "little")
@@ -126,9 +128,7 @@ class Interpreted:
         return obj
 
     def online(self) -> None:
-        world, member = self.world, self.world.members[0]
-        world.run(member, world.core.online.begin, 0)
-        world.run(member, world.core.online.finish, 0)
+        self.world.online(self.world.members[0])
 
     def name(self, number: int, hashed: int) -> None:
         S.name(self.world.members[0], number, number)

@@ -13,6 +13,7 @@ from tests.explore.crash import Edge, Explorer, Report, Scenario
 from tests.explore.interpreted import CORE, Core, not_interpreted
 from tests.explore.move_scenarios import SCENARIOS as MOVES
 from tests.explore.scenarios import SCENARIOS
+from tests.explore.section_scenarios import SCENARIOS as SECTIONS
 
 # How many stores each transaction makes at most in these scenarios (8 frames, names of a word).
 # A change here is a change of the protocol: first read the module's argument again.
@@ -56,6 +57,7 @@ STORES = {
     "reap.begin": 9,
     "reap.step": 118,
 }
+ALL = [*SCENARIOS, *MOVES, *SECTIONS]
 NESTED_STRIDE = 10  # in `make test`; `make explore` lets each of those who recover die everywhere
 
 # Run within another transaction, or with the lock itself, and measured there.
@@ -85,7 +87,9 @@ def test_the_core_is_interpreted(core: Core) -> None:
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize("scenario", [*SCENARIOS, *MOVES], ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize(
+    "scenario", [*SCENARIOS, *MOVES, *SECTIONS], ids=lambda scenario: scenario.name
+)
 def test_crash(scenario: Scenario, core: Core, report: Report, deep: bool) -> None:
     nested, stride = (2, 1) if deep else (1, NESTED_STRIDE)
     explorer = Explorer(core, scenario, report, nested, stride)

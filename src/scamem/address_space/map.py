@@ -249,10 +249,7 @@ def vmap(
         raise _too_scattered(len(spans), left, total)
     huge = direct.huge_offset < direct.length and spans[0][0] >= direct.huge_offset
     if huge:
-        address = _reserve_aligned(total)
-        _stitch_huge(direct, spans, address, writable)
-        budget.made(address, len(spans))
-        return address
+        return _stitch_huge(direct, spans, total, writable)
     address = reserve(total)
     done, number = stitch(source, pairs.buffer_info()[0], len(spans), address)
     if number:
@@ -267,22 +264,24 @@ def vmap(
 
 
 def _stitch_huge(
-    direct: DirectMap, spans: list[tuple[int, int]], address: int, writable: bool
-) -> None:
-    """Map runs of huge frames over a reservation; on failure nothing of it is left.
+    direct: DirectMap, spans: list[tuple[int, int]], total: int, writable: bool
+) -> int:
+    """Map runs of huge frames one behind the other; on failure nothing of it is left.
 
     By the descriptor: the kernel does not map huge pages a second time with `mremap` (EINVAL,
     Linux 6.18).
     """
-    where = address
+    where = address = _reserve_aligned(total)
     try:
         for offset, length in spans:
             file, start = direct.file_of(offset)
             file.map(start, length, writable=writable, address=where)
             where += length
     except BaseException:
-        system.munmap(address, sum(length for _, length in spans))
+        system.munmap(address, total)
         raise
+    budget.made(address, len(spans))
+    return address
 
 
 def _unmap_around(spans: list[tuple[int, int]], done: int, address: int) -> None:

@@ -11,7 +11,7 @@ from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES
 from scamem.errors import OutOfMemoryError, ScamemError
 
-from . import room
+from . import changes, moves, room
 from .member import Hold, release
 from .objects import Scamem
 from .pages import ZONE_NAMES, Pages
@@ -51,9 +51,10 @@ class Allocation(Pages):
         ----------
         nbytes : at least one frame is given; rounded up to whole frames (4,096 bytes), in zone
             "HUGE" to whole huge pages (2 MiB).
-        node : a node's number binds: memory of this node or an error. "interleave" deals objects
-            out to the nodes in turn. None: the node that this thread runs on, then the others,
-            nearest first; or what SCAMEM_NODE says.
+        node : a node's number binds: memory of this node or an error. "interleave" spreads an
+            object over the nodes, in as many pieces as there are nodes, if it has 2 MiB for each;
+            smaller ones go to the nodes in turn. None: the node that this thread runs on, then the
+            others, nearest first, and all together for what fits none; or what SCAMEM_NODE says.
         zone : "NORMAL" or "HUGE"; None: "NORMAL", or what SCAMEM_ZONE says.
 
         Returns
@@ -86,10 +87,11 @@ class Allocation(Pages):
             held = self._alloc_small(frames, by)
             if held.__class__ is Hold:
                 return held
-        return self._alloc_where(frames, by, self._candidates(node, zone))
-
-    def _check_open(self) -> None:
-        raise NotImplementedError
+        zones = self._candidates(node, zone)
+        node = self._default_node if node is None else node
+        if node == INTERLEAVE and len(zones) > 1 and frames >= L.HUGE_FRAMES * len(zones):
+            return self._alloc_parts(frames, by, zones, -(-frames // len(zones)))
+        return self._alloc_where(frames, by, zones)
 
     def _candidates(self, node: Node, zone: str | None) -> list[int]:
         """Return the zones to try, best first; ValueError for a node or zone that is not here."""
@@ -134,6 +136,8 @@ class Allocation(Pages):
         if size.spans[zones[0]].kind == L.KIND_HUGE:
             frames = -(-frames // L.HUGE_FRAMES) * L.HUGE_FRAMES
         room_of = [size.spans[zone].sections << size.section_shift for zone in zones]
+        if max(room_of) < frames <= sum(room_of):
+            return self._alloc_parts(frames, by, zones, frames)
         if frames > max(room_of):
             asked = f"asked for {frames:,} frames ({frames * self.frame_bytes:,} bytes)"
             most = f"capacity is {sum(room_of):,} frames"
@@ -154,6 +158,57 @@ class Allocation(Pages):
                 except OutOfMemoryError as error:
                     first = first or error
         raise first or AssertionError
+
+    def _alloc_parts(self, frames: int, by: int, zones: list[int], most: int) -> Hold:
+        """Allocate an object of parts, one a zone of at most `most` frames, and splice them."""
+        size = self.geometry
+        unit = L.HUGE_FRAMES if size.spans[zones[0]].kind == L.KIND_HUGE else 1
+        left = -(-frames // unit) * unit
+        most = -(-most // unit) * unit
+        made: Hold | None = None
+        try:
+            for place, zone in enumerate(zones):
+                part = min(left, most, size.spans[zone].sections << size.section_shift)
+                if most == left and place < len(zones) - 1:
+                    part = min(part, self._reachable(zone))
+                if part == 0:
+                    continue
+                held = self._alloc_in(part, by, zone)
+                left -= part
+                if made is None:
+                    made = held
+                    continue
+                try:
+                    status = moves.splice(self.member, made, held, 0)
+                finally:
+                    release(held)  # nothing, once its frames have moved
+                if status != L.OK:
+                    raise self.error_of(status)
+            if left or made is None:
+                raise OutOfMemoryError(
+                    f"asked for {frames:,} frames; all nodes together have {frames - left:,}. Drop "
+                    "objects (scamem ls), or create an arena of larger capacity",
+                    asked_bytes=frames * self.frame_bytes,
+                    limit="capacity of the arena",
+                )
+        except BaseException:
+            if made is not None:
+                release(made)
+            raise
+        return made
+
+    def _reachable(self, zone: int) -> int:
+        """Return how many frames of a zone are free, or can come online."""
+        size = self.geometry
+        first = size.first_section(zone)
+        words = changes.section_words(self.member, first, size.spans[zone].sections)
+        offline = sum(
+            word & L.MASK_8 == L.SECTION_STATE_OFFLINE and not word & L.SECTION_KEPT
+            for word in words
+        )
+        absent = sum((word >> L.SECTION_ABSENT_SHIFT & L.MASK_16).bit_count() for word in words)
+        found = (offline << size.section_shift) + (absent << size.block_shift)
+        return found + room.free_frames(self._made, zone)
 
     def _alloc_in(self, frames: int, by: int, zone: int) -> Hold:
         """Allocate in a zone, after making room, or in several runs."""

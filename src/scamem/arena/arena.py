@@ -24,7 +24,6 @@ from scamem.core.walk import USABLE, Finding
 from scamem.errors import (
     ArenaExistsError,
     ArenaNotFoundError,
-    ClosedError,
     StaleHandleError,
 )
 
@@ -235,10 +234,6 @@ class ArenaBase(Sections):
         """Where this arena is, as data for handles."""
         self._check_open()
         return attach.address_of(self._made)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError("this arena was closed; join or create one")
 
     def __repr__(self) -> str:
         where = self.path or f"anonymous {self._made.arena_id:032x}"

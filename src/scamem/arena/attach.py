@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from scamem.address_space.map import DirectMap
-from scamem.backing import head_room, joining, places, slot_locks, system
+from scamem.backing import head_room, huge_pages, joining, places, slot_locks, system
 from scamem.backing.files import SharedFile
 from scamem.core.store import header as headers
 from scamem.core.store import layout as L
@@ -121,7 +121,7 @@ def new_files(size: Geometry, path: str, label: str) -> Files:
     frame_bytes = size.normal_frames * size.frame_bytes
     huge_bytes = size.frames * size.frame_bytes - frame_bytes
     if not path:
-        huge = SharedFile.huge_memfd(HUGE_LABEL + name, huge_bytes) if huge_bytes else None
+        huge = huge_pages.memfd(HUGE_LABEL + name, huge_bytes) if huge_bytes else None
         control = SharedFile.memfd(label + name, control_bytes)
         frames = SharedFile.memfd(FRAMES_LABEL + name, frame_bytes)
         _write_header(size, arena_id, Files(control, frames, huge))

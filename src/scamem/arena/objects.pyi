@@ -8,6 +8,7 @@ from scamem.address_space.io import HasDescriptor
 
 from .arena import ArenaBase
 from .member import Hold
+from .pages import Pages
 from .view import View
 
 class Pin:
@@ -44,7 +45,7 @@ class Scamem:
     arena: ArenaBase
     index: int
     generation: int
-    def __init__(self, arena: ArenaBase, held: Hold) -> None: ...
+    def __init__(self, arena: Pages, held: Hold) -> None: ...
     @property
     def hold(self) -> Hold: ...
     @property

@@ -18,7 +18,7 @@ from scamem.backing import system
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.core.walk import USABLE
-from scamem.errors import StaleHandleError
+from scamem.errors import ClosedError, StaleHandleError
 
 from . import changes
 from .member import Hold, Member
@@ -45,12 +45,15 @@ class Pages:
     direct_address: int
     _made: Attachment
 
-    def _check_open(self) -> None:
-        raise NotImplementedError
+    _closed: bool
 
-    def hold_object(self, index: int, generation: int, by: int) -> Hold:
-        """Take a reference to an object known by its numbers. StaleHandleError if it is gone."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # the arena's own
+
+        def hold_object(self, index: int, generation: int, by: int) -> Hold: ...
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("this arena was closed; join or create one")
 
     def _make_tables(self) -> None:
         """Write down, once, the node and the kind of each section."""
@@ -79,7 +82,8 @@ class Pages:
         if not verify:
             if isinstance(pfns, int):
                 return int(self._nodes[self._section_of(pfns)])
-            return self._nodes[self._numbers(pfns) >> self.geometry.section_shift]
+            nodes: NDArray[np.int16] = self._nodes[self.page_to_section(pfns)]
+            return nodes
         self._check_open()
         numbers = self._numbers(pfns)
         found = self._real_nodes(np.ascontiguousarray(numbers).reshape(-1))
@@ -109,7 +113,8 @@ class Pages:
         if isinstance(pfns, int):
             return ZONE_NAMES[self._kinds[self._section_of(pfns)]]
         kinds = self._kinds[self._numbers(pfns) >> self.geometry.section_shift]
-        return np.array(ZONE_NAMES)[kinds]
+        names: NDArray[np.str_] = np.array(ZONE_NAMES)[kinds]
+        return names
 
     @overload
     def page_to_scamem(self, pfns: int) -> Scamem | None: ...
@@ -158,14 +163,15 @@ class Pages:
     def _scamems_of(self, pfns: ArrayLike) -> NDArray[np.object_]:
         looked = self.page_to_object(pfns)
         different, places = np.unique(looked, return_inverse=True)
-        objects = np.empty(different.size, dtype=object)
+        objects: NDArray[np.object_] = np.empty(different.size, dtype=object)
         for k, (index, generation) in enumerate(different.tolist()):
             if index:
                 try:
                     objects[k] = Scamem(self, self.hold_object(index, generation, L.BY_HAND))
                 except StaleHandleError:
                     continue  # freed since the look: its frames were nobody's at some moment
-        return objects[places.reshape(looked.shape)]
+        found: NDArray[np.object_] = objects[places.reshape(looked.shape)]
+        return found
 
     def _number(self, pfn: int) -> int:
         if not 0 <= pfn < self.geometry.frames:

@@ -31,9 +31,8 @@ def resize(arena: ArenaBase, held: Hold, nbytes: int) -> None:
 
 
 def zone_of(arena: ArenaBase, held: Hold) -> str:
-    """Return the zone of an object's frames; all are of one."""
-    first, _ = arena.member.first_run(held)
-    return str(arena.page_zone(first))
+    """Return the zone of an object's frames: all of them are of one."""
+    return arena.page_zone(arena.member.first_run(held)[0])
 
 
 def grow(arena: ArenaBase, held: Hold, nr: int, wanted: int) -> bool:
@@ -75,11 +74,10 @@ def _reserve_nothing(arena: ArenaBase) -> Hold:
 def splice(arena: ArenaBase, held: Hold, other: Hold) -> None:
     """Move all frames of another object to the end of this one. See Scamem.splice."""
     index = other.index
-    zones = zone_of(arena, held), zone_of(arena, other)
-    if zones[0] != zones[1]:
+    if zone_of(arena, held) != zone_of(arena, other):
         raise ValueError(
-            f"asked to move frames of zone {zones[1]} to an object of zone {zones[0]}; an object "
-            "has frames of one zone. Copy it instead"
+            f"asked to splice an object of zone {zone_of(arena, other)!r} to one of zone "
+            f"{zone_of(arena, held)!r}; an object's frames are all of one size. Copy it"
         )
     status = moves.splice(arena.member, held, other, 0)
     if status == L.NOT_ALONE:

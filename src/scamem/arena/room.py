@@ -11,7 +11,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from scamem.backing import system
+from scamem.backing import huge_pages, system
 from scamem.backing.nodes import memory_of_nodes
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
@@ -205,7 +205,7 @@ def _allocate_frames(made: Attachment, section: int, start: int, frames: int) ->
             system.bind(made.direct.address + offset, length, node if node in real else 0)
     file, within = made.direct.file_of(offset)
     if file is made.huge:
-        file.allocate_huge(within, length)
+        huge_pages.allocate(file, within, length)
     else:
         file.allocate(within, length)
 

@@ -35,8 +35,6 @@ SLOT_BYTES_AT: Final = 1 << 41  # slot n's lock is byte SLOT_BYTES_AT + n (slot_
 SIZE_BYTES_MAX: Final = DOOR_BYTE  # so that no lock lies over data
 ALLOCATE_STEP_BYTES: Final = 16 << 20  # between two looks at the head room; some 4 ms
 INTERRUPTED_STEP_BYTES: Final = 256 << 10  # where signals come faster than a step is done
-HUGE_PAGE_BYTES: Final = 2 << 20
-HUGE_POOL: Final = "/sys/kernel/mm/hugepages/hugepages-2048kB"
 BLOCK_BYTES: Final = 512  # the unit of st_blocks
 ATTEMPTS: Final = 8  # how often a descriptor may be stolen during one call
 
@@ -90,32 +88,6 @@ class SharedFile:
         """
         _check_size(size)
         fd = system.memfd_create(label)
-        try:
-            _set_size(fd, size)
-            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
-            return cls(fd, path=None, label=label)
-        except BaseException:
-            os.close(fd)
-            raise
-
-    @classmethod
-    def huge_memfd(cls, label: str, size: int) -> SharedFile:
-        """Make an anonymous file of 2 MiB huge pages: as `memfd`, and takes none of them yet.
-
-        Raises
-        ------
-        OutOfMemoryError : the kernel has no huge pages of 2 MiB at all.
-        """
-        _check_size(size)
-        try:
-            fd = system.memfd_huge(label)
-        except OSError as error:
-            raise OutOfMemoryError(
-                f"asked for {sized(size)} of huge pages; the kernel has none of 2 MiB "
-                f"({error.strerror}). Use zone 'NORMAL'",
-                asked_bytes=size,
-                limit="huge pages",
-            ) from error
         try:
             _set_size(fd, size)
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
@@ -369,37 +341,6 @@ class SharedFile:
             limit=limit,
         )
 
-    def allocate_huge(self, offset: int, length: int) -> None:
-        """Give a range of a file of huge pages memory: pages of the pool, which nobody else has.
-
-        No other limit matters: the pool's memory was set aside when it was filled.
-
-        Raises
-        ------
-        OutOfMemoryError : the pool has too few free ones; says how to get more.
-        """
-        done = False
-        while not done:
-            try:
-                fd = self.descriptor()
-                system.fallocate(fd, system.FALLOC_FL_KEEP_SIZE, offset, length)
-                done = True
-            except InterruptedError:
-                continue
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.ENOMEM, errno.EDQUOT):
-                    raise
-                total, free = huge_pool()
-                raise OutOfMemoryError(
-                    f"asked for {length // HUGE_PAGE_BYTES} huge pages ({sized(length)}) for "
-                    f"{self.label}; {free:,} of the pool's {total:,} are free; limit: "
-                    "nr_hugepages. Reserve more, as root: sysctl vm.nr_hugepages="
-                    f"{total + length // HUGE_PAGE_BYTES}, or use zone 'NORMAL'",
-                    asked_bytes=length,
-                    free_bytes=free * HUGE_PAGE_BYTES,
-                    limit="nr_hugepages",
-                ) from error
-
     def punch(self, offset: int, length: int) -> None:
         """Give a range's memory back; it reads as zeros and takes memory again when touched.
 
@@ -421,18 +362,6 @@ class SharedFile:
     def __del__(self) -> None:
         with contextlib.suppress(AttributeError, OSError):  # a constructor that failed, or exit
             self.close()
-
-
-def huge_pool() -> tuple[int, int]:
-    """Return (pages of 2 MiB that the pool has or may have, how many of them are free)."""
-    found = {"nr_hugepages": 0, "nr_overcommit_hugepages": 0, "free_hugepages": 0}
-    found["surplus_hugepages"] = found["resv_hugepages"] = 0
-    for name in found:
-        with contextlib.suppress(OSError), open(f"{HUGE_POOL}/{name}") as text:
-            found[name] = int(text.read())
-    total = found["nr_hugepages"] - found["surplus_hugepages"] + found["nr_overcommit_hugepages"]
-    more = max(0, found["nr_overcommit_hugepages"] - found["surplus_hugepages"])
-    return total, max(0, found["free_hugepages"] - found["resv_hugepages"]) + more
 
 
 def punch_mapped(address: int, length: int) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .files import HUGE_PAGE_BYTES, huge_pool
+from .huge_pages import HUGE_PAGE_BYTES, pool
 
 NODES: Final = Path("/sys/devices/system/node")
 KIB: Final = 1024
@@ -53,7 +53,7 @@ class Machine:
         """
         totals = memory_of_nodes()
         if huge is None:
-            huge = min(huge_pool()[0] * HUGE_PAGE_BYTES, capacity)
+            huge = min(pool()[0] * HUGE_PAGE_BYTES, capacity)
         whole = sum(totals.values())
         nodes = [
             MachineNode(capacity * total // whole, huge * total // whole)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import layout as L
 from .words import WordArray
@@ -121,7 +121,8 @@ class Geometry:
     @classmethod
     def from_words(cls, words: WordArray, at: int = L.HEADER_GEOMETRY) -> Geometry:
         """Read a geometry from a header. It is input: `problems()` says what is wrong with it."""
-        made = cls(*(words[at + k] for k in range(L.GEOMETRY_WORDS)))
+        values: list[Any] = [words[at + k] for k in range(L.GEOMETRY_WORDS)]
+        made = cls(*values)
         spans = []
         for k in range(min(made.zones, L.ZONES_MAX)):
             place = words[L.SPANS + L.SPAN_WORDS * k + L.SPAN_PLACE]

@@ -1,0 +1,111 @@
+"""Sections by number, trim and retention: memory goes back to the system and comes again."""
+
+import gc
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import scamem
+
+MIB = 1 << 20
+SECTION_BYTES = 8 * MIB
+
+
+@pytest.fixture
+def arena() -> Iterator[scamem.Arena]:
+    with scamem.Arena.create(capacity=64 * MIB, huge=0) as made:
+        yield made
+        gc.collect()
+        assert made.check() == []
+
+
+def memory(arena: scamem.Arena) -> int:
+    """Bytes of frames that the kernel has given: st_blocks of the frame file."""
+    return int(arena._made.frames.allocated_bytes())
+
+
+def test_trim_gives_back_what_is_free_and_no_more(arena: scamem.Arena) -> None:
+    arena.retention = arena.capacity
+    kept = arena.full(3 * MIB, 7, np.uint8)
+    big = arena.full(20 * MIB, 1, np.uint8)
+    before = memory(arena)
+    del big
+    gc.collect()
+    given = arena.trim()
+    assert given > 0
+    assert before - memory(arena) == given
+    assert (kept == 7).all()
+    assert arena.stats().frames_free * 4096 < 2 * 2 * MIB
+    assert arena.check() == []
+    again = arena.full(20 * MIB, 2, np.uint8)  # the same frames, with memory again
+    assert (again == 2).all()
+    assert arena.check() == []
+
+
+def test_trim_keeps_what_it_is_told_to(arena: scamem.Arena) -> None:
+    arena.retention = arena.capacity
+    x = arena.zeros(24 * MIB, np.uint8)
+    del x
+    gc.collect()
+    arena.trim(keep=10 * MIB)
+    free = arena.stats().frames_free * 4096
+    assert 10 * MIB <= free < 12 * MIB
+    assert memory(arena) == free
+
+
+def test_retention_trims_by_itself(arena: scamem.Arena) -> None:
+    assert arena.retention == 16 * MIB  # a quarter of the capacity
+    arena.retention = 4 * MIB
+    x = arena.zeros(32 * MIB, np.uint8)
+    assert memory(arena) == 32 * MIB
+    del x
+    gc.collect()
+    for _ in range(1000):  # the interpreter looks for such calls between bytecodes
+        if memory(arena) == 4 * MIB:
+            break
+    assert memory(arena) == 4 * MIB
+
+
+def test_offline_and_online_again(arena: scamem.Arena) -> None:
+    x = arena.zeros(MIB, np.uint8)
+    arena.offline_section(3)
+    assert [(s.state, s.kept_offline) for s in arena.sections()][3] == ("offline", True)
+    rest = [arena.zeros(4 * MIB, np.uint8) for _ in range(13)]
+    with pytest.raises(scamem.OutOfMemoryError, match="capacity"):
+        arena.zeros(4 * MIB, np.uint8)
+    arena.online_section(3)
+    more = arena.zeros(4 * MIB, np.uint8)
+    first = arena.page_to_section(int(arena.objects()[-1].index and 3 * 2048))
+    assert first == 3
+    assert x.sum() + more.sum() + sum(int(part.sum()) for part in rest) == 0
+
+
+def test_offline_returns_the_memory(arena: scamem.Arena) -> None:
+    arena.zeros(MIB, np.uint8)
+    gc.collect()
+    assert memory(arena) == SECTION_BYTES
+    arena.offline_section(0)
+    assert memory(arena) == 0
+    assert arena.sections()[0].populated_bytes == 0
+
+
+def test_a_busy_section_says_who_has_it(arena: scamem.Arena) -> None:
+    held = arena.alloc(MIB)
+    with pytest.raises(
+        scamem.SectionBusyError, match=f"object {held.index}.*{os.getpid()}"
+    ) as said:
+        arena.offline_section(0)
+    assert said.value.section == 0
+    assert said.value.objects == (held.index,)
+    held.close()
+    arena.offline_section(0)
+
+
+def test_out_of_range(arena: scamem.Arena) -> None:
+    for number in (-1, 8):
+        with pytest.raises(IndexError, match="8"):
+            arena.offline_section(number)
+        with pytest.raises(IndexError, match="8"):
+            arena.online_section(number)
