@@ -23,6 +23,7 @@ from cython.cimports.scamem.core.transactions import (
     alloc,
     hold,
     lend,
+    mark,
     online,
     publish,
     reap,
@@ -257,6 +258,21 @@ class Member(Membership):
         dead = dead and slot != self.mine[L.MINE_SLOT] and process.probe(self.mine, slot) == 0
         self.end()
         return dead
+
+    def mark_pickled(self, held: Hold) -> None:
+        """Say in the arena that a held object's bytes are a pickle, put there by this member."""
+        self.begin()
+        status: word = mark.mark(self.arena, self.mine, held.index)
+        self.end()
+        if status != L.OK:
+            raise self.refuse(status)
+
+    def is_pickled(self, held: Hold) -> bool:
+        """Tell whether a member put a pickle into a held object."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
+            raise self.refuse(L.NOT_HELD)
+        marks: word = objects.flags(self.arena, self.mine, held.index)
+        return marks & L.OBJECT_PICKLED != 0
 
     def nr(self, held: Hold) -> word:
         """Return how many frames a held object has."""
