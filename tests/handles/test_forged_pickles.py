@@ -63,7 +63,7 @@ def test_an_array_is_not_unpickled(arena: scamem.Arena, tmp_path: Path, how: str
         handle = scamem.handle(arena.array(data))
     elif how == "alloc":
         made = arena.alloc(OBJECT_BYTES)
-        np.frombuffer(made.map(), np.uint8)[:] = data
+        np.frombuffer(memoryview(made.map()), np.uint8)[:] = data
         handle = scamem.handle(made)
     else:
         handle = arena.put(data.tobytes() if how == "bytes" else data)
@@ -87,10 +87,13 @@ def test_not_from_the_middle_of_a_pickle(arena: scamem.Arena, tmp_path: Path) ->
     """A pickle's buffer holds what its sender was given: only the pickle's own start is one."""
     with arena.put([stored(tmp_path / "ran")]) as handle:
         frames = arena.member.runs(handle.hold)[0]
-        view = np.frombuffer(arena.page_to_scamem(frames[0]).map(), np.uint8)
+        found = arena.page_to_scamem(frames[0])
+        assert found is not None
+        view = np.frombuffer(memoryview(found.map()), np.uint8)
         at = view.tobytes().index(b"mkdir") // ALIGN_BYTES * ALIGN_BYTES
         for offset in range(ALIGN_BYTES, at + ALIGN_BYTES, ALIGN_BYTES):
             refused(handle, offset)
+        found.close()
         del view
     assert not (tmp_path / "ran").exists()
 
