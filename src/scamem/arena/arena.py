@@ -74,7 +74,12 @@ class ArenaBase(Pages):
 
     @classmethod
     def create(
-        cls, name: str | None = None, *, capacity: int | None = None, slots: int = 4096
+        cls,
+        name: str | None = None,
+        *,
+        capacity: int | None = None,
+        slots: int = 4096,
+        init_on_alloc: bool = False,
     ) -> Self:
         """Make a new arena and join it.
 
@@ -86,6 +91,8 @@ class ArenaBase(Pages):
         capacity : bytes that it may grow to, rounded up to 8 MiB; address space, not memory. None:
             as much as this machine or cgroup could ever give.
         slots : how many processes can be members at once.
+        init_on_alloc : for good: frames are zeroed before an object has them, so that nobody sees
+            what their last owner left there, whoever died in between.
 
         Raises
         ------
@@ -96,12 +103,13 @@ class ArenaBase(Pages):
         if not 0 < wanted <= 1 << 40:
             raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB can be")
         size = Geometry.for_capacity(wanted, slots_max=slots)
-        return cls._new(size, name or "", attach.CONTROL_LABEL)
+        settings = L.SETTING_INIT_ON_ALLOC if init_on_alloc else 0
+        return cls._new(size, name or "", attach.CONTROL_LABEL, settings)
 
     @classmethod
-    def _new(cls, size: Geometry, name: str, label: str) -> Self:
+    def _new(cls, size: Geometry, name: str, label: str, settings: int = 0) -> Self:
         with cls._lock:
-            control, frames = attach.new_files(size, name, label)
+            control, frames = attach.new_files(size, name, label, settings)
             try:
                 return cls(attach.attach(control, frames))
             except BaseException:
@@ -300,6 +308,8 @@ class ArenaBase(Pages):
                 status = self.member.take_run(held)
                 if status not in (L.OK, L.MORE):
                     self.make_room(status)
+            if self.member.init_on_alloc:
+                room.clear_frames(self._made, self.member.runs(held))
             self.member.finish(held)
             return held
         except BaseException:

@@ -69,6 +69,7 @@ class Attachment:
     path: str
     mine: int
     ranges: int
+    settings: int
 
     def drop_private_memory(self) -> None:
         """Give the private memory back but for its first page, which says that the arena is closed.
@@ -92,7 +93,9 @@ class Attachment:
         self.member.set_my_word(L.MINE_CONTROL_FD, fd)
 
 
-def new_files(size: Geometry, path: str, label: str) -> tuple[SharedFile, SharedFile]:
+def new_files(
+    size: Geometry, path: str, label: str, settings: int = 0
+) -> tuple[SharedFile, SharedFile]:
     """Make the files of a new arena and write its header. Ownership: the caller's.
 
     The files appear under a named arena's path only when all of it is there.
@@ -104,21 +107,23 @@ def new_files(size: Geometry, path: str, label: str) -> tuple[SharedFile, Shared
     if not path:
         control = SharedFile.memfd(label + name, control_bytes)
         frames = SharedFile.memfd(FRAMES_LABEL + name, frame_bytes)
-        _write_header(size, arena_id, control, frames)
+        _write_header(size, arena_id, settings, control, frames)
         return control, frames
     with places.creating(path) as made:
         control = made.create("control", control_bytes)
         frames = made.create("frames", frame_bytes)
-        _write_header(size, arena_id, control, frames)
+        _write_header(size, arena_id, settings, control, frames)
     return control, frames
 
 
-def _write_header(size: Geometry, arena_id: int, control: SharedFile, frames: SharedFile) -> None:
+def _write_header(
+    size: Geometry, arena_id: int, settings: int, control: SharedFile, frames: SharedFile
+) -> None:
     control.allocate(0, size.fixed_words() * L.WORD_BYTES)
     words = array("Q", bytes(L.SLOTS * L.WORD_BYTES))
     # The clock that transit counts by; a value of this boot, as is the boot id beside it.
     now_ns = _monotonic_ns()
-    geometries.write_header(words, size, arena_id, now_ns)
+    geometries.write_header(words, size, arena_id, now_ns, settings)
     boot = places.boot_id()
     words[L.HEADER_BOOT_LOW] = boot & L.ALL_ONES
     words[L.HEADER_BOOT_HIGH] = boot >> 64
@@ -270,7 +275,9 @@ def attach(control: SharedFile, frames: SharedFile) -> Attachment:
             path,
             mine,
             ranges,
+            words[L.HEADER_SETTINGS] & L.MASK_32,
         )
+        member.init_on_alloc = bool(made.settings & L.SETTING_INIT_ON_ALLOC)
         member.find_descriptor = made.refresh_descriptors
         member.add_range(control_address, control_bytes)
         for address, length in direct.ranges():

@@ -17,6 +17,7 @@ cdef enum:
 
 cdef class Member(Membership):
     cdef public word direct_address
+    cdef public bint init_on_alloc
     cdef word prefix_ns
     cdef word prefix_slot
     cdef bytes prefix

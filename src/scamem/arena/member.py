@@ -83,6 +83,8 @@ class Member(Membership):
 
     def alloc_small(self, frames: word, zone: word, by: word) -> object:
         """Allocate an object of few frames in one transaction: a Hold, or the status of why not."""
+        if self.init_on_alloc:
+            return L.NO_RUN  # frames are cleared outside the lock, before the object is LIVE
         self.begin()
         obj: word = alloc.small(self.arena, self.mine, zone, frames, by)
         self.end()

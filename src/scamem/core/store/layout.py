@@ -32,7 +32,10 @@ HEADER_BOOT_LOW = 20  # boot id: outside the checksum, since recovery after a re
 HEADER_BOOT_HIGH = 21
 HEADER_FRAMES_DEVICE = 22  # of an anonymous arena's frame file, which has no path to be found by
 HEADER_FRAMES_INODE = 23
+HEADER_SETTINGS = 28  # {SETTING_ bits 32, the same inverted 32}: what its creator decided for good
 HEADER_WORDS = 32
+SETTING_INIT_ON_ALLOC = 1
+SETTINGS_KNOWN = 1  # all SETTING_ bits of this version
 CHECKSUM_START = 0xCBF29CE484222325  # 64-bit FNV-1a
 CHECKSUM_FACTOR = 0x100000001B3
 
