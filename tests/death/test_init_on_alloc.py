@@ -84,7 +84,7 @@ def test_every_way_to_frames(place: Path, nursery: Nursery) -> None:
             os.kill(victim.pid, signal.SIGKILL)
             victim.wait()
         arena.reap()
-        handles = [
+        handles: list[Any] = [
             arena.alloc(10),
             scamem.handle(arena.zeros(1)),
             arena.put(b"x"),
@@ -99,8 +99,8 @@ def test_every_way_to_frames(place: Path, nursery: Nursery) -> None:
             assert not (words(obj) == SECRET).any()
             obj.close()
         assert len(arena.objects()) == len(handles) + len(arrays)
-        for handle in handles:
-            handle.close()
+        for made in handles:
+            made.close()
         del arrays
 
 
