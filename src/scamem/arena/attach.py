@@ -27,6 +27,7 @@ from scamem.errors import (
     ArenaUnreachableError,
 )
 
+from . import reboot
 from .member import Member
 
 CONTROL_LABEL = "scamem-control-"
@@ -142,8 +143,8 @@ def _monotonic_ns() -> int:
     return time.monotonic_ns()
 
 
-def read_header(control: SharedFile) -> array[int]:
-    """Return a control file's first words.
+def read_header(control: SharedFile, *, any_boot: bool = False) -> array[int]:
+    """Return a control file's first words; `any_boot`: also one from before a reboot.
 
     Raises
     ------
@@ -152,10 +153,8 @@ def read_header(control: SharedFile) -> array[int]:
     data = os.pread(control.descriptor(), L.SLOTS * L.WORD_BYTES, 0)
     words = array("Q", data[: len(data) // L.WORD_BYTES * L.WORD_BYTES])
     found = geometries.header_problems(words, min(control.size // L.WORD_BYTES, _words(control)))
-    if not found and len(words) >= L.HEADER_WORDS:
-        boot = words[L.HEADER_BOOT_LOW] | words[L.HEADER_BOOT_HIGH] << 64
-        if boot != places.boot_id():
-            found = ["it was written before the machine was started anew"]
+    if not found and not any_boot and not reboot.is_of_this_boot(words):
+        found = ["it was written before the machine was started anew"]
     if found:
         raise ArenaRefusedError(
             f"{control.path or control.label} is refused: {'; '.join(found)}. Nothing in it was "
@@ -171,10 +170,13 @@ def _words(control: SharedFile) -> int:
 
 
 def open_named(name: str) -> tuple[SharedFile, SharedFile]:
-    """Open the files of a named arena. Ownership: the caller's."""
+    """Open the files of a named arena, recovered if they are of an earlier boot.
+
+    Ownership: the caller's.
+    """
     control = places.open_file(name, "control")
     try:
-        words = read_header(control)
+        words = read_header(control, any_boot=True)
         frames = places.open_file(name, "frames")
         expected = Geometry.from_words(words)
         if frames.size < expected.frames * expected.frame_bytes:
@@ -184,6 +186,8 @@ def open_named(name: str) -> tuple[SharedFile, SharedFile]:
                 path=frames.path or "",
                 reason="size",
             )
+        if not reboot.is_of_this_boot(words):
+            reboot.recover(control, expected)
     except BaseException:
         control.close()
         raise

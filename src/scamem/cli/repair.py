@@ -70,7 +70,7 @@ def repair(name: str) -> Repaired:
     """
     control = places.open_file(name, "control")
     try:
-        geometry = Geometry.from_words(attach.read_header(control))
+        geometry = Geometry.from_words(attach.read_header(control, any_boot=True))
         with (
             places.door(control, DOOR_TIMEOUT_S),
             places.without_members(control, geometry.slots_max),

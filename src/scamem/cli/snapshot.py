@@ -60,7 +60,7 @@ def take(name: str) -> Snapshot:
     """
     control = places.open_file(name, "control")
     try:
-        geometry = Geometry.from_words(attach.read_header(control))
+        geometry = Geometry.from_words(attach.read_header(control, any_boot=True))
         fd = control.descriptor()
         words, inside = _still_copy(fd, geometry.control_words * L.WORD_BYTES)
         return Snapshot(
