@@ -346,7 +346,7 @@ def without_members(file: SharedFile, slots: int) -> Iterator[None]:
         except BlockingIOError:
             raise ArenaBusyError(
                 f"asked for {file.path or file.label} without members; processes have joined it. "
-                "End them first (scamem stats lists them)"
+                "End them first (scamem stat lists them)"
             ) from None
         yield
     finally:
