@@ -23,9 +23,7 @@ def test_each_row_names_a_test_that_exists(root: Path) -> None:
         assert named, f"no test is named in {row[:60]}"
         for file, function in named:
             tree = ast.parse((root / "tests" / file).read_text())
-            functions = {
-                node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
-            }
+            functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
             assert function in functions, f"{file} has no {function}"
 
 
