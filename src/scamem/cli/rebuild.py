@@ -42,7 +42,7 @@ class Rebuild:
         self.words[L.LOCK] = (self.words[L.LOCK] + L.LOCK_TICKET_ONE) & ~(
             L.LOCK_SLOT_MASK | L.LOCK_FLAGS
         )
-        for at in (L.JOURNAL_LENGTH, L.JOURNAL_FAILED, L.JOURNAL_DAMAGED, L.DRAINING):
+        for at in (L.JOURNAL_LENGTH, L.JOURNAL_FAILED, L.JOURNAL_DAMAGED, L.DRAINING, L.CLEANING):
             self.words[at] = 0
         for table in range(L.TABLES_COUNT):
             self.open_table(table)
@@ -187,11 +187,12 @@ class Rebuild:
             value = self.words[self.at(L.TABLE_HOLDERS, record) + L.HOLDER_OBJECT]
             by_object.setdefault(low(value), []).append(record)
         dying: list[int] = []
+        unclean: list[int] = []
         living = 0
         for obj in sorted(self.used[L.TABLE_OBJECTS]):
             at = self.at(L.TABLE_OBJECTS, obj)
             state = self.words[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK
-            if state > L.OBJECT_STATE_RETIRED:
+            if state > L.OBJECT_STATE_MOVING:
                 self.cannot.append(f"object {obj} is in state {state}, which does not exist")
                 continue
             if state == L.OBJECT_STATE_RETIRED:
@@ -203,15 +204,17 @@ class Rebuild:
             self.words[at + L.OBJECT_HOLDERS] = pair(records[0] if records else 0, transit)
             self.link_all(records, L.TABLE_HOLDERS, L.HOLDER_OBJECT_LINKS)
             if state == L.OBJECT_STATE_DYING:
-                dying.append(obj)
+                marks = self.words[at + L.OBJECT_STATE] & L.OBJECT_UNCLEAN
+                (unclean if marks else dying).append(obj)
                 continue
             living += 1
             if not records:
                 self.cannot.append(f"object {obj} is there, and no record says who holds it")
         self.words[L.OBJECTS_COUNT] = living
-        for obj, following in zip(dying, [*dying[1:], 0], strict=False):
-            self.words[self.at(L.TABLE_OBJECTS, obj) + L.OBJECT_LINK] = following
-        self.words[L.DYING_HEAD] = dying[0] if dying else 0
+        for head, found in (L.DYING_HEAD, dying), (L.CLEANING_HEAD, unclean):
+            for obj, following in zip(found, [*found[1:], 0], strict=False):
+                self.words[self.at(L.TABLE_OBJECTS, obj) + L.OBJECT_LINK] = following
+            self.words[head] = found[0] if found else 0
 
     def renew_runs(self, obj: int, at: int) -> None:
         """Follow an object's chain of runs, which is primary; its length and end are not."""

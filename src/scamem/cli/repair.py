@@ -112,6 +112,8 @@ NAMED = {
     L.JOURNAL_DAMAGED: "the mark that the arena is damaged",
     L.NEXT_LOAN_ID: "the next loan's id",
     L.DYING_HEAD: "the list of dying objects",
+    L.CLEANING_HEAD: "the list of objects to be cleaned",
+    L.CLEANING: "the object that is being cleaned",
     L.AREAS_COUNT: "number of names",
     L.OBJECTS_COUNT: "number of objects",
     L.LOANS_COUNT: "number of loans",
