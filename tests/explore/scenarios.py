@@ -159,6 +159,12 @@ def shared(world: World) -> Any:
     return obj
 
 
+def marked(world: World) -> Any:
+    obj = owned(world)
+    must(world.run(world.members[0], world.core.mark.mark, obj), L.OK)
+    return obj
+
+
 def owned_in_runs(world: World) -> Any:
     scatter(world, world.members[1])
     return large(world, world.members[0], 3)
@@ -443,6 +449,9 @@ SCENARIOS = (
     Scenario("lend.cancel", lent, cancel_it),
     Scenario("lend.cancel the last in transit", last_in_transit, cancel_it),
     Scenario("lend.expire", overdue, act("lend.expire", LOANS_KEPT_S, context=True)),
+    Scenario("mark.mark", shared, act("mark.mark", context=True)),
+    Scenario("mark.mark again", marked, act("mark.mark", context=True)),
+    Scenario("hold.put_holder last, marked", marked, drop),
     Scenario("publish.publish", owned, publish_new),
     Scenario("publish.publish instead", published, publish_instead),
     Scenario("publish.unpublish", published, unpublish),

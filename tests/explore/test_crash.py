@@ -41,6 +41,7 @@ STORES = {
     "lend.expire": 121,
     "lend.lend": 33,
     "lend.load": 105,
+    "mark.mark": 5,
     "move.begin": 9,
     "move.cut": 49,
     "move.describe": 3,

@@ -232,6 +232,8 @@ class Allocation(Pages):
                 status = self.member.take_run(held)
                 if status not in (L.OK, L.MORE):
                     self.make_room(status)
+            if self.member.init_on_alloc:
+                room.clear_frames(self._made, self.member.runs(held))
             self.member.finish(held)
             return held
         except BaseException:

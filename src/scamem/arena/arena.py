@@ -78,6 +78,7 @@ class ArenaBase(Sections):
         huge: int | None = None,
         machine: Machine | None = None,
         slots: int = 4096,
+        init_on_alloc: bool = False,
     ) -> Self:
         """Make a new arena and join it.
 
@@ -93,6 +94,8 @@ class ArenaBase(Sections):
         machine : nodes to lay the arena out for, instead of this machine's; then neither capacity
             nor huge can be given.
         slots : how many processes can be members at once.
+        init_on_alloc : for good: frames are zeroed before an object has them, so that nobody sees
+            what their last owner left there, whoever died in between.
 
         Raises
         ------
@@ -115,12 +118,13 @@ class ArenaBase(Sections):
         if len(zones) > L.ZONES_MAX:
             raise ValueError(f"asked for {len(zones)} zones; {L.ZONES_MAX} can be")
         size = Geometry.for_zones(zones, slots_max=slots)
-        return cls._new(size, name or "", attach.CONTROL_LABEL)
+        settings = L.SETTING_INIT_ON_ALLOC if init_on_alloc else 0
+        return cls._new(size, name or "", attach.CONTROL_LABEL, settings)
 
     @classmethod
-    def _new(cls, size: Geometry, name: str, label: str) -> Self:
+    def _new(cls, size: Geometry, name: str, label: str, settings: int = 0) -> Self:
         with cls._lock:
-            files = attach.new_files(size, name, label)
+            files = attach.new_files(size, name, label, settings)
             try:
                 return cls(attach.attach(files))
             except BaseException:

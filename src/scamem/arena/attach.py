@@ -29,6 +29,7 @@ from scamem.errors import (
     OutOfMemoryError,
 )
 
+from . import reboot
 from .member import Member
 
 CONTROL_LABEL = "scamem-control-"
@@ -73,6 +74,7 @@ class Attachment:
     path: str
     mine: int
     ranges: int
+    settings: int
 
     def drop_private_memory(self) -> None:
         """Give the private memory back but for its first page, which says that the arena is closed.
@@ -110,7 +112,7 @@ class Files(NamedTuple):
                 file.close()
 
 
-def new_files(size: Geometry, path: str, label: str) -> Files:
+def new_files(size: Geometry, path: str, label: str, settings: int = 0) -> Files:
     """Make the files of a new arena and write its header. Ownership: the caller's.
 
     The files appear under a named arena's path only when all of it is there.
@@ -124,7 +126,7 @@ def new_files(size: Geometry, path: str, label: str) -> Files:
         huge = huge_pages.memfd(HUGE_LABEL + name, huge_bytes) if huge_bytes else None
         control = SharedFile.memfd(label + name, control_bytes)
         frames = SharedFile.memfd(FRAMES_LABEL + name, frame_bytes)
-        _write_header(size, arena_id, Files(control, frames, huge))
+        _write_header(size, arena_id, settings, Files(control, frames, huge))
         return Files(control, frames, huge)
     if huge_bytes:
         raise OutOfMemoryError(
@@ -136,17 +138,17 @@ def new_files(size: Geometry, path: str, label: str) -> Files:
     with places.creating(path) as made:
         control = made.create("control", control_bytes)
         frames = made.create("frames", frame_bytes)
-        _write_header(size, arena_id, Files(control, frames))
+        _write_header(size, arena_id, settings, Files(control, frames))
     return Files(control, frames)
 
 
-def _write_header(size: Geometry, arena_id: int, files: Files) -> None:
+def _write_header(size: Geometry, arena_id: int, settings: int, files: Files) -> None:
     control, frames, huge = files
     control.allocate(0, size.fixed_words() * L.WORD_BYTES)
     words = array("Q", bytes(L.SLOTS * L.WORD_BYTES))
     # The clock that transit counts by; a value of this boot, as is the boot id beside it.
     now_ns = _monotonic_ns()
-    headers.write_header(words, size, arena_id, now_ns)
+    headers.write_header(words, size, arena_id, now_ns, settings)
     boot = places.boot_id()
     words[L.HEADER_BOOT_LOW] = boot & L.ALL_ONES
     words[L.HEADER_BOOT_HIGH] = boot >> 64
@@ -168,8 +170,8 @@ def _monotonic_ns() -> int:
     return time.monotonic_ns()
 
 
-def read_header(control: SharedFile) -> array[int]:
-    """Return a control file's first words.
+def read_header(control: SharedFile, *, any_boot: bool = False) -> array[int]:
+    """Return a control file's first words; `any_boot`: also one from before a reboot.
 
     Raises
     ------
@@ -178,10 +180,8 @@ def read_header(control: SharedFile) -> array[int]:
     data = os.pread(control.descriptor(), L.SLOTS * L.WORD_BYTES, 0)
     words = array("Q", data[: len(data) // L.WORD_BYTES * L.WORD_BYTES])
     found = headers.header_problems(words, min(control.size // L.WORD_BYTES, _words(control)))
-    if not found and len(words) >= L.HEADER_WORDS:
-        boot = words[L.HEADER_BOOT_LOW] | words[L.HEADER_BOOT_HIGH] << 64
-        if boot != places.boot_id():
-            found = ["it was written before the machine was started anew"]
+    if not found and not any_boot and not reboot.is_of_this_boot(words):
+        found = ["it was written before the machine was started anew"]
     if found:
         raise ArenaRefusedError(
             f"{control.path or control.label} is refused: {'; '.join(found)}. Nothing in it was "
@@ -197,10 +197,13 @@ def _words(control: SharedFile) -> int:
 
 
 def open_named(name: str) -> Files:
-    """Open the files of a named arena. Ownership: the caller's."""
+    """Open the files of a named arena, recovered if they are of an earlier boot.
+
+    Ownership: the caller's.
+    """
     control = places.open_file(name, "control")
     try:
-        words = read_header(control)
+        words = read_header(control, any_boot=True)
         frames = places.open_file(name, "frames")
         expected = Geometry.from_words(words)
         if frames.size < expected.normal_frames * expected.frame_bytes:
@@ -210,6 +213,8 @@ def open_named(name: str) -> Files:
                 path=frames.path or "",
                 reason="size",
             )
+        if not reboot.is_of_this_boot(words):
+            reboot.recover(control, expected)
     except BaseException:
         control.close()
         raise
@@ -317,7 +322,9 @@ def attach(files: Files) -> Attachment:
             path,
             mine,
             ranges,
+            words[L.HEADER_SETTINGS] & L.MASK_32,
         )
+        member.init_on_alloc = bool(made.settings & L.SETTING_INIT_ON_ALLOC)
         member.find_descriptor = made.refresh_descriptors
         member.add_range(control_address, control_bytes)
         for address, length in direct.ranges():

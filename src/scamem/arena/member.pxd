@@ -20,6 +20,7 @@ cdef enum:
 cdef class Member(Membership):
     cdef public word direct_address
     cdef public word fast_zone
+    cdef public bint init_on_alloc
     cdef word prefix_ns
     cdef word prefix_slot
     cdef bytes prefix

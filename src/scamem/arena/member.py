@@ -23,6 +23,7 @@ from cython.cimports.scamem.core.transactions import (
     alloc,
     hold,
     lend,
+    mark,
     online,
     publish,
     reap,
@@ -107,6 +108,8 @@ class Member(Membership):
 
     def alloc_small(self, frames: word, zone: word, by: word) -> object:
         """Allocate an object of few frames in one transaction: a Hold, or the status of why not."""
+        if self.init_on_alloc:
+            return L.NO_RUN  # frames are cleared outside the lock, before the object is LIVE
         self.begin()
         obj: word = alloc.small(self.arena, self.mine, zone, frames, by)
         self.end()
@@ -265,6 +268,21 @@ class Member(Membership):
         dead = dead and slot != self.mine[L.MINE_SLOT] and process.probe(self.mine, slot) == 0
         self.end()
         return dead
+
+    def mark_pickled(self, held: Hold) -> None:
+        """Say in the arena that a held object's bytes are a pickle, put there by this member."""
+        self.begin()
+        status: word = mark.mark(self.arena, self.mine, held.index)
+        self.end()
+        if status != L.OK:
+            raise self.refuse(status)
+
+    def is_pickled(self, held: Hold) -> bool:
+        """Tell whether a member put a pickle into a held object."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
+            raise self.refuse(L.NOT_HELD)
+        marks: word = objects.flags(self.arena, self.mine, held.index)
+        return marks & L.OBJECT_PICKLED != 0
 
     def nr(self, held: Hold) -> word:
         """Return how many frames a held object has."""

@@ -8,6 +8,7 @@ sections are brought online. Head room is looked at first. Each is outside the a
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import time
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,21 @@ def online_frames(made: Attachment, zone: int = L.ZONE_NORMAL) -> int:
             f"{made.geometry.spans[zone].sections:,}. Make a new one"
         )
     return online * made.geometry.section_frames
+
+
+def clear_frames(made: Attachment, runs: list[tuple[int, int]]) -> None:
+    """Fill the runs of an object that is still ALLOCATING with zeros: `init_on_alloc`.
+
+    Why here, and not when an object is freed, as the kernel's init_on_free: every frame on its way
+    to an owner passes through ALLOCATING, which is this member's alone, however often others died
+    before it was reached; dying here leaves a DYING object, whose frames the next one to allocate
+    clears again. DYING is nobody's: a clear of its frames by one member would meet the next owner's
+    data when that member was stopped meanwhile. What is not promised: freed frames keep their bytes
+    until they are given out again, or back to the system.
+    """
+    for start, count in runs:
+        address = made.direct.writable_address + start * made.geometry.frame_bytes
+        ctypes.memset(address, 0, count * made.geometry.frame_bytes)  # gives the GIL up
 
 
 def find_frames(made: Attachment, frames: int, zone: int = L.ZONE_NORMAL) -> None:

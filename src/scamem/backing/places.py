@@ -18,12 +18,14 @@ import fcntl
 import os
 import re
 import secrets
+import struct
 import time
 import warnings
 from collections.abc import Iterator
 from typing import Final
 
 from scamem.errors import (
+    ArenaBusyError,
     ArenaExistsError,
     ArenaNotFoundError,
     ArenaRefusedError,
@@ -31,7 +33,7 @@ from scamem.errors import (
 )
 
 from . import slot_locks, system
-from .files import DOOR_BYTE, SharedFile, check_trust
+from .files import DOOR_BYTE, SLOT_BYTES_AT, SharedFile, check_trust
 
 CONTROL: Final = "control"
 FRAMES: Final = "frames"
@@ -39,6 +41,7 @@ HUGE: Final = "huge"
 FILES: Final = frozenset((CONTROL, FRAMES, HUGE))
 TEMPORARY: Final = ".scamem-tmp-"
 NAME_LENGTH_MAX: Final = 100
+FLOCK: Final = struct.Struct("@hhqqi")  # of Linux on 64-bit machines
 DOOR_NAP_S: Final = 0.001
 DOOR_NAP_S_MAX: Final = 0.05  # a signal is answered within this
 
@@ -322,3 +325,29 @@ def door(file: SharedFile, timeout_s: float) -> Iterator[None]:
         yield
     finally:
         slot_locks.let_go(page)
+
+
+@contextlib.contextmanager
+def without_members(file: SharedFile, slots: int) -> Iterator[None]:
+    """Lock every slot's byte at once: nobody is a member, and nobody becomes one in the block.
+
+    For care that is done in the file, behind the door. Whoever wants to join meanwhile finds no
+    free slot. The kernel unlocks when the process dies.
+
+    Raises
+    ------
+    ArenaBusyError : some slot has a living member.
+    """
+    fd = slot_locks.open_again(file.descriptor(), file.device, file.inode)
+    try:
+        wanted = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, SLOT_BYTES_AT, slots, 0)
+        try:
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
+        except BlockingIOError:
+            raise ArenaBusyError(
+                f"asked for {file.path or file.label} without members; processes have joined it. "
+                "End them first (scamem stat lists them)"
+            ) from None
+        yield
+    finally:
+        os.close(fd)

@@ -17,6 +17,7 @@ from scamem.core.store import layout as L
 
 from . import snapshot
 from .options import arena_option, json_option
+from .repair import Repaired, repair
 from .show import console, counted, print_json
 from .transfer import MEMBER
 
@@ -130,13 +131,26 @@ def gc_command(arena_name: str, loans: bool, as_json: bool) -> None:
 
 @click.command("check")
 @arena_option
+@click.option(
+    "--repair",
+    "repairing",
+    is_flag=True,
+    help="Make anew what can be derived; needs an arena that no process is a member of.",
+)
 @json_option
-def check_command(arena_name: str, as_json: bool) -> None:
+def check_command(arena_name: str, repairing: bool, as_json: bool) -> None:
     """Prove that the arena is whole: every frame, object, reference and name is accounted for.
 
     The rules I1 to I7 of docs/architecture.md are tried on a copy of the control file; the arena is
     not joined, locked or changed. The exit code is 1 if something is wrong.
+
+    With --repair, what can be derived (the tree of free frames, lists, counts) is made anew from
+    what cannot (which runs an object has, who holds it, names); data is not touched. Where that is
+    not enough, it says so and changes nothing.
     """
+    if repairing:
+        _print_repair(repair(arena_name), as_json)
+        return
     taken = snapshot.take(arena_name)
     mine = array("Q", bytes(L.WORD_BYTES * taken.geometry.private_words))
     taken.geometry.describe_to(mine)
@@ -147,6 +161,27 @@ def check_command(arena_name: str, as_json: bool) -> None:
         _print_check(taken, found)
     if found:
         raise click.exceptions.Exit(1)
+
+
+def _print_repair(done: Repaired, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "arena": done.path,
+                "findings": [finding._asdict() for finding in done.found],
+                "words_put_back": done.put_back,
+                "changed": done.changed,
+            }
+        )
+        return
+    if not done.changed:
+        click.echo("I1 to I7 hold: nothing to repair, nothing was changed")
+        return
+    if done.put_back:
+        click.echo(f"put back {counted(done.put_back, 'word')} that a dead member had changed")
+    for text in done.changed:
+        click.echo(text)
+    click.echo(f"{counted(len(done.found), 'finding')} before; now I1 to I7 hold")
 
 
 def _check_json(taken: snapshot.Snapshot, found: list[Any]) -> dict[str, Any]:

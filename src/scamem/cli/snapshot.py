@@ -11,16 +11,13 @@ Only what has memory is read: a mapping would give memory to every hole that is 
 
 from __future__ import annotations
 
-import errno
-import mmap
 import os
 import struct
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from scamem.arena import attach
+from scamem.arena import attach, image
 from scamem.backing import places
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
@@ -63,11 +60,11 @@ def take(name: str) -> Snapshot:
     """
     control = places.open_file(name, "control")
     try:
-        geometry = Geometry.from_words(attach.read_header(control))
+        geometry = Geometry.from_words(attach.read_header(control, any_boot=True))
         fd = control.descriptor()
         words, inside = _still_copy(fd, geometry.control_words * L.WORD_BYTES)
         return Snapshot(
-            geometry, control.path or name, words, inside, put_back(words) if inside else 0
+            geometry, control.path or name, words, inside, image.put_back(words) if inside else 0
         )
     finally:
         control.close()
@@ -78,7 +75,7 @@ def _still_copy(fd: int, nbytes: int) -> tuple[memoryview, int]:
     last: tuple[int, memoryview] | None = None
     while True:
         before = _lock_word(fd)
-        words = _copy(fd, nbytes)
+        words = image.copy(fd, nbytes)
         if _lock_word(fd) == before:
             slot = before & L.LOCK_SLOT_MASK
             if slot == 0:
@@ -98,40 +95,3 @@ def _lock_word(fd: int) -> int:
     """Return who is inside the lock, and its ticket, without the flags."""
     value: int = WORD.unpack(os.pread(fd, WORD.size, L.LOCK * L.WORD_BYTES))[0]
     return value & ~L.LOCK_FLAGS
-
-
-def _copy(fd: int, nbytes: int) -> memoryview:
-    """Copy a sparse file into private memory that is as sparse."""
-    copy = memoryview(mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-    for start, end in _extents(fd, nbytes):
-        while start < end:
-            done = os.preadv(fd, [copy[start:end]], start)
-            if done == 0:
-                break
-            start += done
-    return copy.cast("Q")
-
-
-def _extents(fd: int, nbytes: int) -> Iterator[tuple[int, int]]:
-    """Yield where a file has data; the file's position is nobody's, each place is given."""
-    end = 0
-    while end < nbytes:
-        try:
-            start = os.lseek(fd, end, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole is left
-                return
-            raise
-        end = min(os.lseek(fd, start, os.SEEK_HOLE), nbytes)
-        yield start, end
-
-
-def put_back(words: memoryview) -> int:
-    """Undo in a copy what a member had begun; return how many words it was."""
-    count = min(words[L.JOURNAL_LENGTH], L.JOURNAL_ENTRIES_MAX)
-    for k in reversed(range(count)):
-        at = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * k
-        if words[at] < len(words):
-            words[words[at]] = words[at + 1]
-    words[L.JOURNAL_LENGTH] = 0
-    return int(count)

@@ -11,7 +11,9 @@ The rules of transit, as users are to read them:
 4. Later loads work while anybody holds the object, else StaleHandleError.
 5. Loans carry an id that is never used again, so old bytes cannot steal a newer loan.
 
-Bytes of a handle are data: loading them runs no code and reaches no memory outside the arena.
+Bytes of a handle are data: taking a reference by them runs no code, and they reach no memory
+outside the arena, whatever they were changed into. What a pickle says is run only where the *arena*
+says that one was put there (`Arena.put`); bytes that say so of an array are refused.
 """
 
 import os

@@ -3,7 +3,8 @@
 An object of kind PICKLE begins with {pickle's bytes, buffers, then bytes and place of each buffer}
 as 64-bit numbers; pickle and buffers follow, each on a boundary of 64 bytes. Loading gives
 read-only views of the buffers, which hold the object. As with any pickle, loading runs what it
-says: an arena is one trust domain.
+says: an arena is one trust domain. That an object is a pickle is marked in the arena by the member
+that put it there; a handle that says so of anything else is refused.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def _put_pickled(arena: ArenaBase, value: Any) -> Handle:
         numbers += [part.nbytes, place]
     head = memoryview(struct.pack(f"<{len(numbers)}Q", *numbers))
     hold = _store(arena, [head, *parts], [0, *places])
+    arena.member.mark_pickled(hold)
     return Handle(arena, hold, encode(Description(PICKLE, 0, (at,), None, None, True)))
 
 
@@ -117,6 +119,12 @@ def get(arena: ArenaBase, hold: Hold, found: Description) -> Any:
             dtype,
             found.strides,
             writable=not found.read_only,
+        )
+    if found.kind == PICKLE and (found.offset != 0 or not arena.member.is_pickled(hold)):
+        raise ScamemError(
+            "a handle or area says that an object is a pickle; the arena knows of none that was "
+            "put there, so nothing was unpickled. It was tampered with; get it again from its "
+            "sender"
         )
     nbytes = found.shape[0]
     data = over(arena, hold, found.offset, (nbytes,), U8, writable=False)

@@ -21,7 +21,14 @@ def checksum(words: WordArray) -> int:
     return value
 
 
-def write_header(words: WordArray, geometry: Geometry, arena_id: int, now_ns: int) -> None:
+def settings_word(settings: int) -> int:
+    """Return the header's word for some settings; one flipped bit of it cannot go unseen."""
+    return settings | (settings ^ L.MASK_32) << L.SHIFT_32
+
+
+def write_header(
+    words: WordArray, geometry: Geometry, arena_id: int, now_ns: int, settings: int = 0
+) -> None:
     """Write a new control file's header and its first global words; the rest is zeros."""
     words[L.HEADER_VERSION] = L.VERSION
     words[L.HEADER_BYTE_ORDER] = L.BYTE_ORDER
@@ -32,6 +39,7 @@ def write_header(words: WordArray, geometry: Geometry, arena_id: int, now_ns: in
     for k, value in enumerate(geometry.span_words()):
         words[L.SPANS + k] = value
     words[L.HEADER_CREATED_NS] = now_ns
+    words[L.HEADER_SETTINGS] = settings_word(settings)
     words[L.NEXT_INCARNATION] = 1
     words[L.NEXT_LOAN_ID] = 1
     words[L.LOANS_LIMIT] = min(L.LOANS_LIMIT_DEFAULT, geometry.loans_max - 1)
@@ -61,6 +69,9 @@ def header_problems(words: WordArray, size_words: int) -> list[str]:
         return [f"its layout is version {words[L.HEADER_VERSION]}, this is version {L.VERSION}"]
     if words[L.HEADER_CHECKSUM] != checksum(words):
         return ["its header's checksum is wrong"]
+    settings = words[L.HEADER_SETTINGS] & L.MASK_32
+    if words[L.HEADER_SETTINGS] != settings_word(settings) or settings & ~L.SETTINGS_KNOWN:
+        return ["its settings are none that this version knows"]
     geometry = Geometry.from_words(words)
     found = geometry.problems()
     if not found and geometry.control_words > size_words:

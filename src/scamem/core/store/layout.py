@@ -34,7 +34,10 @@ HEADER_FRAMES_DEVICE = 22  # of an anonymous arena's frame file, which has no pa
 HEADER_FRAMES_INODE = 23
 HEADER_HUGE_DEVICE = 24  # of the file of zone HUGE, 0 without one
 HEADER_HUGE_INODE = 25
+HEADER_SETTINGS = 28  # {SETTING_ bits 32, the same inverted 32}: what its creator decided for good
 HEADER_WORDS = 32
+SETTING_INIT_ON_ALLOC = 1
+SETTINGS_KNOWN = 1  # all SETTING_ bits of this version
 CHECKSUM_START = 0xCBF29CE484222325  # 64-bit FNV-1a
 CHECKSUM_FACTOR = 0x100000001B3
 
