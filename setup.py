@@ -13,6 +13,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 SOURCES = Path("src")
+GENERATED = Path("build/cython")
 PACKAGE = SOURCES / "scamem"
 LAYOUT = PACKAGE / "core" / "store" / "layout.py"
 
@@ -59,14 +60,28 @@ def extension(source: Path, headers: list[Path]) -> Extension:
     )
 
 
+def forget_outdated(sources: list[Path]) -> None:
+    """Remove generated C that is older than any header: constants and layouts are copied into it.
+
+    Cython follows what a module imports in its header, not what it imports in pure Python mode.
+    """
+    newest = max(header.stat().st_mtime for header in PACKAGE.rglob("*.pxd"))
+    for source in sources:
+        made = GENERATED / source.with_suffix(".c")
+        if made.exists() and made.stat().st_mtime <= newest:
+            made.unlink()
+
+
 def extensions() -> list[Extension]:
     """Generate the layout's header, then C for each module whose sources changed."""
     if LAYOUT.exists():
         runpy.run_path("tools/generate_layout.py", run_name="setup")["write_header"](LAYOUT)
     headers = sorted(PACKAGE.rglob("*.h"))
+    sources = compiled_sources()
+    forget_outdated(sources)
     modules: list[Extension] = cythonize(  # type: ignore[no-untyped-call]  # carries no types
-        [extension(source, headers) for source in compiled_sources()],
-        build_dir="build/cython",
+        [extension(source, headers) for source in sources],
+        build_dir=str(GENERATED),
         compiler_directives=DIRECTIVES,
         include_path=[str(SOURCES)],
         nthreads=min(2, os.cpu_count() or 1),
