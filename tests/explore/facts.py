@@ -8,7 +8,7 @@ from typing import Any
 from scamem.core import walk
 from scamem.core.store import layout as L
 from tests.explore.world import World
-from tests.model.reference import HAND, MAPPING, Key, Object, Reference
+from tests.model.reference import HAND, IO, MAPPING, Key, Object, Reference
 
 
 @dataclass
@@ -31,12 +31,13 @@ def facts(world: World) -> Facts:
     for obj, at in walk.objects_in(arena, mine, walk.WITH_RUNS):
         key = (obj, int(arena[at + L.OBJECT_GENERATION]))
         runs, _, _ = walk.runs_of(arena, mine, at)
-        frames = frozenset(pfn for start, count in runs for pfn in range(start, start + count))
+        frames = tuple(pfn for start, count in runs for pfn in range(start, start + count))
         state = arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK
         if state == L.OBJECT_STATE_DYING:
-            free |= frames  # they go back one run at a time, whoever comes by
+            free.update(frames)  # they go back one run at a time, whoever comes by
             continue
-        known = Object(len(frames), frames, state == L.OBJECT_STATE_LIVE)
+        known = Object(frames, state == L.OBJECT_STATE_LIVE)
+        known.tainted = bool(arena[at + L.OBJECT_STATE] & L.OBJECT_TAINTED)
         found.objects[key] = known
         found.wanted[key] = len(frames) + (
             0 if known.live else walk.high(arena[at + L.OBJECT_LINK])
@@ -65,13 +66,14 @@ def add_holder(found: Facts, arena: Any, mine: Any, key: Key, record: int) -> No
         found.objects[key].held[int(owner)] = {
             HAND: int(counts >> L.COUNT_HANDS_SHIFT & L.MASK_24),
             MAPPING: int(counts & L.MASK_24),
+            IO: int(counts >> L.COUNT_IO_SHIFT),
         }
 
 
 def counts_of(obj: Object, dead: frozenset[int]) -> dict[int, dict[str, int]]:
-    """Return who holds an object how often. Of the dead only that they do: they counted alone."""
+    """Return who holds an object how often. Of the dead only that, and their I/O: they counted."""
     return {
-        member: {} if member in dead else {kind: n for kind, n in kinds.items() if n}
+        member: {kind: n for kind, n in kinds.items() if n and (kind == IO or member not in dead)}
         for member, kinds in obj.held.items()
     }
 
@@ -84,10 +86,14 @@ def differences(model: Reference, found: Facts, dead: frozenset[int]) -> list[st
     if found.objects.keys() != model.objects.keys():
         wrong.append(f"objects {sorted(found.objects)}, should be {sorted(model.objects)}")
     for key in found.objects.keys() & model.objects.keys():
-        held = counts_of(model.objects[key], dead)
-        seen = counts_of(found.objects[key], dead)
-        if held != seen or model.objects[key].live != found.objects[key].live:
+        one, other = model.objects[key], found.objects[key]
+        held, seen = counts_of(one, dead), counts_of(other, dead)
+        if held != seen or one.live != other.live:
             wrong.append(f"object {key} is held by {seen}, should be {held}")
+        if one.frames != other.frames:
+            wrong.append(f"object {key} has frames {other.frames}, should be {one.frames}")
+        if one.tainted != other.tainted:
+            wrong.append(f"object {key}: tainted {other.tainted}, should be {one.tainted}")
     if found.names != model.names:
         wrong.append(f"names {found.names}, should be {model.names}")
     if found.loans != model.loans:

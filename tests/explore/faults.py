@@ -15,6 +15,7 @@ from tests.explore import step_scenarios as T
 from tests.explore.crash import Explorer, Report
 from tests.explore.interleave import Exploration
 from tests.explore.interpreted import Core
+from tests.explore.move_scenarios import EARLY
 from tests.explore.move_scenarios import SCENARIOS as MOVES
 from tests.explore.scenarios import SCENARIOS
 from tests.explore.section_scenarios import SCENARIOS as SECTIONS
@@ -40,7 +41,7 @@ class Fault:
 
 def crash(name: str, nested: int = 0) -> Callable[[Core], object]:
     """Crash one scenario after each store."""
-    (scenario,) = (one for one in (*SCENARIOS, *MOVES, *SECTIONS) if one.name == name)
+    (scenario,) = (one for one in (*SCENARIOS, *MOVES, EARLY, *SECTIONS) if one.name == name)
     return lambda core: Explorer(core, scenario, Report(), nested).explore()
 
 
@@ -194,8 +195,8 @@ FAULTS = (
     ),
     Fault(
         "runs given back without being marked free", "transactions/free",
-        "    free_runs.set_run(arena, mine, zone, low(run) - zones.first(mine, zone), high(run), 1)\n",
-        "", crash("hold.put_holder last"), "I1 ",
+        "    free_runs.set_run(arena, mine, zone, low(run) - zones.first(mine, zone), high(run), 1)",
+        "    pass", crash("hold.put_holder last"), "I1 ",
     ),
     Fault(
         "the tree not renewed above a run", "frames/free_runs",
@@ -353,7 +354,100 @@ FAULTS = (
         "    left: word = mine[L.MINE_SLOTS_MAX] + arena[L.AREAS_COUNT]",
         refusals.many_in_transit, "own record: ",
     ),
+    Fault(
+        "unclean frames freed", "transactions/free",
+        "    if objects.flags(arena, mine, obj) & L.OBJECT_UNCLEAN != 0:",
+        "    if objects.flags(arena, mine, obj) & L.OBJECT_MIGRATING != 0:",
+        crash("clean.begin"), "I[35] ",
+    ),
+    Fault(
+        "taint set by the transaction that clears the counts", "transactions/reap",
+        "L.OBJECT_TAINTED)\n"
+        "            return L.MORE if journal.commit(arena) == L.OK else L.DAMAGED\n",
+        "L.OBJECT_TAINTED)\n",
+        crash("reap.step with I/O"), "atomicity: ",
+    ),
+    Fault(
+        "no taint", "transactions/reap",
+        "    if not holders.has_io(arena, mine, holder):", "    if True:",
+        refusals.taint_stays, "taint: ",
+    ),
+    Fault(
+        "taint cleared by another's unpin", "transactions/hold",
+        "    drop_record(arena, mine, holder)\n    return journal.commit(arena)",
+        "    objects.clear_flags(\n"
+        "        arena, mine, holders.object_of(arena, mine, holder), L.OBJECT_TAINTED)\n"
+        "    drop_record(arena, mine, holder)\n    return journal.commit(arena)",
+        refusals.taint_stays, "taint, after another's I/O",
+    ),
+    Fault(
+        "taint not carried to where the frames go", "transactions/move",
+        "        objects.set_flag(arena, mine, tail, L.OBJECT_TAINTED)\n", "        pass\n",
+        refusals.taint_goes_with_frames, "taint, of what was cut off",
+    ),
+    Fault(
+        "taint lost in a splice", "transactions/move",
+        "        objects.set_flag(arena, mine, target, L.OBJECT_TAINTED)\n", "        pass\n",
+        refusals.taint_goes_with_frames, "taint, of what was spliced",
+    ),
+    Fault(
+        "what others hold is moved", "transactions/move",
+        "    if not is_alone(arena, mine, obj):\n        return L.NOT_ALONE\n    if arena[holders",
+        "    if arena[holders",
+        refusals.moved_alone, "move: ",
+    ),
+    Fault(
+        "taint lost in an exchange", "transactions/move",
+        "    if tainted != 0:\n        objects.set_flag(arena, mine, obj, L.OBJECT_TAINTED)\n", "",
+        refusals.taint_goes_with_frames, "taint, of an exchanged copy's frames",
+    ),
+    Fault(
+        "a new holder leaves the mark of migration", "holders",
+        "        put(arena, obj_at + L.OBJECT_STATE, "
+        "arena[obj_at + L.OBJECT_STATE] - L.OBJECT_MIGRATING)\n", "        pass\n",
+        crash("move.exchange refused"), "result: ",
+    ),
+    Fault(
+        "cleaning finished without looking at its owner", "transactions/clean",
+        'Needs: they are clean."""\n'
+        "    if not is_owner(arena, mine):\n        return L.NOT_OWNER\n",
+        'Needs: they are clean."""\n',
+        refusals.cleaning_has_an_owner, "cleaning: another finishes",
+    ),
+    Fault(
+        "a dead cleaner's object not put back", "transactions/clean",
+        "    journal.put(arena, L.CLEANING_HEAD, obj)\n    journal.put(arena, L.CLEANING, 0)\n",
+        "    journal.put(arena, L.CLEANING, 0)\n",
+        crash("clean.undescribe"), "I3 |atomicity: ",
+    ),
+    Fault(
+        "frames cut off what others hold", "transactions/move",
+        "    if not is_alone(arena, mine, obj):\n        return L.NOT_ALONE\n"
+        "    if objects.changes", "    if objects.changes",
+        refusals.cut_alone, "cut: ",
+    ),
+    Fault(
+        "frames cut off what has views", "transactions/move",
+        "        and counts & L.MASK_24 == 0\n", "",
+        refusals.cut_alone, "cut: ",
+    ),
+    Fault(
+        "a tail without its flag", "transactions/move",
+        "    objects.set_flag(arena, mine, tail, L.OBJECT_MOVED)\n", "",
+        crash("move.cut inside a run"), "I5 ",
+    ),
+    Fault(
+        "a change that is not counted", "transactions/move",
+        "    objects.note_change(arena, mine, target)\n", "",
+        order(T.grafted), "reader: ",
+    ),
     # The order of arena/process.py, done by the scenarios.
+    Fault("readers compare changes alone", "", "", "",
+          order(T.grafted, takeovers=False), "reader: "),
+    Fault("readers compare takeovers alone", "", "", "",
+          order(T.grafted, changes=False), "reader: "),
+    Fault("frames hung on before they are described", "", "", "",
+          crash("move.graft early"), "I5 "),
     Fault("reap without the lock", "", "", "",
           order(T.handed_on, inside=False, lock=False), "lock: "),
     Fault("probe before the lock", "", "", "",

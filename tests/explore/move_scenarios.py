@@ -151,6 +151,19 @@ def splice_it(world: World, given: Any) -> None:
     splice(world, world.members[0], *given)
 
 
+def graft_early(world: World, given: Any) -> None:
+    """A fault: the frames are hung on the target's end, and described then."""
+    source, target = given
+    member, core = world.members[0], world.core
+    begin_move(world, given)
+    must(world.run(member, core.move.graft, source, target, 0), L.OK)
+    value = core.memdesc.make(target, generation(world, target))
+    must(world.alone(member, core.alloc.describe_runs, target, value), L.OK)
+
+
+EARLY = Scenario("move.graft early", two_owned, graft_early)
+
+
 def unclean(world: World) -> Any:
     """Member 0 let go of an object that was half moved; nobody has cleaned it."""
     source, _ = moving_described(world)

@@ -174,7 +174,123 @@ def damaged(core: Core) -> None:
     expect("damage", core.lock.try_lock(world.arena, a.slot), L.DAMAGED)
 
 
+def tainted(world: World, obj: int) -> int:
+    at = walk.place(world.members[0].mine, L.TABLE_OBJECTS, obj)
+    return int(bool(world.arena[at + L.OBJECT_STATE] & L.OBJECT_TAINTED))
+
+
+def taint_stays(core: Core) -> None:
+    """A dead member's I/O marks an object until it is cleaned, whoever unpins meanwhile."""
+    world = new_world(core, members=3)
+    a, b, c = world.members
+    obj = S.small(world, a, 2)
+    S.hold(world, c, obj, L.BY_IO)
+    c.alive = False
+    world.reap(a)
+    expect("taint", tainted(world, obj), 1)
+    S.hold(world, b, obj, L.BY_IO)
+    S.let_go(world, b, obj, L.BY_IO)
+    expect("taint, after another's I/O", tainted(world, obj), 1)
+    world.check()
+    record = world.alone(a, core.hold.subtract, obj, L.BY_HAND)
+    S.must(world.run(a, core.hold.put_holder, record), L.OK)
+    expect("taint: to be cleaned", world.run(a, core.clean.begin), obj)
+
+
+def cleaning_has_an_owner(core: Core) -> None:
+    """Nobody goes on with what another living member is cleaning; it is cleaned once."""
+    world = new_world(core, members=3)
+    a, b, c = world.members
+    obj = S.small(world, a, 2)
+    S.hold(world, c, obj, L.BY_IO)
+    c.alive = False
+    world.reap(b)
+    record = world.alone(a, core.hold.subtract, obj, L.BY_HAND)
+    S.must(world.run(a, core.hold.put_holder, record), L.OK)
+    clean = core.clean
+    expect("cleaning", world.run(a, clean.begin), obj)
+    expect("cleaning: another begins", world.run(b, clean.begin), L.BUSY)
+    expect("cleaning: another describes", world.alone(b, clean.undescribe, obj), L.NOT_OWNER)
+    expect("cleaning: another finishes", world.run(b, clean.finish), L.NOT_OWNER)
+    expect("cleaning: another gives up", world.run(b, clean.abort), L.NOT_OWNER)
+    expect("cleaning, begun again", world.run(a, clean.begin), obj)
+    S.must(world.alone(a, clean.undescribe, obj), L.OK)
+    S.must(world.run(a, clean.finish), L.OK)
+    expect("cleaning: done", world.run(a, clean.begin), L.DONE)
+    world.check()
+
+
+def cut_alone(core: Core) -> None:
+    """Frames leave only what nobody else holds and nobody looks at."""
+    world = new_world(core, members=2)
+    a, b = world.members
+    obj, tail = S.small(world, a, 3), S.reserve(world, a, 0)
+    at = walk.place(a.mine, L.TABLE_OBJECTS, obj)
+    run = walk.low(world.arena[at + L.OBJECT_RUNS])
+    seen = walk.high(world.arena[at + L.OBJECT_STATE])
+    cut = core.move.cut
+    for member, by in ((b, L.BY_HAND), (a, L.BY_MAPPING), (a, L.BY_PIN), (a, L.BY_IO)):
+        S.hold(world, member, obj, by)
+        expect("cut", world.run(a, cut, obj, tail, run, 1, 1, seen), L.NOT_ALONE)
+        S.let_go(world, member, obj, by)
+    loan = S.lend(world, a, obj)
+    expect("cut what is lent", world.run(a, cut, obj, tail, run, 1, 1, seen), L.NOT_ALONE)
+    S.must(world.run(a, core.lend.cancel, *loan), L.OK)
+    expect("cut what changed", world.run(a, cut, obj, tail, run, 1, 1, seen + 1), L.AGAIN)
+    expect("cut", world.run(a, cut, obj, tail, run, 1, 1, seen), L.OK)
+    world.check()
+
+
+def moved_alone(core: Core) -> None:
+    """What is given away is held once, by the giver; a marked object is looked at by nobody."""
+    world = new_world(core, members=2)
+    a, b = world.members
+    obj = S.small(world, a, 2)
+    begin, mark = core.move.begin, core.move.mark
+    for member, by in ((b, L.BY_HAND), (a, L.BY_HAND), (a, L.BY_MAPPING), (a, L.BY_IO)):
+        S.hold(world, member, obj, by)
+        expect("move", world.run(a, begin, obj, S.generation(world, obj)), L.NOT_ALONE)
+        if (member, by) != (a, L.BY_HAND):
+            expect("mark", world.run(a, mark, obj, S.generation(world, obj)), L.NOT_ALONE)
+        S.let_go(world, member, obj, by)
+    expect("move", world.run(a, begin, obj, S.generation(world, obj)), L.OK)
+    expect("move another's", world.run(b, begin, obj, S.generation(world, obj)), L.STALE)
+    target = S.small(world, b)
+    expect("graft another's", world.run(b, core.move.graft, obj, target, 0), L.NOT_OWNER)
+    world.check()
+
+
+def taint_goes_with_frames(core: Core) -> None:
+    """Each frame that I/O may reach stays in a tainted object: spliced, cut, exchanged."""
+    world = new_world(core, members=3)
+    a, b, d = world.members
+    obj, copy = S.small(world, a), S.small(world, a)
+    S.hold(world, d, copy, L.BY_IO)
+    d.alive = False
+    world.reap(b)
+    S.must(world.run(a, core.move.begin, copy, S.generation(world, copy)), L.OK)
+    S.must(world.run(a, core.move.mark, obj, S.generation(world, obj)), L.OK)
+    S.must(world.alone(a, core.move.describe, copy, obj), L.OK)
+    S.must(world.run(a, core.move.exchange, obj, copy), L.OK)
+    expect("taint, of an exchanged copy's frames", tainted(world, obj), 1)
+    S.let_go(world, a, copy)
+    more = S.small(world, a, 3)
+    source, other = obj, S.reserve(world, a, 0)
+    S.must(world.run(a, core.move.begin, source, S.generation(world, source)), L.OK)
+    S.must(world.alone(a, core.move.describe, source, more), L.OK)
+    S.must(world.run(a, core.move.graft, source, more, 3), L.OK)
+    expect("taint, of what was spliced", tainted(world, more), 1)
+    at = walk.place(a.mine, L.TABLE_OBJECTS, more)
+    run = walk.low(world.arena[at + L.OBJECT_RUNS])
+    seen = walk.high(world.arena[at + L.OBJECT_STATE])
+    S.must(world.run(a, core.move.cut, more, other, run, 1, 1, seen), L.OK)
+    expect("taint, of what was cut off", tainted(world, other), 1)
+    expect("taint, of what was left", tainted(world, more), 1)
+    world.check()
+
+
 REFUSALS = (
     owner, reserved, loans_age, loans_of_several, loans_of_what_is_held, old_loans,
-    many_in_transit, stale, damaged,
+    many_in_transit, stale, damaged, taint_stays, cleaning_has_an_owner, cut_alone, moved_alone,
+    taint_goes_with_frames,
 )  # fmt: skip

@@ -347,3 +347,114 @@ def raw_child(core: Core) -> Interleaver:
     found = Interleaver(world, [(2, [LetGo(obj)])], settled(world), 0, {L.LOCK})
     found.first.processes[2].bytes = frozenset()
     return found
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Member.runs: walk an object's runs without the arena's lock, between two looks under it.
+
+    The process-local lock is taken around each look too, as Member.begin does.
+    """
+
+    obj: int
+    takeovers: bool = True  # compare the count of takeovers as well
+    changes: bool = True
+
+    def phase(self, run: Run, phase: str, local: Any) -> Next:
+        stage: str
+        known: Any
+        stage, known = local or ("look", None)
+        if phase == "":
+            run.lock_local()
+            return "enter", (stage, known)
+        if phase == "look":
+            seen = self.look(run)
+            if stage == "look":
+                return "leave", ("walk", (seen, self.walk(run.state.arena, run.process.mine)))
+            if seen == known[0]:
+                self.judge(run, known[1])
+                return "leave", ("done", None)
+            return "leave", ("look", None)
+        if phase == "leave":
+            after, _ = leave(run, "leave")
+            return ("unlock" if after is None else "again"), (stage, known)
+        if phase == "again":
+            after, _ = leave(run, "again")
+            return ("unlock" if after is None else "leave"), (stage, known)
+        if phase == "unlock":
+            run.unlock_local()
+            return {"walk": "walk", "done": None}.get(stage, ""), (stage, known)
+        if phase == "walk":
+            found = self.walk(run.arena, run.process.mine)
+            if len(found) == 1:  # nobody cuts or exchanges it meanwhile, and more may follow
+                if found != known[1]:
+                    raise Violation(f"reader: {found}, it had {known[1]}")
+                return None, None
+            return "", ("compare", (known[0], found))
+        return self.enter(run, phase, stage, known)
+
+    def enter(self, run: Run, phase: str, stage: str, known: Any) -> Next:
+        """Take the arena's lock, from a dead holder too."""
+        if phase == "recover":
+            run.core.hold.recover_drain(run.arena, run.mine)
+            return "look", (stage, known)
+        word = known[-1] if phase == "nap" else None
+        after, seen = enter(run, "nap" if phase == "nap" else "", word, "look")
+        kept = known[:-1] or None if phase == "nap" else known
+        if after == "nap":
+            return "nap", (stage, (*(kept or ()), seen))
+        return after or "enter", (stage, kept)
+
+    def look(self, run: Run) -> tuple[int, ...]:
+        """Read both counts. Needs: the lock is held."""
+        changes = run.core.objects.changes(run.arena, run.mine, self.obj)
+        takeovers = run.arena[L.LOCK_TAKEOVERS]
+        return changes if self.changes else 0, takeovers if self.takeovers else 0
+
+    def walk(self, arena: Any, mine: Any) -> tuple[tuple[int, int], ...]:
+        """Walk as Membership.runs_of does."""
+        at = walk.place(mine, L.TABLE_OBJECTS, self.obj)
+        run = walk.low(arena[at + L.OBJECT_RUNS])
+        left = walk.low(arena[at + L.OBJECT_NR])
+        found = []
+        while run != 0 and left > 0:
+            place = walk.place(mine, L.TABLE_RUNS, run)
+            value = arena[place + L.RUN_FRAMES]
+            found.append((walk.low(value), walk.high(value)))
+            run = walk.low(arena[place + L.RUN_LINK])
+            left -= 1
+        return tuple(found)
+
+    def judge(self, run: Run, found: Any) -> None:
+        """What was found is what there is now, under the lock and committed."""
+        now = self.walk(run.state.arena, run.process.mine)
+        if found != now:
+            raise Violation(f"reader: {found}, there is {now}")
+
+
+def runs_words(world: World, *objects: int) -> set[int]:
+    """Return the words of objects and of their runs that a walk reads."""
+    mine = world.members[0].mine
+    words = set()
+    for obj in objects:
+        at = walk.place(mine, L.TABLE_OBJECTS, obj)
+        words |= {at + L.OBJECT_RUNS, at + L.OBJECT_NR}
+        for record in walk.runs_of(world.arena.plain(), mine, at)[1]:
+            place = walk.place(mine, L.TABLE_RUNS, record)
+            words |= {place + L.RUN_FRAMES, place + L.RUN_LINK}
+    return words
+
+
+def grafted(core: Core, runs: int = 2, **reader: bool) -> Interleaver:
+    """One walks an object's runs, while another hangs more on its end, and dies."""
+    world = new_world(core, members=2)
+    a, b = world.members
+    S.scatter(world, b, (0, 1, 3, 5, 7))
+    target, source = S.large(world, a, runs + 1), S.large(world, a, 2)
+    S.hold(world, b, target)
+    words = runs_words(world, target, source)
+    S.must(world.run(a, core.move.begin, source, S.generation(world, source)), L.OK)
+    S.must(world.alone(a, core.move.describe, source, target), L.OK)
+    graft = Locked(lambda run: core.move.graft(run.arena, run.mine, source, target, 0))
+    actors: list[tuple[int, list[Operation]]] = [(0, [graft]), (1, [Runs(target, **reader)])]
+    return Interleaver(world, actors, settled(world), 1, {L.LOCK} | words)

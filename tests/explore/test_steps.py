@@ -18,6 +18,8 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "drop pushed while a popper dies": T.pushed_meanwhile,
     "page_to_scamem": T.pages,
     "fork against a thread": T.fork,
+    "a reader of runs, one run so far": lambda core: T.grafted(core, runs=1),
+    "a reader of runs": T.grafted,
     "a living member is not reaped": T.living,
 }
 DEEP: dict[str, Callable[[Core], Interleaver]] = {

@@ -18,7 +18,7 @@ import pytest
 import scamem
 from scamem.arena import image
 from scamem.core.store import layout as L
-from scamem.core.store.geometry import checksum
+from scamem.core.store.header import checksum
 from tests.backing.children import Talk, child, in_child
 from tests.limits.test_memory import refused, snapshot
 
@@ -46,7 +46,7 @@ def header(path: Path, at: int, value: int, *, sealed: bool = True) -> None:
         image.write_word(file.fileno(), at, value)
         words = image.copy(file.fileno(), L.SLOTS * L.WORD_BYTES)
         if sealed:
-            total = checksum(words, L.HEADER_VERSION, L.HEADER_CHECKSUM)
+            total = checksum(words)
             image.write_word(file.fileno(), L.HEADER_CHECKSUM, total)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 HAND = "hand"
 MAPPING = "mapping"
+IO = "io"
 GRACE_S = 60
 
 Name = int
@@ -27,13 +28,14 @@ class Disagreement(AssertionError):
 class Object:
     """What is allocated: its frames, and how often each member holds it, by kind."""
 
-    nr: int
-    frames: frozenset[int]
+    frames: tuple[int, ...]  # in the object's order
     live: bool = True
     held: dict[int, dict[str, int]] = field(default_factory=dict)
+    tainted: bool = False  # a dead member's I/O may still reach its frames
 
     def copy(self) -> Object:
-        return Object(self.nr, self.frames, self.live, {m: dict(k) for m, k in self.held.items()})
+        held = {member: dict(kinds) for member, kinds in self.held.items()}
+        return Object(self.frames, self.live, held, self.tainted)
 
 
 @dataclass
@@ -94,12 +96,12 @@ class Reference:
 
     def allocate(self, member: int, key: Key, frames: Iterable[int], *, live: bool = True) -> None:
         """A new object of these frames, in the member's hand."""
-        chosen = frozenset(frames)
-        if not chosen <= self.free():
-            raise Disagreement(f"frames {sorted(chosen - self.free())} were not free")
+        chosen = tuple(frames)
+        if not self.free().issuperset(chosen):
+            raise Disagreement(f"frames {sorted(set(chosen) - self.free())} were not free")
         if key in self.objects:
             raise Disagreement(f"object {key} exists")
-        self.objects[key] = Object(len(chosen), chosen, live, {member: {HAND: 1}})
+        self.objects[key] = Object(chosen, live, {member: {HAND: 1}})
 
     def hold(self, member: int, key: Key, kind: str) -> None:
         counts = self.objects[key].held.setdefault(member, {})
@@ -124,6 +126,38 @@ class Reference:
         """An object that nobody holds is no more (I3)."""
         if key in self.objects and self.references(key) == 0:
             del self.objects[key]
+
+    def is_alone(self, member: int, key: Key) -> bool:
+        """Tell whether only this member holds an object, in hand alone, and lent it to nobody."""
+        obj = self.objects[key]
+        if not obj.live or obj.held.keys() != {member} or self.references(key) != 1:
+            return False
+        kinds = {kind for kind, count in obj.held[member].items() if count}
+        return kinds == {HAND} and all(other != key for other, _ in self.loans.values())
+
+    def may_give(self, member: int, key: Key) -> bool:
+        """Tell whether a member may splice an object to another: it is alone, and holds it once."""
+        return self.is_alone(member, key) and self.objects[key].held[member][HAND] == 1
+
+    def begin_move(self, member: int, key: Key) -> None:
+        """From here on nobody comes to hold the object; its frames are on their way."""
+        if not self.may_give(member, key):
+            raise Disagreement(f"object {key} is not slot {member}'s to give")
+        self.objects[key].live = False
+
+    def graft(self, source: Key, target: Key) -> None:
+        """The source's frames are the target's last ones; the source is no more."""
+        given, taken = self.objects.pop(source), self.objects[target]
+        taken.frames += given.frames
+        taken.tainted = taken.tainted or given.tainted
+
+    def cut(self, member: int, key: Key, tail: Key, left: int) -> None:
+        """The object's last frames are those of another, which is about to end."""
+        if not self.is_alone(member, key):
+            raise Disagreement(f"object {key} was cut, and slot {member} is not alone with it")
+        obj, other = self.objects[key], self.objects[tail]
+        obj.frames, other.frames = obj.frames[:left], obj.frames[left:]
+        other.tainted = obj.tainted
 
     def publish(self, name: Name, key: Key) -> None:
         old = self.names.get(name)
@@ -156,10 +190,15 @@ class Reference:
             if parent in obj.held and obj.live:
                 obj.held[child] = dict(obj.held[parent])
 
-    def expire(self, now_s: int) -> None:
-        """Loans in transit end when their time is over and nobody else holds the object."""
+    def expire(self, now_s: int, only: frozenset[Loan] | None = None) -> None:
+        """Loans in transit end when their time is over and nobody else holds the object.
+
+        `only`: those that did so far, of an arena whose member died while it went through them.
+        """
         for loan, (key, lender) in list(self.loans.items()):
             if lender is not None or now_s < self.since[loan] + GRACE_S:
+                continue
+            if only is not None and loan not in only:
                 continue
             named = any(other == key for other in self.names.values())
             if not self.objects[key].held and not named:
@@ -169,10 +208,16 @@ class Reference:
     def die(self, member: int) -> None:
         self.dead |= {member}
 
+    def drop_dead(self, member: int, key: Key, now_s: int) -> None:
+        """A dead member holds an object no more; its I/O may be under way still."""
+        obj = self.objects[key]
+        obj.tainted = obj.tainted or obj.held[member].get(IO, 0) != 0
+        self.drop(member, key, now_s)
+
     def reap(self, now_s: int) -> None:
         """Whatever the dead held goes."""
         for member in self.dead:
             for key in [k for k, obj in self.objects.items() if member in obj.held]:
-                self.drop(member, key, now_s)
+                self.drop_dead(member, key, now_s)
         self.members -= self.dead
         self.dead = frozenset()

@@ -225,9 +225,12 @@ def exchange(arena: Words, mine: Words, obj: word, copy: word) -> word:
     runs: word = arena[place + L.OBJECT_RUNS]
     journal.ensure(arena, objects.nr(arena, mine, obj) == objects.nr(arena, mine, copy))
     journal.ensure(arena, objects.state(arena, mine, obj) == L.OBJECT_STATE_LIVE)
+    tainted: word = objects.flags(arena, mine, copy) & L.OBJECT_TAINTED  # while others held it
     if objects.flags(arena, mine, obj) & L.OBJECT_TAINTED != 0:
         objects.set_flag(arena, mine, copy, L.OBJECT_TAINTED)
     objects.clear_flags(arena, mine, obj, L.OBJECT_TAINTED | L.OBJECT_MIGRATING)
+    if tainted != 0:
+        objects.set_flag(arena, mine, obj, L.OBJECT_TAINTED)
     objects.note_change(arena, mine, obj)
     journal.put(arena, place + L.OBJECT_RUNS, arena[copy_at + L.OBJECT_RUNS])
     journal.put(arena, copy_at + L.OBJECT_RUNS, runs)

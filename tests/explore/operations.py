@@ -1,0 +1,338 @@
+"""Operations of members, each done in an arena and in its reference model side by side.
+
+A move of the interleaving explorer is one of these. An operation of several transactions says in
+`Pair.between` what the model is between them: a death there leaves one of these states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from scamem.core import walk
+from scamem.core.store import layout as L
+from tests.explore import scenarios as S
+from tests.explore.arena import Violation
+from tests.explore.facts import facts
+from tests.explore.world import CREATED_NS, Member, World
+from tests.model.reference import HAND, IO, MAPPING, Key, Reference
+
+BY = {HAND: L.BY_HAND, MAPPING: L.BY_MAPPING, IO: L.BY_IO}
+NAME = 1
+CHILDREN_MAX = 3  # members that may be alive at once
+Move = Callable[["Pair", Member], None]
+
+
+@dataclass
+class Pair:
+    """An arena and its model, which have come the same way."""
+
+    world: World
+    model: Reference
+    clock_ns: int
+    deaths: int
+    between: list[Reference] = field(default_factory=list)  # of the last move's transactions
+
+    def copy(self) -> Pair:
+        return Pair(self.world.copy(), self.model.copy(), self.clock_ns, self.deaths)
+
+    @property
+    def now_s(self) -> int:
+        return (self.clock_ns - CREATED_NS) // L.NS_PER_S + 1
+
+    def key(self) -> tuple[Any, ...]:
+        members = tuple((m.slot, m.alive, hash(m.mine.tobytes())) for m in self.world.members)
+        return self.world.arena.key(), members, self.clock_ns, self.deaths
+
+    def living(self) -> list[Member]:
+        return [member for member in self.world.members if member.alive]
+
+
+def in_use(world: World, member: Member) -> bool:
+    """Tell whether a slot is anybody's; of a child that did not come to be, it is not."""
+    at = L.SLOTS + L.SLOT_WORDS * member.slot + L.SLOT_STATE
+    return bool(world.arena[at] & L.MASK_8)
+
+
+# --- operations: the arena's and the model's, side by side
+
+
+def key_of(world: World, obj: int) -> Key:
+    return obj, S.generation(world, obj)
+
+
+def try_allocate(world: World, member: Member, frames: int) -> int:
+    """Allocate as a member does, small requests first; return the object or why not."""
+    status = int(world.run(member, world.core.alloc.small, 0, frames, L.BY_HAND))
+    if status == L.NO_RUN:
+        status = int(world.run(member, world.core.alloc.reserve, 0, frames, L.BY_HAND))
+        if status < L.STATUS:
+            S.take_runs(world, member, status)
+            S.must(world.alone(member, world.core.alloc.describe, status), L.OK)
+            S.must(world.run(member, world.core.alloc.finish, status), L.OK)
+    return status
+
+
+def allocated(pair: Pair, member: Member, frames: int) -> Key | None:
+    """Allocate in both; None: there are not enough frames."""
+    world = pair.world
+    possible = pair.model.can_allocate(frames)
+    status = try_allocate(world, member, frames)
+    if status >= L.STATUS and possible:  # somebody who died left frames to be cleaned or freed
+        world.clean(member)
+        S.free_all(world, member)
+        status = try_allocate(world, member, frames)
+        if status >= L.STATUS and world.arena[L.CLEANING] != 0:
+            return None  # its owner is dead, and not yet reaped: nobody else finishes it
+    if (status < L.STATUS) != possible:
+        raise Violation(f"model: allocation gave {status:#x}, possible: {possible}")
+    if not possible:
+        return None
+    key = key_of(world, status)
+    pair.model.allocate(member.slot, key, facts(world).objects[key].frames)
+    return key
+
+
+def allocate(frames: int) -> Move:
+    def move(pair: Pair, member: Member) -> None:
+        allocated(pair, member, frames)
+
+    return move
+
+
+def hold_again(key: Key, kind: str) -> Move:
+    def move(pair: Pair, member: Member) -> None:
+        S.must(pair.world.alone(member, pair.world.core.hold.add, key[0], BY[kind]), L.OK)
+        pair.model.hold(member.slot, key, kind)
+
+    return move
+
+
+def spliced(pair: Pair, member: Member, source: Key, target: Key) -> None:
+    """Hang one object's frames on another's end, as Member.splice does."""
+    world, move = pair.world, pair.world.core.move
+    S.must(world.run(member, move.begin, *source), L.OK)
+    pair.model.begin_move(member.slot, source)
+    pair.between.append(pair.model.copy())
+    S.must(world.alone(member, move.describe, source[0], target[0]), L.OK)
+    S.must(world.run(member, move.graft, source[0], target[0], 0), L.OK)
+    pair.model.graft(source, target)
+
+
+def splice(source: Key, target: Key) -> Move:
+    return lambda pair, member: spliced(pair, member, source, target)
+
+
+def grow(key: Key) -> Move:
+    def move(pair: Pair, member: Member) -> None:
+        more = allocated(pair, member, 1)
+        if more is not None:
+            pair.between.append(pair.model.copy())
+            spliced(pair, member, more, key)
+
+    return move
+
+
+def shrink(key: Key, left: int) -> Move:
+    """Cut an object's tail off, and let go of it."""
+
+    def move(pair: Pair, member: Member) -> None:
+        world, model = pair.world, pair.model
+        tail = key_of(world, S.reserve(world, member, 0))
+        model.allocate(member.slot, tail, (), live=False)
+        pair.between.append(model.copy())
+        at = walk.place(member.mine, L.TABLE_OBJECTS, key[0])
+        seen = walk.high(world.arena[at + L.OBJECT_STATE])
+        run, frames = walk.low(world.arena[at + L.OBJECT_RUNS]), left
+        while True:
+            place = walk.place(member.mine, L.TABLE_RUNS, run)
+            if walk.high(world.arena[place + L.RUN_FRAMES]) >= frames:
+                break
+            frames -= walk.high(world.arena[place + L.RUN_FRAMES])
+            run = walk.low(world.arena[place + L.RUN_LINK])
+        cut = world.core.move.cut
+        S.must(world.run(member, cut, key[0], tail[0], run, frames, left, seen), L.OK)
+        model.cut(member.slot, key, tail, left)
+        pair.between.append(model.copy())
+        S.let_go(world, member, tail[0])
+        model.let_go(member.slot, tail, HAND, pair.now_s)
+
+    return move
+
+
+def let_go(key: Key, kind: str) -> Move:
+    def move(pair: Pair, member: Member) -> None:
+        S.let_go(pair.world, member, key[0], BY[kind])
+        pair.model.let_go(member.slot, key, kind, pair.now_s)
+
+    return move
+
+
+def publish(key: Key) -> Move:
+    def move(pair: Pair, member: Member) -> None:
+        S.publish(pair.world, member, key[0], NAME, 1)
+        S.free_all(pair.world, member)
+        pair.model.publish(NAME, key)
+
+    return move
+
+
+def get_name(pair: Pair, member: Member) -> None:
+    """Find the object and hold it, in one critical section."""
+    world = pair.world
+    S.name(member, NAME)
+    world.enter(member)
+    obj = S.must(world.inside(member, world.core.publish.find))
+    key = key_of(world, obj)
+    S.must(world.inside(member, world.core.hold.first, *key, L.BY_HAND), L.OK)
+    world.leave(member)
+    if pair.model.names.get(NAME) != key:
+        raise Violation(f"model: the name led to {key}, not to {pair.model.names.get(NAME)}")
+    pair.model.hold(member.slot, key, HAND)
+
+
+def unpublish(pair: Pair, member: Member) -> None:
+    S.name(member, NAME)
+    S.must(pair.world.run(member, pair.world.core.publish.unpublish), L.OK)
+    S.free_all(pair.world, member)
+    pair.model.unpublish(NAME)
+
+
+def lend(key: Key) -> Move:
+    def move(pair: Pair, member: Member) -> None:
+        _, number = S.lend(pair.world, member, key[0])
+        pair.model.lend(member.slot, key, number)
+
+    return move
+
+
+def load(key: Key, number: int) -> Move:
+    def move(pair: Pair, member: Member) -> None:
+        world = pair.world
+        place = walk.place(member.mine, L.TABLE_LOANS, 0)
+        loan = next(
+            (k for k in range(walk.table_end(world.arena, member.mine, L.TABLE_LOANS))
+             if world.arena[place + k * L.LOAN_WORDS + L.LOAN_ID] == number), 1,
+        )  # fmt: skip
+        status = world.run(member, world.core.lend.load, *key, loan, number, L.BY_HAND)
+        if (status == L.OK) != pair.model.load(member.slot, key, number):
+            raise Violation(f"model: a load gave {status:#x}")
+
+    return move
+
+
+def fork(pair: Pair, member: Member) -> None:
+    world = pair.world
+    slot = S.must(world.core.join.find_free(world.arena, member.mine, 0))
+    child = Member(member.mine[:], slot)
+    world.members.append(child)
+    child.alive = False  # until it is there, it dies with its parent
+    S.must(world.run(member, world.core.fork.begin, slot), L.OK)
+    record = world.core.fork.oldest(world.arena, member.mine)
+    while record:
+        record = S.must(world.run(member, world.core.fork.copy, slot, record))
+    child.mine = member.mine[:]
+    child.alive = True
+    world.core.fork.become(world.arena, child.mine, slot)
+    S.must(world.run(child, world.core.fork.arrive, slot), L.OK)
+    pair.model.fork(member.slot, slot)
+
+
+def join(pair: Pair, member: Member) -> None:
+    pair.model.join(pair.world.join().slot)
+
+
+def reap(pair: Pair, member: Member) -> None:
+    dead = pair.world.dead()
+    pair.world.reap(member)
+    pair.world.members = pair.living()
+    pair.world.check(dead)
+    pair.model.reap(pair.now_s)
+
+
+def expire(pair: Pair, member: Member) -> None:
+    """A minute goes by, and memory is wanted."""
+    pair.clock_ns += 60 * L.NS_PER_S
+    world = pair.world
+    world.core.words.clock[0] = pair.clock_ns
+    record = world.core.lend.oldest(world.arena, member.mine)
+    while record:
+        record = S.must(world.run(member, world.core.lend.expire, record, 60))
+    S.free_all(world, member)
+    pair.model.expire(pair.now_s)
+
+
+def online(pair: Pair, member: Member) -> None:
+    world = pair.world
+    size = world.geometry.section_frames
+    first = len(pair.model.frames)
+    status = world.run(member, world.core.online.begin, first // size)
+    if status == L.ONLINE_BUSY and world.dead():
+        return  # the owner is dead, and not yet reaped: nobody else finishes it
+    S.must(status)
+    S.must(world.run(member, world.core.online.finish), L.OK)
+    pair.model.online(range(first, first + size))
+
+
+def moves_of(pair: Pair, member: Member) -> Iterator[tuple[str, Move]]:
+    """Return what one member may do now."""
+    model, slot = pair.model, member.slot
+    yield "alloc1", allocate(1)
+    yield "alloc3", allocate(3)
+    for key in sorted(k for k, obj in model.objects.items() if obj.live):
+        held = model.objects[key].held.get(slot, {})
+        if held and held.get(MAPPING, 0) < 1:
+            yield f"map{key[0]}", hold_again(key, MAPPING)
+        for kind in (HAND, MAPPING):
+            if held.get(kind, 0):
+                yield f"drop{key[0]}{kind}", let_go(key, kind)
+        if held and model.names.get(NAME) != key:
+            yield f"publish{key[0]}", publish(key)
+        if held and len(model.used_loans) < 2:
+            yield f"lend{key[0]}", lend(key)
+    if NAME in model.names:
+        yield "get", get_name
+        yield "unpublish", unpublish
+    for number, (key, _) in sorted(model.loans.items()):
+        yield f"load{number}", load(key, number)
+    if len(pair.living()) < CHILDREN_MAX:
+        yield "fork", fork
+    if model.in_transit_any():
+        yield "expire", expire
+    if len(model.frames) < pair.world.geometry.frames:
+        yield "online", online
+
+
+def frame_moves_of(pair: Pair, member: Member) -> Iterator[tuple[str, Move]]:
+    """Return what one member may do now that moves frames, or makes them unclean."""
+    model, slot = pair.model, member.slot
+    yield "alloc2", allocate(2)
+    for key in sorted(k for k, obj in model.objects.items() if obj.live):
+        held = model.objects[key].held.get(slot, {})
+        if not held:
+            continue
+        if held.get(IO, 0) < 1:
+            yield f"io{key[0]}", hold_again(key, IO)
+        for kind in (HAND, IO):
+            if held.get(kind, 0):
+                yield f"drop{key[0]}{kind}", let_go(key, kind)
+        if len(model.used_loans) < 1:
+            yield f"lend{key[0]}", lend(key)
+        yield f"grow{key[0]}", grow(key)
+        if len(model.objects[key].frames) > 1 and model.is_alone(slot, key):
+            yield f"shrink{key[0]}", shrink(key, 1)
+        for other in sorted(model.objects):
+            if other != key and model.may_give(slot, other):
+                yield f"splice{other[0]}to{key[0]}", splice(other, key)
+    for number, (key, _) in sorted(model.loans.items()):
+        yield f"load{number}", load(key, number)
+    if len(pair.living()) < CHILDREN_MAX:
+        yield "fork", fork
+    if model.in_transit_any():
+        yield "expire", expire
+
+
+def all_moves_of(pair: Pair, member: Member) -> Iterator[tuple[str, Move]]:
+    """Return what one member may do now, of either kind."""
+    return iter(dict((*moves_of(pair, member), *frame_moves_of(pair, member))).items())
