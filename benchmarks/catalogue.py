@@ -12,6 +12,7 @@ from . import (
     io,
     mapping,
     metadata,
+    pages,
     scatter,
     without_copying,
 )
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Report], None]] = {
     "private": without_copying.private,
     "growable": without_copying.growable,
     "ring": without_copying.ring,
+    "pages": pages.lookups,
     "metadata": metadata.per_frame,
     "page-tables": metadata.page_tables,
 }

@@ -39,7 +39,7 @@ def test_whole(scamem: Run, control: Path) -> None:
 
 
 def object_word(control: Path, word: int) -> int:
-    geometry = Geometry.from_words(words_of(control, L.HEADER_WORDS))
+    geometry = Geometry.from_words(words_of(control, L.SLOTS))
     return int(geometry.regions()["objects_max"].start + L.OBJECT_WORDS + word)
 
 

@@ -195,7 +195,8 @@ FAULTS = (
     ),
     Fault(
         "runs given back without being marked free", "transactions/free",
-        "    free_runs.set_run(arena, mine, zone, low(run) - zones.first(mine, zone), high(run), 1)",
+        "    free_runs.set_run(arena, mine, zone, low(run) - zones.first(mine, zone), "
+        "high(run), 1)",
         "    pass", crash("hold.put_holder last"), "I1 ",
     ),
     Fault(

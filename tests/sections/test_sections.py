@@ -56,7 +56,7 @@ def test_trim_keeps_what_it_is_told_to(arena: scamem.Arena) -> None:
 
 
 def test_retention_trims_by_itself(arena: scamem.Arena) -> None:
-    assert arena.retention == 16 * MIB  # a quarter of the capacity
+    assert arena.retention == 64 * MIB  # the least that is kept by default
     arena.retention = 4 * MIB
     x = arena.zeros(32 * MIB, np.uint8)
     assert memory(arena) == 32 * MIB

@@ -363,15 +363,19 @@ class ArenaBase(Sections):
         return count
 
     def free_bitmap(self) -> NDArray[np.bool_]:
-        """Return which online frames are free, as of now: bool, one a frame. For pictures."""
+        """Return which frames are in no object, as of now, for pictures: bool, one a frame.
+
+        Up to the last section that is online; frames without memory count as free.
+        """
         words = changes.section_words(self.member, 0, self.geometry.sections)
-        usable = np.array([word & L.MASK_8 in USABLE for word in words])
-        used = np.zeros(self.geometry.frames, dtype=bool)
+        online = max(
+            (k + 1 for k, word in enumerate(words) if word & L.MASK_8 in USABLE), default=0
+        )
+        used = np.zeros(online << self.geometry.section_shift, dtype=bool)
         for info in look.objects(self._made):
             for start, count in self.member.runs_of(info.index):
                 used[start : start + count] = True
-        found: NDArray[np.bool_] = ~used[np.repeat(usable, self.geometry.section_frames)]
-        return found
+        return ~used
 
 
 def _trim_surplus() -> None:

@@ -136,6 +136,20 @@ def section_words(member: Member, first: int, count: int) -> list[int]:
     return [member.arena[sections.at(member.mine, start + k)] for k in range(count)]
 
 
+def count_absent(member: Member) -> int:
+    """Return how many blocks of sections that are online have no memory, at about this moment."""
+    section: word = 0
+    bits: word
+    found: word = 0
+    while section < member.mine[L.MINE_SECTIONS]:
+        bits = sections.absent(member.arena, member.mine, section)
+        while bits != 0:
+            found += bits & 1
+            bits >>= 1
+        section += 1
+    return found
+
+
 def forget_surplus(member: Member) -> None:
     """Say that the surplus that a release noted is being seen to."""
     member.mine[L.MINE_SURPLUS] = 0

@@ -13,6 +13,7 @@ from scamem.core.store import layout as L
 from scamem.core.store.words import low
 
 from .attach import Attachment, member_pids
+from .changes import count_absent
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ def stats(made: Attachment) -> Stats:
         path=made.path,
         capacity_bytes=size.frames * size.frame_bytes,
         frame_bytes=size.frame_bytes,
-        frames_online=online * size.section_frames,
+        frames_online=online * size.section_frames
+        - (count_absent(made.member) << size.block_shift),
         frames_free=total(L.ZONE_FREE),
         frames_reserved=total(L.ZONE_RESERVED),
         longest_free_run=max(made.member.longest_free_run(zone) for zone in range(size.zones)),

@@ -162,9 +162,13 @@ class Pages:
 
     def _scamems_of(self, pfns: ArrayLike) -> NDArray[np.object_]:
         looked = self.page_to_object(pfns)
-        different, places = np.unique(looked, return_inverse=True)
+        numbers = np.ascontiguousarray(looked["object"]).reshape(-1)
+        different, first, places = np.unique(numbers, return_index=True, return_inverse=True)
+        generations = looked["generation"].reshape(-1)[first]
         objects: NDArray[np.object_] = np.empty(different.size, dtype=object)
-        for k, (index, generation) in enumerate(different.tolist()):
+        for k, (index, generation) in enumerate(
+            zip(different.tolist(), generations.tolist(), strict=True)
+        ):
             if index:
                 try:
                     objects[k] = Scamem(self, self.hold_object(index, generation, L.BY_HAND))

@@ -243,8 +243,9 @@ class Sections(Allocation):
     def retention(self) -> int:
         """Bytes of free memory that the arena keeps; what is free beyond is trimmed by itself.
 
-        Shared by all members; a quarter of the capacity unless set. A release that leaves 2 MiB
-        more than this has its process trim, soon after, in its main thread between two bytecodes.
+        Shared by all members; a quarter of the capacity, and 64 MiB at least, unless set. A release
+        that leaves 2 MiB more than this has its process trim, soon after, in its main thread
+        between two bytecodes.
         """
         return self.member.read_word(L.RETENTION_FRAMES) * self.geometry.frame_bytes
 

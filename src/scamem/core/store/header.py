@@ -49,7 +49,8 @@ def write_header(
         control = L.TABLES + L.TABLE_WORDS * table
         words[control + L.TABLE_NEXT] = 1
         words[control + L.TABLE_BACKED] = 0
-    words[L.RETENTION_FRAMES] = geometry.frames // L.RETENTION_SHARE
+    share = geometry.frames // L.RETENTION_SHARE
+    words[L.RETENTION_FRAMES] = max(share, L.RETENTION_FRAMES_MIN)
     for zone in range(geometry.zones):
         root = L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL
         words[root] = geometry.section_shift - geometry.leaf_shift
