@@ -207,9 +207,10 @@ def test_asarray_copies_only_what_lies_elsewhere(arena: scamem.Arena) -> None:
 
 def test_where_from(arena: scamem.Arena) -> None:
     assert arena.zeros(3, node=0, zone="NORMAL").sum() == 0
-    for where in ({"node": 7}, {"zone": "NO SUCH"}):
-        with pytest.raises(ValueError, match="node 0, zone 'NORMAL'"):
-            arena.empty(3, **where)
+    with pytest.raises(ValueError, match="asked for node 7, zone 'NORMAL'; its nodes are 0"):
+        arena.empty(3, node=7)
+    with pytest.raises(ValueError, match="asked for zone 'NO SUCH'; there are NORMAL, HUGE"):
+        arena.empty(3, zone="NO SUCH")
 
 
 def test_zeros_are_zeros_on_used_frames(arena: scamem.Arena) -> None:

@@ -198,15 +198,15 @@ def test_view_up_to_the_kernels_real_limit() -> None:
         "d = m.DirectMap(f)\n"
         "n = m.budget.left(1 << 40) - 8\n"
         "runs = [(2 * i % 262144 + (2 * i // 262144), 1) for i in range(n)]\n"
-        "a = m.vmap(f, d, runs, 4096)\n"
+        "a = m.vmap(d, runs, 4096)\n"
         "ctypes.memmove(a + (n - 1) * 4096, b'last', 4)\n"
         "assert ctypes.string_at(d.address + runs[-1][0] * 4096, 4) == b'last'\n"
         "try:\n"
-        "    m.vmap(f, d, runs[:100], 4096)\n"
+        "    m.vmap(d, runs[:100], 4096)\n"
         "except TooScatteredError as error:\n"
         "    print('refused', error.runs)\n"
         "m.vunmap(a, n * 4096)\n"
-        "m.vunmap(m.vmap(f, d, runs[:100], 4096), 100 * 4096)\n"
+        "m.vunmap(m.vmap(d, runs[:100], 4096), 100 * 4096)\n"
     )
     if int(Path("/proc/sys/vm/max_map_count").read_text()) > 200_000:
         pytest.skip("vm.max_map_count is raised here: as many mappings take long")
@@ -226,7 +226,7 @@ def test_address_space_limit_is_named() -> None:
         "def lines(): return open('/proc/self/maps').read().count('memfd:scamem')\n"
         "before = lines()\n"
         "for make in (lambda: m.DirectMap(f), lambda: d.read_only_address,\n"
-        "             lambda: m.vmap(f, d, [(0, 200000)], 4096)):\n"
+        "             lambda: m.vmap(d, [(0, 200000)], 4096)):\n"
         "    try:\n"
         "        make()\n"
         "    except OutOfMemoryError as error:\n"

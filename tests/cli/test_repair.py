@@ -363,7 +363,10 @@ def half_repaired(path: Path, stores: int, _: Talk) -> None:
 
 
 def test_killed_while_it_repairs(path: Path, original: Path, whole: dict[str, Any]) -> None:
-    """Half repaired, an arena refuses work; repaired again it is whole. At each store."""
+    """Half repaired, an arena refuses work; repaired again it is whole.
+
+    At every so-many-th store.
+    """
     stores, killed = 0, 0
     while True:
         copied(original, path)
@@ -378,6 +381,6 @@ def test_killed_while_it_repairs(path: Path, original: Path, whole: dict[str, An
         killed += 1
         assert repaired(path).changed
         assert Damage(path).findings() == []
-        stores += 7
+        stores += 29
     assert killed > 5
     assert in_child(lambda: contents(path)) == whole

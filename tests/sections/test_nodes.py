@@ -1,5 +1,6 @@
 """Several nodes, of a described machine; huge pages, real ones; lookups from frames."""
 
+import gc
 import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,8 @@ def huge() -> Iterator[scamem.Arena]:
             pytest.skip("the machine has not so many huge pages in one piece")
         with scamem.Arena.create(capacity=32 * MIB, huge=2 * PAGES * 2 * MIB) as made:
             yield made
+            gc.collect()  # what a test still has keeps the pool's pages
+            assert made.objects() == []
             assert made.check() == []
     finally:
         POOL.write_text(before)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scamem.core.store import layout as L
+from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.core.store.words import low
 
 from .attach import Attachment, member_pids
@@ -124,6 +125,7 @@ class Stats:
 STATE_NAMES = {
     L.OBJECT_STATE_ALLOCATING: "allocating",
     L.OBJECT_STATE_LIVE: "live",
+    L.OBJECT_STATE_MOVING: "moving",
     L.OBJECT_STATE_DYING: "dying",
 }
 
@@ -192,10 +194,17 @@ def holders(made: Attachment, index: int) -> list[Holder]:
     return found
 
 
+def records(made: Attachment, table: int) -> range:
+    """Return the numbers of a table's records that may be in use, whatever its words say."""
+    control = L.TABLES + L.TABLE_WORDS * table
+    most: int = getattr(made.geometry, TABLE_RECORDS[table][0])
+    used = made.member.read_word(control + L.TABLE_NEXT)
+    return range(1, min(used, made.member.read_word(control + L.TABLE_BACKED), most))
+
+
 def loans(made: Attachment) -> Iterator[LoanInfo]:
     """Yield every loan that was not taken yet."""
-    control = L.TABLES + L.TABLE_WORDS * L.TABLE_LOANS
-    for loan in range(1, made.member.read_word(control + L.TABLE_NEXT)):
+    for loan in records(made, L.TABLE_LOANS):
         words = made.member.loan_words(loan)
         if words is not None:
             _, obj, kind, slot, lent_ns = words
@@ -208,8 +217,7 @@ def loans(made: Attachment) -> Iterator[LoanInfo]:
 
 def objects(made: Attachment) -> Iterator[ObjectInfo]:
     """Yield every object that is not free, lowest number first."""
-    control = L.TABLES + L.TABLE_WORDS * L.TABLE_OBJECTS
-    for index in range(1, made.member.read_word(control + L.TABLE_NEXT)):
+    for index in records(made, L.TABLE_OBJECTS):
         words = made.member.object_words(index)
         if words is None:
             continue

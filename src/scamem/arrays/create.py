@@ -78,7 +78,7 @@ def empty(
     dtype: DTypeLike = float,
     order: str = "C",
     *,
-    node: int | None = None,
+    node: int | str | None = None,
     zone: str | None = None,
     offset: int = 0,
     kind: type[Array] = Array,
@@ -185,7 +185,7 @@ def array(
     dtype: DTypeLike | None = None,
     *,
     order: str = "K",
-    node: int | None = None,
+    node: int | str | None = None,
     zone: str | None = None,
 ) -> Array:
     """Return a copy of an array, or of what NumPy makes an array of, in an arena.

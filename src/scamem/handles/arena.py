@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from scamem.arena import attach
+from scamem.arena import attach, look
 from scamem.arena.arena import ArenaBase
 from scamem.arena.member import Hold, release
 from scamem.arena.objects import Scamem
@@ -26,7 +26,6 @@ from scamem.backing import head_room, joining
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.errors import (
-    ArenaDamagedError,
     NameExistsError,
     NameNotFoundError,
     ScamemError,
@@ -36,8 +35,8 @@ from . import objects
 from .description import RAW, Description, decode, encode, encode_array
 from .elsewhere import register_elsewhere
 from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
+from .names import decode_name, encode_name
 
-NAME_BYTES_MAX = 255
 DESCRIPTION_BYTES_MAX = L.AREA_DESCRIPTION_WORDS * L.WORD_BYTES
 RAW_DESCRIPTION = encode(Description(RAW, 0, (), None, None, False))
 LOOK_AGAIN_S = 1.0
@@ -223,7 +222,7 @@ class Arena(ArenaBase, WithoutCopying):
         return from_handle(key, writable=writable)
 
     def _get_name(self, name: str, timeout: float | None, writable: bool = True) -> Any:
-        encoded = _encoded(name)
+        encoded = encode_name(name)
         deadline_s = None if timeout is None else time.monotonic() + timeout
         while True:
             self._check_open()
@@ -263,7 +262,7 @@ class Arena(ArenaBase, WithoutCopying):
 
         Ownership: the area holds one reference until the name is unpublished or replaced.
         """
-        encoded = _encoded(name)
+        encoded = encode_name(name)
         self._check_open()
         hold, description = self._describe(value)
         if len(description) > DESCRIPTION_BYTES_MAX:
@@ -317,7 +316,7 @@ class Arena(ArenaBase, WithoutCopying):
         NameNotFoundError : nothing is published under it.
         """
         self._check_open()
-        if not self.member.unpublish(_encoded(name)):
+        if not self.member.unpublish(encode_name(name)):
             raise NameNotFoundError(f"nothing is published as {name!r}; {len(self)} names are")
 
     def __getitem__(self, name: str) -> Any:
@@ -334,7 +333,7 @@ class Arena(ArenaBase, WithoutCopying):
         if not isinstance(name, str):
             return False
         try:
-            encoded = _encoded(name)
+            encoded = encode_name(name)
         except ValueError:
             return False
         held, _, _ = self.member.hold_name(encoded, L.BY_PIN)
@@ -344,15 +343,14 @@ class Arena(ArenaBase, WithoutCopying):
 
     def __len__(self) -> int:
         self._check_open()
-        return int(self.member.read_word(L.AREAS_COUNT))
+        return min(int(self.member.read_word(L.AREAS_COUNT)), self.geometry.areas_max)
 
     def __iter__(self) -> Iterator[str]:
         self._check_open()
-        control = L.TABLES + L.TABLE_WORDS * L.TABLE_AREAS
-        for area in range(1, self.member.read_word(control + L.TABLE_NEXT)):
+        for area in look.records(self._made, L.TABLE_AREAS):
             found = self.member.read_area(area)
             if found is not None:
-                yield _decoded(found[0])
+                yield decode_name(found[0])
 
     def __bool__(self) -> bool:
         return True  # an arena without names is still an arena
@@ -407,31 +405,6 @@ def _reach_by(address: attach.Address) -> Arena:
         found = Arena.reach(address)
         found.by_handle = found.by_handle or not known
         return found
-
-
-def _decoded(name: bytes) -> str:
-    """Return a name that an area has; ArenaDamagedError if nobody can have published it."""
-    try:
-        text = name.decode()
-        _encoded(text)
-    except ValueError:
-        raise ArenaDamagedError(
-            f"the arena is damaged: an area has the name {name[:60]!r}, which cannot be published. "
-            "`scamem check` says where; make a new arena"
-        ) from None
-    return text
-
-
-def _encoded(name: str) -> bytes:
-    if not isinstance(name, str):
-        raise TypeError(f"names are strings, not {type(name).__name__}")
-    encoded = name.encode()
-    if not 0 < len(encoded) <= NAME_BYTES_MAX or "\0" in name:
-        raise ValueError(
-            f"asked for a name of {len(encoded)} bytes; a name has 1 to {NAME_BYTES_MAX} bytes of "
-            "UTF-8 and no NUL"
-        )
-    return encoded
 
 
 def _value(arena: Arena, hold: Hold, description: bytes, writable: bool = True) -> Any:

@@ -1,5 +1,5 @@
 from .. cimport holders, members, objects
-from ..store cimport journal
+from ..store cimport journal, tables
 from ..store.words cimport Words, low, store, word
 from . cimport clean, hold, online
 

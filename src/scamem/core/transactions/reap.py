@@ -20,7 +20,7 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .. import holders, members, objects
-    from ..store import journal
+    from ..store import journal, tables
     from ..store import layout as L
     from ..store.words import Words, low, store, word
     from . import clean, hold, online
@@ -58,6 +58,9 @@ def step(arena: Words, mine: Words, slot: word) -> word:
     if low(arena[about + L.SLOT_DROPS]) != 0:
         return hold.drain_one(arena, mine, slot)
     if holder != 0:
+        if not tables.valid(arena, mine, L.TABLE_HOLDERS, holder):
+            journal.ensure(arena, False)
+            return journal.commit(arena)
         if needs_taint(arena, mine, holder):
             # By itself: what follows clears the counts, and a roll-back would not restore them.
             objects.set_flag(arena, mine, holders.object_of(arena, mine, holder), L.OBJECT_TAINTED)
