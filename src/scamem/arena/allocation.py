@@ -173,7 +173,8 @@ class Allocation(Pages):
                     part = min(part, self._reachable(zone))
                 if part == 0:
                     continue
-                held = self._alloc_in(part, by, zone)
+                # what is spliced is held once, by hand; the whole as it was asked for
+                held = self._alloc_in(part, by if made is None else BY_HAND, zone)
                 left -= part
                 if made is None:
                     made = held
