@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STOP_BUILD := build/stop
 
-.PHONY: demo test lint check-style explore soak bench docs build stop-build clean
+.PHONY: demo test lint check-style explore soak bench docs build compiled stop-build clean
 .DELETE_ON_ERROR:
 
 demo: build
@@ -13,14 +13,14 @@ test: lint stop-build
 	$(BIN)/python -m pytest -q
 	$(BIN)/python -m pytest -q --soak-seconds=30 tests/soak
 
-lint: .venv/installed-dev build
+lint: .venv/installed-dev compiled
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 # The sizes, names and documents that no general linter knows; `test` runs them too.
-check-style: .venv/installed-dev build
+check-style: .venv/installed-dev compiled
 	$(BIN)/python -m pytest -q tests/style
 
 # Exhaustive searches to their documented depth; `test` runs them to a smaller one.
@@ -39,8 +39,11 @@ docs: .venv/installed-docs
 	$(BIN)/python tools/generate_layout.py
 	$(BIN)/zensical build --strict --clean
 
-# Compiles what changed, beside the sources: the installation is an editable one.
-build: .venv/installed-all
+build: .venv/installed-all compiled
+
+# Compiles what changed, beside the sources: the installations are editable ones. Each of those
+# compiles everything, so the developers' one has what users' have, and no target needs both.
+compiled: | .venv/installed-build
 	@$(BIN)/python setup.py -q build_ext --inplace
 
 # The library with the stop hook compiled in, apart from the installed one; tests start children

@@ -60,9 +60,9 @@ OPERATIONS = [
 
 STRIDE: dict[type[Operation], int] = {
     operations.JoinFull: 5,  # each of its kills takes four more processes
-    operations.ReapTainted: 3,
-    operations.Grow: 5,
-    operations.Splice: 3,
+    operations.ReapTainted: 5,  # each with several runs
+    operations.Grow: 7,
+    operations.Splice: 5,
 }
 WITHOUT_LOCK = {operations.Map}  # counts of its own record, under the process-local lock
 
