@@ -65,7 +65,7 @@ STORES = {
     "reap.step": 118,
 }
 ALL = [*SCENARIOS, *MOVES, *SECTIONS]
-NESTED_STRIDE = 10  # in `make test`; `make explore` lets each of those who recover die everywhere
+NESTED_STRIDE = 20  # in `make test`; `make explore` lets each of those who recover die everywhere
 
 # Run within another transaction, or with the lock itself, and measured there.
 PARTS = {
