@@ -17,8 +17,9 @@ GENERATED = Path("build/cython")
 PACKAGE = SOURCES / "scamem"
 LAYOUT = PACKAGE / "core" / "store" / "layout.py"
 
+HEADERS = runpy.run_path("tools/generate_headers.py", run_name="setup")
 # Plain Python that mypy and the tests read; compiled modules see only their headers.
-HEADER_ONLY = {LAYOUT, PACKAGE / "core" / "store" / "words.py"}
+HEADER_ONLY = {LAYOUT, PACKAGE / "core" / "store" / "words.py", *HEADERS["sources"](PACKAGE)}
 
 DIRECTIVES = {
     "language_level": 3,
@@ -73,9 +74,9 @@ def forget_outdated(sources: list[Path]) -> None:
 
 
 def extensions() -> list[Extension]:
-    """Generate the layout's header, then C for each module whose sources changed."""
-    if LAYOUT.exists():
-        runpy.run_path("tools/generate_layout.py", run_name="setup")["write_header"](LAYOUT)
+    """Generate headers, then C for each module whose sources changed."""
+    runpy.run_path("tools/generate_layout.py", run_name="setup")["write_header"](LAYOUT)
+    HEADERS["write_headers"](PACKAGE)
     headers = sorted(PACKAGE.rglob("*.h"))
     sources = compiled_sources()
     forget_outdated(sources)

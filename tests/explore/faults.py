@@ -152,7 +152,7 @@ FAULTS = (
     ),
     Fault(
         "record not put on the member's list", "holders",
-        "    link_to_slot(arena, mine, holder, slot)\n    return holder", "    return holder",
+        "    link_to_slot(arena, mine, holder, slot, obj | kind << L.HOLDER_KIND_SHIFT)\n", "",
         crash("hold.first"), "I2 ",
     ),
     Fault(
@@ -190,7 +190,8 @@ FAULTS = (
     ),
     Fault(
         "reservation ignored by small allocations", "transactions/alloc",
-        "    if reserved > free or free - reserved < frames:", "    if free < frames:",
+        "    if zones.unpromised(arena, zone) < frames:",
+        "    if arena[about + L.ZONE_FREE] < frames:",
         refusals.reserved, "reserved: ",
     ),
     Fault(

@@ -48,6 +48,14 @@ def large(world: World, member: Member, frames: int) -> int:
     return obj
 
 
+def allocate_one_run(world: World, _: Any) -> None:
+    """Allocate as a request does that is large and fits one run."""
+    member = world.members[0]
+    obj = must(world.run(member, world.core.alloc.one_run, 0, 3, HAND))
+    must(world.alone(member, world.core.alloc.describe, obj), L.OK)
+    must(world.run(member, world.core.alloc.finish, obj), L.OK)
+
+
 def generation(world: World, obj: int) -> int:
     place = walk.place(world.members[0].mine, L.TABLE_OBJECTS, obj)
     return int(world.arena[place + L.OBJECT_GENERATION])
@@ -424,6 +432,7 @@ SCENARIOS = (
     Scenario("online.abort", onlining, act("online.abort"), sections=1),
     Scenario("online.extend_table", nothing, act("online.extend_table", L.TABLE_RUNS, 64)),
     Scenario("alloc.small", nothing, act("alloc.small", 0, 3, HAND, expect=())),
+    Scenario("alloc.one_run", nothing, allocate_one_run),
     Scenario("alloc.reserve", scattered, act("alloc.reserve", 0, 2, HAND, expect=())),
     Scenario("alloc.take_run", reserved, lambda w, o: take_runs(w, w.members[0], o)),
     Scenario("alloc.describe", all_taken, describe_it),

@@ -1,68 +1,123 @@
 """The compiled core: its stores are in the order of the source, and it does what is interpreted."""
 
+import importlib
+import itertools
 import platform
 import random
 import re
 import shutil
 import subprocess
 from array import array
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from scamem.arena import changes
 from scamem.arena.member import Hold, Member, release
-from scamem.core.store import journal
 from scamem.core.store import layout as L
 from scamem.core.store.words import Words
+from tests.explore import figures
 from tests.explore import scenarios as S
 from tests.explore.arena import IGNORED, JOURNAL, kinds_of
-from tests.explore.interpreted import Core
+from tests.explore.interpreted import TRANSACTIONS, Core
 from tests.explore.world import TINY, World, new_world
 
 STEPS = 150
 
 
-def instructions() -> list[str]:
-    """Return the machine code of journal.put, one instruction a line."""
-    path = str(journal.__file__)
-    assert path.endswith(".so"), "the core is not compiled"
+JUMP = re.compile(r"(ret|j\w+)")
+STORE = re.compile(r"movq?\s+([%$]\w+),([^,%]*\((?!%rsp)[^)]*\))$")  # not to the stack
+LOAD = re.compile(r"mov\s+([^,%]*\([^)]*\)),(%\w+)$")
+LENGTH = re.compile(rf"{L.JOURNAL_LENGTH * L.WORD_BYTES:#x}\(")
+
+
+def compiled_transactions() -> list[Path]:
+    """Return the compiled modules of transactions that log."""
+    found = []
+    for name in TRANSACTIONS:
+        module = importlib.import_module(f"scamem.core.transactions.{name}")
+        path = Path(str(module.__file__))
+        assert path.suffix == ".so", f"{name} is not compiled"
+        found.append(path)
+    return found
+
+
+def instructions(path: Path) -> list[str]:
+    """Return a module's machine code, one instruction a line."""
     if shutil.which("objdump") is None:
         pytest.skip("objdump is not installed")
     text = subprocess.run(
         ["objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True
     ).stdout
-    match = re.search(r"<\w*journal_put>:\n((?: .*\n)+)", text)
-    assert match, "journal.put is not a function of its own any more"
-    return [line.split("\t", 1)[1] for line in match[1].splitlines() if "\t" in line]
+    lines = [line.split("\t", 1)[1] for line in text.splitlines() if "\t" in line]
+    return [line.split("#")[0].strip() for line in lines]
 
 
-def stores_to_the_end(code: list[str], store: str) -> list[str]:
-    """Return the stores of the longest stretch of code without a jump or return."""
-    stretches: list[list[str]] = [[]]
-    for line in code:
-        if re.match(r"(ret|j\w+|b\b|b\.\w+|cbn?z|tbn?z)", line):
-            stretches.append([])
-        else:
-            stretches[-1] += re.findall(store, line)
-    return max(stretches, key=len)
+def stores_from(code: list[str], at: int, step: int) -> Iterator[tuple[int, str, str]]:
+    """Yield the stores before or after an instruction, up to where the code jumps away or returns:
+    (where, what, to which place). Backwards, jumps that may fall through are passed over."""
+    at += step
+    while 0 <= at < len(code) and not (
+        JUMP.match(code[at]) if step > 0 else re.match(r"(ret|jmp)", code[at])
+    ):
+        store = STORE.match(code[at])
+        if store:
+            yield at, store[1], store[2]
+        at += step
 
 
-def test_log_before_store_in_machine_code() -> None:
-    """journal.put: place, old value, length, and only then the word itself.
+def unordered(code: list[str], at: int) -> str:
+    """Say what is wrong around a store of the journal's length at `at`; "" for nothing.
 
-    x86-64 keeps the order of a processor's stores; on aarch64 each must be a store-release.
+    Before it the entry was stored: last the old value, loaded from some place. The next store
+    goes to that very place. (A processor of x86-64 keeps the order of its stores.)
     """
-    code = instructions()
-    if platform.machine() == "aarch64":
-        assert len(stores_to_the_end(code, r"^stlr\b.*")) == 4, code
-        return
-    stores = stores_to_the_end(code, r"^mov[q]?\s+[%$]\w+,[^%]*\(.*\)$")
-    assert len(stores) == 4, code
-    length = f",{L.JOURNAL_LENGTH * L.WORD_BYTES:#x}("
-    assert [length in store for store in stores] == [False, False, True, False], code
-    assert "%rsi," in stores[0], "first the place, put's second argument"
-    assert "%rdx," in stores[3], "last the new value, put's third argument"
+    before = list(itertools.islice(stores_from(code, at, -1), 2))
+    after = next(stores_from(code, at, 1), None)
+    if len(before) < 2 or after is None:
+        return "no entry before it, or no word after it"
+    loaded = [
+        match[1]
+        for match in map(LOAD.match, reversed(code[: before[0][0]]))
+        if match and match[2] == before[0][1]
+    ]
+    if not loaded or loaded[0] != after[2]:
+        return f"{loaded[:1]} was logged, {after[2]} stored"
+    return ""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="reads the machine code of x86-64")
+def test_log_before_store_in_machine_code() -> None:
+    """Every logged store of every transaction: place, old value, length, and only then the word."""
+    logged = 0
+    for path in compiled_transactions():
+        code = instructions(path)
+        for at, line in enumerate(code):
+            store = STORE.match(line)
+            if store and LENGTH.match(store[2]) and store[1].startswith("%"):  # a commit stores $0
+                logged += 1
+                wrong = unordered(code, at)
+                assert not wrong, f"{path.name}: {wrong}: {code[max(0, at - 12) : at + 8]}"
+    figures.say(f"machine code: {logged} logged stores, each after its entry")
+    assert logged > 100, "the code of a logged store looks otherwise than it did"
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="reads the machine code of x86-64")
+def test_a_store_before_its_entry_is_seen() -> None:
+    """The check above can fail: with the word stored first, and with another word stored."""
+    length = f"{L.JOURNAL_LENGTH * L.WORD_BYTES:#x}(%rdi)"
+    place, old, word = (
+        "mov    %rsi,(%rdi,%rax,8)",
+        "mov    %r9,8(%rdi,%rax,8)",
+        "mov    %rdx,(%rcx)",
+    )
+    load, count = "mov    (%rcx),%r9", f"mov    %r8,{length}"
+    assert unordered([load, place, old, count, word], 3) == ""
+    assert unordered([load, place, word, old, count, "ret"], 4) != ""
+    assert unordered([load, place, old, count, "mov %rdx,(%rbx)"], 3) != ""
+    assert unordered(["ret", load, old, count, word], 3) != ""
 
 
 class Compiled:

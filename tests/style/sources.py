@@ -39,8 +39,9 @@ def core_files() -> list[Path]:
 
 @cache
 def headers() -> list[Path]:
-    """Return the headers of all compiled modules."""
-    return sorted(PACKAGE.rglob("*.pxd"))
+    """Return the headers that are written by hand, and layout's."""
+    found = sorted(PACKAGE.rglob("*.pxd"))
+    return [path for path in found if "tools/generate_headers.py" not in path.read_text()]
 
 
 @cache

@@ -19,7 +19,7 @@ from .pages import ZONE_NAMES, Pages
 if TYPE_CHECKING:
     from .attach import Attachment
 
-SMALL_BYTES = L.MEMDESCS_INSIDE_MAX * FRAME_BYTES  # what one transaction allocates
+FAST_BYTES = 1 << 44  # larger than any arena, and its frames fit a word
 BY_HAND = L.BY_HAND
 INTERLEAVE = "interleave"
 Node = int | str | None
@@ -41,8 +41,8 @@ class Allocation(Pages):
         plain = self._default_node is None and self._default_zone in (None, "NORMAL")
         normal = [span for span in self.geometry.spans if span.kind == L.KIND_NORMAL]
         if plain and len(normal) == 1:
-            self.member.fast_zone = L.ZONE_NORMAL  # no choice: small objects take one transaction
-        self._alloc_small = self.member.alloc_fast
+            self.member.fast_zone = L.ZONE_NORMAL  # no choice to be made
+        self._alloc_fast = self.member.alloc_fast
 
     def alloc(self, nbytes: int, *, node: Node = None, zone: str | None = None) -> Scamem:
         """Allocate an object.
@@ -68,8 +68,8 @@ class Allocation(Pages):
 
         Ownership: the returned object is one reference.
         """
-        if node is None and zone is None and 0 < nbytes <= SMALL_BYTES and not self._closed:
-            held = self._alloc_small((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, BY_HAND)
+        if node is None and zone is None and 0 < nbytes <= FAST_BYTES and not self._closed:
+            held = self._alloc_fast((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, BY_HAND)
             if held.__class__ is Hold:
                 return Scamem(self, held)
         return Scamem(self, self.alloc_hold(nbytes, BY_HAND, node=node, zone=zone))
@@ -83,8 +83,8 @@ class Allocation(Pages):
         if nbytes < 0:
             raise ValueError(f"asked for {nbytes} bytes; a size is not negative")
         frames = -(-nbytes // FRAME_BYTES) or 1
-        if node is None and zone is None and frames <= L.MEMDESCS_INSIDE_MAX:
-            held = self._alloc_small(frames, by)
+        if node is None and zone is None and nbytes <= FAST_BYTES:
+            held = self._alloc_fast(frames, by)
             if held.__class__ is Hold:
                 return held
         zones = self._candidates(node, zone)
@@ -214,11 +214,9 @@ class Allocation(Pages):
     def _alloc_in(self, frames: int, by: int, zone: int) -> Hold:
         """Allocate in a zone, after making room, or in several runs."""
         while True:
-            held: Hold | int = L.NO_RUN
-            if frames <= L.MEMDESCS_INSIDE_MAX:
-                held = self.member.alloc_small(frames, zone, by)
-                if isinstance(held, Hold):
-                    return held
+            held: Hold | int = self.member.alloc_one_run(frames, zone, by)
+            if isinstance(held, Hold):
+                return held
             if held == L.NO_RUN:
                 held = self.member.reserve(frames, zone, by)
             if isinstance(held, Hold):

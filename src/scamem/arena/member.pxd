@@ -26,7 +26,8 @@ cdef class Member(Membership):
     cdef bytes prefix
     cdef word lend_words(self, Hold held, word* loan_id) except? MAYBE_RAISED
     cpdef object load(self, word index, word generation, word loan, word loan_id, word by)
-    cpdef object alloc_small(self, word frames, word zone, word by)
+    cpdef object alloc_one_run(self, word frames, word zone, word by)
+    cpdef int finish(self, Hold held) except -1
     cpdef object alloc_fast(self, word frames, word by)
     cpdef Hold hold_again(self, Hold held, word by)
     cpdef word nr(self, Hold held) except? MAYBE_RAISED

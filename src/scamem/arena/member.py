@@ -106,22 +106,29 @@ class Member(Membership):
 
     # --- allocating ----------------------------------------------------------------------------
 
-    def alloc_small(self, frames: word, zone: word, by: word) -> object:
-        """Allocate an object of few frames in one transaction: a Hold, or the status of why not."""
+    def alloc_one_run(self, frames: word, zone: word, by: word) -> object:
+        """Allocate an object that one run holds: a Hold, or the status of why not."""
+        obj: word
         if self.init_on_alloc:
             return L.NO_RUN  # frames are cleared outside the lock, before the object is LIVE
         self.begin()
-        obj: word = alloc.small(self.arena, self.mine, zone, frames, by)
+        if frames <= L.MEMDESCS_INSIDE_MAX:
+            obj = alloc.small(self.arena, self.mine, zone, frames, by)
+        else:
+            obj = alloc.one_run(self.arena, self.mine, zone, frames, by)
         self.end()
         if obj >= L.STATUS:
             return obj
-        return new_hold(self, obj, objects.generation(self.arena, self.mine, obj), by)
+        made: Hold = new_hold(self, obj, objects.generation(self.arena, self.mine, obj), by)
+        if frames > L.MEMDESCS_INSIDE_MAX:
+            self.finish(made)
+        return made
 
     def alloc_fast(self, frames: word, by: word) -> object:
-        """Allocate where nobody chose: as alloc_small; NO_RUN where there is a choice of zones."""
+        """Allocate where nobody chose: as alloc_one_run; NO_RUN where zones are to be chosen."""
         if self.fast_zone >= L.STATUS:
             return L.NO_RUN
-        return self.alloc_small(frames, self.fast_zone, by)
+        return self.alloc_one_run(frames, self.fast_zone, by)
 
     def reserve(self, frames: int, zone: int, by: int) -> Hold | int:
         """Begin a large object: a Hold on it, still ALLOCATING, or the status of why not."""
@@ -142,7 +149,7 @@ class Member(Membership):
         self.end()
         return status
 
-    def finish(self, held: Hold) -> None:
+    def finish(self, held: Hold) -> cython.int:
         """Describe a large object's frames and make it LIVE."""
         status: word = alloc.describe(self.arena, self.mine, held.index)
         if status != L.OK:
@@ -152,6 +159,7 @@ class Member(Membership):
         self.end()
         if status != L.OK:
             raise self.refuse(status)
+        return 0
 
     def extend_table(self, table: int, records: int) -> None:
         """Say that a table's first records have memory."""

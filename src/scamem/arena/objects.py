@@ -356,7 +356,7 @@ def frames_of_runs(runs: object) -> object:
     counts = runs[:, 1].astype(np.intp)
     starts = np.repeat(runs[:, 0], counts)
     ends = np.cumsum(counts)
-    within = np.arange(ends[-1], dtype=np.uint64) - np.repeat(ends - counts, counts).astype(
+    within = np.arange(counts.sum(), dtype=np.uint64) - np.repeat(ends - counts, counts).astype(
         np.uint64
     )
     return starts + within

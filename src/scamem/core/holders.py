@@ -93,7 +93,6 @@ def link(arena: Words, mine: Words, obj: word, slot: word, kind: word) -> word:
     store(arena, place + L.HOLDER_COUNTS, 0)
     store(arena, place + L.HOLDER_PINS, 0)
     store(arena, place + L.HOLDER_DROPS, 0)
-    put(arena, place + L.HOLDER_OBJECT, obj | kind << L.HOLDER_KIND_SHIFT)
     put(arena, place + L.HOLDER_OBJECT_LINKS, first)
     put(arena, place + L.HOLDER_LOANS, 0)
     if first != 0:
@@ -103,20 +102,18 @@ def link(arena: Words, mine: Words, obj: word, slot: word, kind: word) -> word:
     put(arena, obj_at + L.OBJECT_NR, arena[obj_at + L.OBJECT_NR] + pair(0, 1))
     if arena[obj_at + L.OBJECT_STATE] & L.OBJECT_MIGRATING != 0:  # its copy is none any more
         put(arena, obj_at + L.OBJECT_STATE, arena[obj_at + L.OBJECT_STATE] - L.OBJECT_MIGRATING)
-    link_to_slot(arena, mine, holder, slot)
+    link_to_slot(arena, mine, holder, slot, obj | kind << L.HOLDER_KIND_SHIFT)
     return holder
 
 
-def link_to_slot(arena: Words, mine: Words, holder: word, slot: word) -> None:
-    """Put a record on a slot's list, as its newest. Stores: 5 words."""
+def link_to_slot(arena: Words, mine: Words, holder: word, slot: word, whose: word) -> None:
+    """Put a record, {object, kind}, on a slot's list as its newest. Stores: 5 words."""
     place: word = at(arena, mine, holder)
     about: word = slot_at(mine, slot)
     newest: word = low(arena[about + L.SLOT_HOLDERS])
     oldest: word = high(arena[about + L.SLOT_HOLDERS])
     put(arena, place + L.HOLDER_SLOT_LINKS, newest)
-    put(
-        arena, place + L.HOLDER_OBJECT, arena[place + L.HOLDER_OBJECT] | slot << L.HOLDER_SLOT_SHIFT
-    )
+    put(arena, place + L.HOLDER_OBJECT, whose | slot << L.HOLDER_SLOT_SHIFT)
     if newest != 0:
         links: word = at(arena, mine, newest) + L.HOLDER_SLOT_LINKS
         put(arena, links, pair(low(arena[links]), holder))
@@ -127,7 +124,7 @@ def link_to_slot(arena: Words, mine: Words, holder: word, slot: word) -> None:
 
 
 def unlink_from_slot(arena: Words, mine: Words, holder: word) -> None:
-    """Take a record off its slot's list. Stores: at most 5 words."""
+    """Take a record off its slot's list; whose it is, the caller stores. Stores: 4 words."""
     place: word = at(arena, mine, holder)
     slot: word = slot_of(arena, mine, holder)
     about: word = slot_at(mine, slot)
@@ -150,11 +147,6 @@ def unlink_from_slot(arena: Words, mine: Words, holder: word) -> None:
         newest = older
     put(arena, about + L.SLOT_HOLDERS, pair(newest, oldest))
     put(arena, about + L.SLOT_HOLDERS_COUNT, arena[about + L.SLOT_HOLDERS_COUNT] - 1)
-    put(
-        arena,
-        place + L.HOLDER_OBJECT,
-        arena[place + L.HOLDER_OBJECT] - (slot << L.HOLDER_SLOT_SHIFT),
-    )
 
 
 def unlink(arena: Words, mine: Words, holder: word) -> None:
@@ -206,18 +198,14 @@ def turn_over(arena: Words, mine: Words, holder: word, second: word) -> None:
     The counts of a dead lender end here; a living one has none. So a roll-back need not know them.
     """
     place: word = at(arena, mine, holder)
-    obj_at: word = tables.at(arena, mine, L.TABLE_OBJECTS, object_of(arena, mine, holder))
+    obj: word = object_of(arena, mine, holder)
+    obj_at: word = tables.at(arena, mine, L.TABLE_OBJECTS, obj)
     store(arena, place + L.HOLDER_COUNTS, 0)
     store(arena, place + L.HOLDER_PINS, 0)
     unlink_from_slot(arena, mine, holder)
-    put(
-        arena,
-        place + L.HOLDER_OBJECT,
-        object_of(arena, mine, holder) | L.HOLDER_TRANSIT << L.HOLDER_KIND_SHIFT,
-    )
     put(arena, place + L.HOLDER_LOANS, pair(low(arena[place + L.HOLDER_LOANS]), second))
     put(arena, obj_at + L.OBJECT_HOLDERS, arena[obj_at + L.OBJECT_HOLDERS] + pair(0, 1))
-    link_to_slot(arena, mine, holder, L.SLOT_TRANSIT)
+    link_to_slot(arena, mine, holder, L.SLOT_TRANSIT, obj | L.HOLDER_TRANSIT << L.HOLDER_KIND_SHIFT)
 
 
 def one_of(by: word) -> word:

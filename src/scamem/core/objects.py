@@ -2,7 +2,7 @@
 
 | from | to | function |
 | --- | --- | --- |
-| FREE | ALLOCATING | transactions.alloc.begin_object |
+| FREE | ALLOCATING | begin |
 | ALLOCATING | LIVE | transactions.alloc.finish |
 | LIVE | MOVING | transactions.move.begin |
 | ALLOCATING | MOVING | transactions.move.cut |
@@ -94,12 +94,31 @@ def set_state(arena: Words, mine: Words, obj: word, old: word, new: word) -> Non
     value: word = arena[place]
     kept: word = value & (L.OBJECT_ZONE_MASK | L.OBJECT_FLAGS_MASK)
     ensure(arena, value & L.OBJECT_STATE_MASK == old)
-    if new == L.OBJECT_STATE_ALLOCATING or new == L.OBJECT_STATE_MOVING:
+    if new == L.OBJECT_STATE_MOVING:
         kept |= mine[L.MINE_SLOT] << L.OBJECT_OWNER_SHIFT
         kept |= (mine[L.MINE_INCARNATION] & L.MASK_32) << L.SHIFT_32
     elif new == L.OBJECT_STATE_FREE or new == L.OBJECT_STATE_RETIRED:
         kept &= L.OBJECT_ZONE_MASK
     put(arena, place, kept | new)
+
+
+def begin(arena: Words, mine: Words, obj: word, zone: word) -> None:
+    """Make a record just taken an ALLOCATING object without frames or holders; no commit.
+
+    A FREE record has no runs and no holders (I3), so that nothing of them is stored here.
+    """
+    place: word = at(arena, mine, obj)
+    ensure(arena, arena[place + L.OBJECT_STATE] & L.OBJECT_STATE_MASK == L.OBJECT_STATE_FREE)
+    ensure(arena, arena[place + L.OBJECT_NR] | arena[place + L.OBJECT_RUNS] == 0)
+    ensure(arena, arena[place + L.OBJECT_HOLDERS] == 0)
+    put(
+        arena,
+        place + L.OBJECT_STATE,
+        L.OBJECT_STATE_ALLOCATING
+        | zone << L.OBJECT_ZONE_SHIFT
+        | mine[L.MINE_SLOT] << L.OBJECT_OWNER_SHIFT
+        | (mine[L.MINE_INCARNATION] & L.MASK_32) << L.SHIFT_32,
+    )
 
 
 def flags(arena: Words, mine: Words, obj: word) -> word:

@@ -110,42 +110,41 @@ def about_zone(zone: int) -> int:
 
 
 @cython.locals(mine=cython.ulonglong[:])
-def section_at(mine: Image, zone: int, section: int) -> int:
-    """Return the number of a zone's so-many-th section, -1 for one that cannot be."""
-    shift = mine[L.MINE_SECTION_SHIFT]
-    if section >= mine[about_zone(zone) + L.MINE_ZONE_FRAMES] >> shift:
+def tree_at(mine: Image, zone: int, section: int) -> int:
+    """Return the place of the tree of a zone's so-many-th section, -1 for one that cannot be."""
+    about = about_zone(zone)
+    if section >= mine[about + L.MINE_ZONE_FRAMES] >> mine[L.MINE_SECTION_SHIFT]:
         return -1
-    found: int = section + (mine[about_zone(zone) + L.MINE_ZONE_FIRST] >> shift)
-    return found
+    at: int = mine[about + L.MINE_ZONE_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS]
+    return at
 
 
 @cython.locals(mine=cython.ulonglong[:])
 def leaf_at(mine: Image, zone: int, index: int) -> int:
     """Return the place of a leaf of a zone's tree, -1 for one that cannot be."""
-    height = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
-    section = section_at(mine, zone, index >> height)
-    if section < 0:
+    height = mine[L.MINE_TREE_HEIGHT]
+    tree = tree_at(mine, zone, index >> height)
+    if tree < 0:
         return -1
-    inner = index - (index >> height << height)
-    at: int = mine[L.MINE_SECTION_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS] + inner
+    at: int = tree + index - (index >> height << height)
     return at
 
 
 @cython.locals(mine=cython.ulonglong[:])
 def node_at(mine: Image, zone: int, level: int, index: int) -> int:
     """Return the place of a node of level 1 and higher, -1 for one that cannot be."""
-    height = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
+    height = mine[L.MINE_TREE_HEIGHT]
     top = about_zone(zone)
     if level >= height:
         above = mine[top + L.MINE_ZONE_TOP_HEIGHT] + height - level
         top_at: int = mine[top + L.MINE_ZONE_TOP_AT]
         return top_at + L.NODE_WORDS * ((1 << above) + index)
-    section = section_at(mine, zone, index >> (height - level))
-    if section < 0:
+    tree = tree_at(mine, zone, index >> (height - level))
+    if tree < 0:
         return -1
     inner = (1 << (height - level)) + index - (index >> (height - level) << (height - level))
-    tree: int = mine[L.MINE_SECTION_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS]
-    return tree + (1 << height) + L.NODE_WORDS * inner
+    at: int = tree + (1 << height) + L.NODE_WORDS * inner
+    return at
 
 
 def bits_summary(bits: int, size: int) -> tuple[int, int, int]:

@@ -36,6 +36,7 @@ else:
         node_longest,
         node_size,
         node_start,
+        place_at,
     )
 
 
@@ -138,17 +139,14 @@ def find_highest(arena: Words, mine: Words, zone: word, count: word) -> word:
     return index * node_size(mine, 0) + (L.LEAF_FRAMES_MAX - 1) - leading_zeros(after)
 
 
-def assign(arena: Words, mine: Words, zone: word, level: word, index: word, free: word) -> None:
-    """Make a node all free or all used; what is below it is not read any more."""
+def assign(arena: Words, mine: Words, level: word, at: word, free: word) -> None:
+    """Make the node at `at` all free or all used; what is below it is not read any more."""
     size: word = node_size(mine, level)
-    at: word
     if level == 0:
-        at = leaf_at(mine, zone, index)
         size = cython.cast(word, L.ALL_ONES) >> (L.LEAF_FRAMES_MAX - size) if free else 0
         if arena[at] != size:
             put(arena, at, size)
         return
-    at = node_at(mine, zone, level, index)
     size = size if free else 0
     if arena[at + L.NODE_LONGEST] != size or arena[at + L.NODE_ENDS] != pair(size, size):
         put(arena, at + L.NODE_ENDS, pair(size, size))
@@ -158,13 +156,19 @@ def assign(arena: Words, mine: Words, zone: word, level: word, index: word, free
 def split(arena: Words, mine: Words, zone: word, leaf: word, start: word, end: word) -> None:
     """Hand the state of uniform nodes above a leaf down to their children, as far as needed."""
     level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    at: word = node_at(mine, zone, level, 0)
+    left: word
     run: word
+    step: word
     while level > 0 and not inside(mine, level, leaf >> level, start, end):  # bound: LEVELS_MAX
-        run = node_longest(arena, mine, zone, level, leaf >> level)
+        run = arena[at + L.NODE_LONGEST]
+        left = children_at(mine, zone, level, leaf >> level)
+        step = L.NODE_WORDS if level > 1 else 1
         if run == 0 or run == node_size(mine, level):
-            assign(arena, mine, zone, level - 1, leaf >> level << 1, run)
-            assign(arena, mine, zone, level - 1, (leaf >> level << 1) + 1, run)
+            assign(arena, mine, level - 1, left, run)
+            assign(arena, mine, level - 1, left + step, run)
         level -= 1
+        at = left + step * (leaf >> level & 1)
 
 
 def renew(arena: Words, mine: Words, level: word, at: word, left: word) -> bool:
@@ -261,11 +265,11 @@ def set_run(arena: Words, mine: Words, zone: word, start: word, count: word, fre
             set_edge(arena, mine, zone, right, ones >> (L.LEAF_FRAMES_MAX - tail), free)
     while left < right:  # bound: LEVELS_MAX
         if left & 1:
-            assign(arena, mine, zone, level, left, free)
+            assign(arena, mine, level, place_at(mine, zone, level, left), free)
             left += 1
         if right & 1:
             right -= 1
-            assign(arena, mine, zone, level, right, free)
+            assign(arena, mine, level, place_at(mine, zone, level, right), free)
         left >>= 1
         right >>= 1
         level += 1

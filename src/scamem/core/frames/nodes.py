@@ -23,34 +23,35 @@ def node_size(mine: Words, level: word) -> word:
 def leaf_at(mine: Words, zone: word, index: word) -> word:
     """Return the place of a leaf's bitmap."""
     about: word = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone
-    height: word = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
-    first: word = mine[about + L.MINE_ZONE_FIRST] >> mine[L.MINE_SECTION_SHIFT]
-    section: word = first + (index >> height)
-    inner: word = index - (index >> height << height)
-    return mine[L.MINE_SECTION_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS] + inner
+    height: word = mine[L.MINE_TREE_HEIGHT]
+    section: word = index >> height
+    tree: word = mine[about + L.MINE_ZONE_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS]
+    return tree + index - (section << height)
 
 
 def node_at(mine: Words, zone: word, level: word, index: word) -> word:
     """Return the place of a node's words. Needs: level >= 1."""
     about: word = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone
-    height: word = mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_LEAF_SHIFT]
+    height: word = mine[L.MINE_TREE_HEIGHT]
     one: word = 1
     if level >= height:
         above: word = mine[about + L.MINE_ZONE_TOP_HEIGHT] - (level - height)
         return mine[about + L.MINE_ZONE_TOP_AT] + L.NODE_WORDS * ((one << above) + index)
     down: word = height - level
-    first: word = mine[about + L.MINE_ZONE_FIRST] >> mine[L.MINE_SECTION_SHIFT]
-    tree: word = first + (index >> down)
-    inner: word = (one << down) + index - (index >> down << down)
-    at: word = mine[L.MINE_SECTION_TREES_AT] + tree * mine[L.MINE_SECTION_TREE_WORDS]
-    return at + (one << height) + L.NODE_WORDS * inner
+    section: word = index >> down
+    inner: word = (one << down) + index - (section << down)
+    tree: word = mine[about + L.MINE_ZONE_TREES_AT] + section * mine[L.MINE_SECTION_TREE_WORDS]
+    return tree + (one << height) + L.NODE_WORDS * inner
+
+
+def place_at(mine: Words, zone: word, level: word, index: word) -> word:
+    """Return the place of a node's words, or of a leaf's bitmap."""
+    return leaf_at(mine, zone, index) if level == 0 else node_at(mine, zone, level, index)
 
 
 def children_at(mine: Words, zone: word, level: word, index: word) -> word:
     """Return the place of a node's first child. Needs: level >= 1."""
-    if level == 1:
-        return leaf_at(mine, zone, 2 * index)
-    return node_at(mine, zone, level - 1, 2 * index)
+    return place_at(mine, zone, level - 1, 2 * index)
 
 
 def node_longest(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:

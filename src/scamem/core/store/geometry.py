@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from . import layout as L
 from .words import WordArray
 
-PAGE_WORDS = L.PAGE_WORDS
 FRAME_BYTES = L.FRAME_BYTES
 TABLE_RECORDS = (
     ("objects_max", L.OBJECT_WORDS, L.OBJECT_LINK),
@@ -125,8 +124,8 @@ class Geometry:
         made = cls(*values)
         spans = []
         for k in range(min(made.zones, L.ZONES_MAX)):
-            place = words[L.SPANS + L.SPAN_WORDS * k + L.SPAN_PLACE]
-            sections = words[L.SPANS + L.SPAN_WORDS * k + L.SPAN_SECTIONS]
+            span = L.SPANS + L.SPAN_WORDS * k
+            place, sections = words[span + L.SPAN_PLACE], words[span + L.SPAN_SECTIONS]
             spans.append(Span(place & L.MASK_16, place >> L.SPAN_KIND_SHIFT, sections))
         return replace(made, spans=tuple(spans))
 
@@ -202,8 +201,7 @@ class Geometry:
     @property
     def normal_frames(self) -> int:
         """Frames of NORMAL zones: those of the frame file. The others are of the huge file."""
-        normal = (span.sections for span in self.spans if span.kind == L.KIND_NORMAL)
-        return sum(normal) << self.section_shift
+        return sum(s.sections for s in self.spans if s.kind == L.KIND_NORMAL) << self.section_shift
 
     @property
     def block_frames(self) -> int:
@@ -241,14 +239,14 @@ class Geometry:
         start = 0
         for name, words in sizes.items():
             regions[name] = Region(start, words)
-            start += -(-words // PAGE_WORDS) * PAGE_WORDS
+            start += -(-words // L.PAGE_WORDS) * L.PAGE_WORDS
         return regions
 
     @property
     def control_words(self) -> int:
         """Words of the whole control file."""
         last = list(self.regions().values())[-1]
-        return last.start + -(-last.words // PAGE_WORDS) * PAGE_WORDS
+        return last.start + -(-last.words // L.PAGE_WORDS) * L.PAGE_WORDS
 
     @property
     def private_words(self) -> int:
@@ -269,7 +267,6 @@ class Geometry:
         mine[L.MINE_SLOTS_MAX] = self.slots_max
         mine[L.MINE_HASH_BUCKETS] = self.hash_buckets
         mine[L.MINE_SECTIONS_AT] = regions["sections"].start
-        mine[L.MINE_SECTION_TREES_AT] = regions["section_trees"].start
         mine[L.MINE_MEMDESCS_AT] = regions["memdescs"].start
         mine[L.MINE_HASH_AT] = regions["hash"].start
         mine[L.MINE_ZONES] = self.zones
@@ -278,6 +275,7 @@ class Geometry:
         mine[L.MINE_RECORDS_AT] = L.MINE_TABLES_AT
         mine[L.MINE_OTHER_AT] = L.MINE_TABLES_AT + self.objects_max
         mine[L.MINE_BLOCK_SHIFT] = self.block_shift
+        mine[L.MINE_TREE_HEIGHT] = self.section_shift - self.leaf_shift
         top = regions["top_tree"].start
         for number, span in enumerate(self.spans):
             zone = L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * number
@@ -285,6 +283,9 @@ class Geometry:
             mine[zone + L.MINE_ZONE_FRAMES] = span.sections << self.section_shift
             mine[zone + L.MINE_ZONE_TOP_AT] = top
             mine[zone + L.MINE_ZONE_TOP_HEIGHT] = top_height(span)
+            trees = regions["section_trees"].start
+            trees += self.first_section(number) * self.section_tree_words
+            mine[zone + L.MINE_ZONE_TREES_AT] = trees
             top += self.top_words()[number]
         for table, (name, record_words, link) in enumerate(TABLE_RECORDS):
             about = L.MINE_TABLES + L.MINE_TABLE_WORDS * table

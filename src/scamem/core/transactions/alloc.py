@@ -6,15 +6,16 @@ and the zone's sum of reservations honours them against everybody else.
 Steps. reserve: record, holder record, the frames promised, in one transaction; two large requests
 never starve each other, since each allocation, however small, asks for free minus reserved.
 take_run, once a run: one run if there is one, else the longest; reservation and free count change
-with it. describe: memdescs, outside the lock (small objects: inside). finish: LIVE.
+with it. Where one run holds it all, one_run does both at once, and nothing is ever reserved.
+describe: memdescs, outside the lock (small objects: inside). finish: LIVE.
 
 Why safe, by where the owner dies: before reserve commits, nothing happened. Later the object is
 ALLOCATING with its holder record on the dead member's list: reap lets go of it, which returns what
 is still reserved and makes it DYING, and its runs go back one by one. Memdescs of an object that
 was never LIVE are stale as soon as its generation moves on, at the end of DYING.
 
-Why `small` commits before it describes: memdescs are not logged; a roll-back of the allocation
-would leave the words of an object that never was, under a generation that is used again.
+Why one_run commits before anything is described: memdescs are not logged; a roll-back of the
+allocation would leave the words of an object that never was, under a generation used again.
 
 Who finishes: the owner, or whoever reaps its slot; nobody else, however slow the owner is.
 """
@@ -25,31 +26,30 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .. import holders, objects
-    from ..frames import free_runs, memdesc
+    from ..frames import free_runs, memdesc, zones
     from ..store import journal, tables
     from ..store import layout as L
     from ..store.private import set_record
     from ..store.words import Words, high, low, pair, word
 
 
-def begin_object(arena: Words, mine: Words, zone: word, frames: word, by: word) -> word:
-    """Make an ALLOCATING object with `frames` reserved and this member as its holder; no commit."""
-    about: word = L.ZONES + L.ZONE_WORDS * zone
-    free: word = arena[about + L.ZONE_FREE]
-    reserved: word = arena[about + L.ZONE_RESERVED]
-    if reserved > free or free - reserved < frames:
+def begin_object(
+    arena: Words, mine: Words, zone: word, frames: word, reserved: word, by: word
+) -> word:
+    """Make an ALLOCATING object that this member holds; no commit.
+
+    `frames` must be free and promised to nobody; `reserved` of them are promised to this object.
+    """
+    about: word = zones.at(zone)
+    if zones.unpromised(arena, zone) < frames:
         return L.NO_FRAMES
     obj: word = tables.take(arena, mine, L.TABLE_OBJECTS)
     if obj >= L.STATUS:
         return obj
-    place: word = tables.place(mine, L.TABLE_OBJECTS, obj)
-    journal.put(arena, place + L.OBJECT_STATE, zone << L.OBJECT_ZONE_SHIFT)
-    objects.set_state(arena, mine, obj, L.OBJECT_STATE_FREE, L.OBJECT_STATE_ALLOCATING)
-    journal.put(arena, place + L.OBJECT_NR, 0)
-    journal.put(arena, place + L.OBJECT_RUNS, 0)
-    journal.put(arena, place + L.OBJECT_HOLDERS, 0)
-    journal.put(arena, place + L.OBJECT_LINK, pair(0, frames))
-    journal.put(arena, about + L.ZONE_RESERVED, reserved + frames)
+    objects.begin(arena, mine, obj, zone)
+    journal.put(arena, tables.place(mine, L.TABLE_OBJECTS, obj) + L.OBJECT_LINK, pair(0, reserved))
+    if reserved != 0:
+        journal.put(arena, about + L.ZONE_RESERVED, arena[about + L.ZONE_RESERVED] + reserved)
     journal.put(arena, L.OBJECTS_COUNT, arena[L.OBJECTS_COUNT] + 1)
     holder: word = holders.link(arena, mine, obj, mine[L.MINE_SLOT], L.HOLDER_MEMBER)
     if holder >= L.STATUS:
@@ -58,12 +58,8 @@ def begin_object(arena: Words, mine: Words, zone: word, frames: word, by: word) 
     return obj
 
 
-def move_run(arena: Words, mine: Words, obj: word) -> word:
-    """Move one run of free frames into an object: OK, MORE if frames are missing; no commit."""
-    place: word = objects.at(arena, mine, obj)
-    zone: word = objects.zone(arena, mine, obj)
-    about: word = L.ZONES + L.ZONE_WORDS * zone
-    wanted: word = high(arena[place + L.OBJECT_LINK])
+def move_run(arena: Words, mine: Words, obj: word, zone: word, wanted: word) -> word:
+    """Move one run of free frames into an object: at most `wanted`; how many. No commit."""
     count: word = free_runs.longest(arena, mine, zone)
     start: word
     if count >= wanted:
@@ -77,21 +73,16 @@ def move_run(arena: Words, mine: Words, obj: word) -> word:
         journal.ensure(arena, False)
         return L.DAMAGED
     free_runs.set_run(arena, mine, zone, start, count, 0)
-    status: word = objects.append_run(
-        arena, mine, obj, start + mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone], count
-    )
+    status: word = objects.append_run(arena, mine, obj, start + zones.first(mine, zone), count)
     if status != L.OK:
         return status
-    journal.ensure(arena, arena[about + L.ZONE_FREE] >= count)
-    journal.put(arena, about + L.ZONE_FREE, arena[about + L.ZONE_FREE] - count)
-    journal.put(arena, about + L.ZONE_RESERVED, arena[about + L.ZONE_RESERVED] - count)
-    journal.put(arena, place + L.OBJECT_LINK, pair(0, wanted - count))
-    return L.MORE if wanted > count else L.OK
+    zones.subtract_free(arena, zone, count)
+    return count
 
 
 def reserve(arena: Words, mine: Words, zone: word, frames: word, by: word) -> word:
     """Begin a large object: its index, or why not. Needs: lock held, journal empty (I7)."""
-    obj: word = begin_object(arena, mine, zone, frames, by)
+    obj: word = begin_object(arena, mine, zone, frames, frames, by)
     if obj >= L.STATUS:
         return journal.cancel(arena, obj)
     status: word = journal.commit(arena)
@@ -105,12 +96,18 @@ def take_run(arena: Words, mine: Words, obj: word) -> word:
     """Give a large object one more run: MORE, OK when it has all, NO_RECORDS to try again."""
     if not objects.is_owned(arena, mine, obj, L.OBJECT_STATE_ALLOCATING):
         return L.NOT_OWNER
-    status: word = move_run(arena, mine, obj)
-    if status >= L.NO_RECORDS and status < L.NO_RECORDS + L.TABLES_COUNT:
-        return journal.cancel(arena, status)
+    link: word = objects.at(arena, mine, obj) + L.OBJECT_LINK
+    wanted: word = high(arena[link])
+    zone: word = objects.zone(arena, mine, obj)
+    reserved: word = zones.at(zone) + L.ZONE_RESERVED
+    count: word = move_run(arena, mine, obj, zone, wanted)
+    if count >= L.STATUS:
+        return journal.cancel(arena, count)
+    journal.put(arena, reserved, arena[reserved] - count)
+    journal.put(arena, link, pair(0, wanted - count))
     if journal.commit(arena) != L.OK:
         return L.DAMAGED
-    return status
+    return L.MORE if wanted > count else L.OK
 
 
 def describe(arena: Words, mine: Words, obj: word) -> word:
@@ -147,22 +144,34 @@ def finish(arena: Words, mine: Words, obj: word) -> word:
     return journal.commit(arena)
 
 
-def small(arena: Words, mine: Words, zone: word, frames: word, by: word) -> word:
-    """Allocate an object of at most MEMDESCS_INSIDE_MAX frames that fits one run, under one lock.
+def one_run(arena: Words, mine: Words, zone: word, frames: word, by: word) -> word:
+    """Begin an object that one run holds, with all its frames: then describe() and finish().
 
-    Its index, or NO_RUN when only several runs would do: then reserve() and so on.
+    Its index, or NO_RUN when only several runs would do: then reserve() and so on. Needs: lock
+    held, journal empty (I7).
     """
     if free_runs.longest(arena, mine, zone) < frames:
         return L.NO_RUN
-    obj: word = begin_object(arena, mine, zone, frames, by)
+    obj: word = begin_object(arena, mine, zone, frames, 0, by)
     status: word = obj
     if obj < L.STATUS:
-        status = move_run(arena, mine, obj)
+        status = move_run(arena, mine, obj, zone, frames)
     if status >= L.STATUS:
         return journal.cancel(arena, status)
     if journal.commit(arena) != L.OK:
         return L.DAMAGED
     set_record(mine, obj, low(arena[objects.at(arena, mine, obj) + L.OBJECT_HOLDERS]))
+    return obj
+
+
+def small(arena: Words, mine: Words, zone: word, frames: word, by: word) -> word:
+    """Allocate an object of at most MEMDESCS_INSIDE_MAX frames under one hold of the lock.
+
+    Returns and needs what one_run() does.
+    """
+    obj: word = one_run(arena, mine, zone, frames, by)
+    if obj >= L.STATUS:
+        return obj
     if describe(arena, mine, obj) != L.OK or finish(arena, mine, obj) != L.OK:
         return L.DAMAGED
     return obj
