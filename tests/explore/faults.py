@@ -190,7 +190,7 @@ FAULTS = (
     ),
     Fault(
         "reservation ignored by small allocations", "transactions/alloc",
-        "    if reserved > free or free - reserved < frames:", "    if free < frames:",
+        "    if free - reserved < frames:", "    if free < frames:",
         refusals.reserved, "reserved: ",
     ),
     Fault(
@@ -347,6 +347,21 @@ FAULTS = (
         "damage noticed and forgotten", "store/tables",
         "            ensure(arena, False)\n            return L.DAMAGED",
         "            return L.DAMAGED",
+        refusals.damaged, "damage: ",
+    ),
+    Fault(
+        "a record given back that cannot be", "store/tables",
+        "        ensure(arena, False)\n        return\n", "        ensure(arena, False)\n",
+        refusals.damaged, "damage: |bounds: ",
+    ),
+    Fault(
+        "a root level believed", "frames/nodes",
+        "    if level > highest:", "    if level == L.ALL_ONES:",
+        refusals.damaged, "damage: |bounds: ",
+    ),
+    Fault(
+        "more promised than is free", "transactions/alloc",
+        "        journal.ensure(arena, False)  # each", "        return L.NO_FRAMES  # each",
         refusals.damaged, "damage: ",
     ),
     Fault(

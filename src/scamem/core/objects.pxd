@@ -18,4 +18,6 @@ cdef void clear_flags(Words arena, Words mine, word obj, word flags) noexcept no
 cdef word changes(Words arena, Words mine, word obj) noexcept nogil
 cdef void note_change(Words arena, Words mine, word obj) noexcept nogil
 cdef word append_run(Words arena, Words mine, word obj, word start, word frames) noexcept nogil
+cdef word run_frames(Words arena, Words mine, word run) noexcept nogil
+cdef word next_run(Words arena, Words mine, word run) noexcept nogil
 cdef word take_first_run(Words arena, Words mine, word obj) noexcept nogil

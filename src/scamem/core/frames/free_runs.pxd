@@ -1,7 +1,8 @@
 from ..store.journal cimport put
 from .bits cimport bits_at_end, leaf_longest, leaf_starts
 from .nodes cimport (
-    children_at, inside, leaf_at, node_at, node_end, node_longest, node_size, node_start
+    children_at, inside, leaf_at, node_at, node_end, node_longest, node_size, node_start,
+    root_level
 )
 from ..store.words cimport Words, high, leading_zeros, low, pair, trailing_zeros, word
 

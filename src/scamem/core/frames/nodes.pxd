@@ -1,7 +1,9 @@
+from ..store.journal cimport ensure
 from ..store.words cimport Words, high, low, trailing_zeros, word
 from .bits cimport bits_at_end, leaf_longest
 
 cdef word node_size(Words mine, word level) noexcept nogil
+cdef word root_level(Words arena, Words mine, word zone) noexcept nogil
 cdef word leaf_at(Words mine, word zone, word index) noexcept nogil
 cdef word node_at(Words mine, word zone, word level, word index) noexcept nogil
 cdef word children_at(Words mine, word zone, word level, word index) noexcept nogil
