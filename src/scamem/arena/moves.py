@@ -60,7 +60,8 @@ def cut(member: Member, held: Hold, tail: Hold, left: word) -> word:
     takeovers: word = member.arena[L.LOCK_TAKEOVERS]
     changes: word = objects.changes(member.arena, member.mine, held.index)
     member.end()
-    run: word = low(member.arena[objects.at(member.arena, member.mine, held.index) + L.OBJECT_RUNS])
+    about: word = tables.place(member.mine, L.TABLE_OBJECTS, held.index)
+    run: word = low(member.arena[about + L.OBJECT_RUNS])
     frames: word = 0
     before: word = 0
     while tables.valid(member.arena, member.mine, L.TABLE_RUNS, run):  # bound: `left`
