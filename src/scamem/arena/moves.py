@@ -51,7 +51,7 @@ def cut(member: Member, held: Hold, tail: Hold, left: word) -> word:
     """Move all frames of an object but its first `left` to `tail`: OK, NOT_ALONE, NO_RECORDS.
 
     `tail` is a reference to an object just reserved, without frames; letting go of it frees them.
-    AGAIN: the object changed meanwhile.
+    AGAIN: the object changed meanwhile. DAMAGED: its runs are shorter than it says.
     """
     if held.index == 0 or tail.index == 0:
         raise ClosedError("this reference was closed")
@@ -83,6 +83,9 @@ def cut(member: Member, held: Hold, tail: Hold, left: word) -> word:
             left,
             changes,
         )
+    elif takeovers == member.arena[L.LOCK_TAKEOVERS]:
+        if changes == objects.changes(member.arena, member.mine, held.index):
+            status = L.DAMAGED  # its runs are fewer frames than it says
     member.end()
     return status
 
