@@ -52,9 +52,15 @@ class TestNames:
 
 class TestPlace:
     def test_given(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A chosen one is made with its first arena, and stays."""
         monkeypatch.setenv("SCAMEM_DIR", str(place / "new"))
         assert places.place() == str(place / "new")
+        assert places.list_arenas() == []
+        assert not (place / "new").exists()
+        make("mine")
         assert os.stat(place / "new").st_mode & 0o777 == 0o700
+        places.remove("mine")
+        assert (place / "new").exists()
 
     def test_runtime_directory_then_shared_memory(
         self, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -63,11 +69,72 @@ class TestPlace:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
         assert places.place() == str(place / "scamem")
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(place / "missing"))
-        existed = os.path.exists(f"/dev/shm/scamem-{os.geteuid()}")
         assert places.place() == f"/dev/shm/scamem-{os.geteuid()}"
-        if not existed:
-            with contextlib.suppress(OSError):  # in use by now
-                os.rmdir(places.place())
+
+    def test_it_goes_with_its_last_arena(
+        self, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SCAMEM_DIR")
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+        with pytest.raises(ArenaNotFoundError):
+            places.directory_of("one")
+        assert os.listdir(place) == []
+        make("one")
+        assert os.stat(place / "scamem").st_mode & 0o777 == 0o700
+        make("two")
+        places.remove("one")
+        assert places.list_arenas() == ["two"]
+        places.remove(str(place / "scamem" / "two"))
+        assert os.listdir(place) == []
+        with pytest.raises(ZeroDivisionError), places.creating("three"):
+            raise ZeroDivisionError
+        assert os.listdir(place) == []
+
+    @pytest.mark.parametrize("another", [False, True])
+    def test_removed_while_one_is_made(
+        self, place: Path, monkeypatch: pytest.MonkeyPatch, another: bool
+    ) -> None:
+        """Once opened, it may go before anything is made in it: made anew, if that is ours."""
+        monkeypatch.delenv("SCAMEM_DIR")
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+        looks: list[int] = []
+
+        def token(length: int) -> str:  # asked for between the two
+            if not looks:
+                (place / "scamem").rmdir()
+                if another:
+                    (place / "scamem").mkdir(0o755)
+            looks.append(length)
+            return f"{len(looks):016x}"
+
+        monkeypatch.setattr("secrets.token_hex", token)
+        if another:
+            with pytest.raises(ArenaRefusedError):
+                make("mine")
+            assert os.listdir(place / "scamem") == []
+        else:
+            make("mine")
+            assert len(looks) == 2
+            assert places.list_arenas() == ["mine"]
+
+    def test_makers_and_removers_at_once(
+        self, place: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("SCAMEM_DIR")
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
+
+        def race(talk: Talk, name: str) -> None:
+            talk.hear()
+            for _ in range(300):
+                make(name).close()
+                places.remove(name)
+            talk.say("done")
+
+        with child(lambda talk: race(talk, "a")) as one, child(lambda talk: race(talk, "b")) as two:
+            one.say()
+            two.say()
+            assert (one.hear(), two.hear()) == ("done", "done")
+        assert os.listdir(place) == []
 
     @pytest.mark.parametrize("reason", ["symlink", "type", "mode", "owner"])
     def test_refused(self, place: Path, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:

@@ -351,6 +351,21 @@ FAULTS = (
         refusals.damaged, "damage: ",
     ),
     Fault(
+        "a record given back that cannot be", "store/tables",
+        "        ensure(arena, False)\n        return\n", "        ensure(arena, False)\n",
+        refusals.damaged, "damage: |bounds: ",
+    ),
+    Fault(
+        "a root level believed", "frames/nodes",
+        "    if level > highest:", "    if level == L.ALL_ONES:",
+        refusals.damaged, "damage: |bounds: ",
+    ),
+    Fault(
+        "more promised than is free", "transactions/alloc",
+        "        journal.ensure(arena, False)  # each", "        return L.NO_FRAMES  # each",
+        refusals.damaged, "damage: ",
+    ),
+    Fault(
         "own record looked for not far enough", "holders",
         "    left: word = high(arena[tables.at(arena, mine, L.TABLE_OBJECTS, obj) + L.OBJECT_NR])",
         "    left: word = mine[L.MINE_SLOTS_MAX] + arena[L.AREAS_COUNT]",

@@ -159,15 +159,36 @@ def stale(core: Core) -> None:
     world.check()
 
 
+ELSEWHERE = 999  # beyond every table of these arenas, and every level
+DAMAGES = (  # words, and what of the core meets them
+    (L.TABLES + L.TABLE_WORDS * L.TABLE_RUNS, "alloc"),
+    (L.ZONES + L.ZONE_ROOT_LEVEL, "alloc"),
+    (L.ZONES + L.ZONE_RESERVED, "alloc"),
+    (L.DYING_HEAD, "free"),
+)
+
+
 def damaged(core: Core) -> None:
-    """A free list that leads nowhere: nothing is changed, and the arena says so at once."""
+    """Words that lead nowhere: nothing is changed, and the arena says so at once."""
+    for place, met_by in DAMAGES:
+        damaged_at(core, place, met_by)
+
+
+def damaged_at(core: Core, place: int, met_by: str) -> None:
     world = new_world(core)
     a = world.members[0]
     S.let_go(world, a, S.small(world, a))
-    world.arena.raw(L.TABLES + L.TABLE_WORDS * L.TABLE_RUNS, 999)
+    world.arena.raw(place, ELSEWHERE)
     before = world.arena.logged_digest
     world.enter(a)
-    expect("damage", core.alloc.small(world.arena, a.mine, 0, 1, L.BY_HAND), L.DAMAGED)
+    try:
+        if met_by == "alloc":
+            result = core.alloc.small(world.arena, a.mine, 0, 1, L.BY_HAND)
+        else:
+            result = core.free.free_some(world.arena, a.mine)
+    except (IndexError, ValueError) as error:  # what C would read or shift by without a word
+        raise Violation(f"damage: word {place} led outside: {error}") from error
+    expect(f"damage: word {place}", result, L.DAMAGED)
     expect("damage: words changed", int(world.arena.logged_digest != before), 0)
     expect("damage: remembered", world.arena[L.JOURNAL_DAMAGED], 1)
     core.lock.unlock(world.arena)

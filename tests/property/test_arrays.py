@@ -70,8 +70,10 @@ class Arrays(RuleBasedStateMachine):
 
     @rule(pair=pairs)
     def pickled_by_value(self, pair: Pair) -> None:
-        found = pickle.loads(pickle.dumps(pair[0]))
-        assert found.tobytes() == pair[1].tobytes()
+        # With NumPy's own round trip: it loads a big-endian array of no dimensions as a native one.
+        found, theirs = (pickle.loads(pickle.dumps(array)) for array in pair)
+        assert found.dtype == theirs.dtype
+        assert found.tobytes() == theirs.tobytes()
         assert not np.shares_memory(found, pair[0])
 
     @rule(target=pairs, pair=pairs, name=st.sampled_from("abc"))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import pickle
 import random
 import threading
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,9 @@ FRAME = 4096
 SEQUENCE = 8  # numbers of a row
 
 
-def follow(rows: scamem.GrowableArray) -> tuple[int, float]:
-    """Follow an array to its end."""
+def follow(data: bytes) -> tuple[int, float]:
+    """Follow an array that was sent to its end."""
+    rows = pickle.loads(data)
     seen, total = 0, 0.0
     while (length := rows.wait(seen)) > seen:
         total += float(rows[seen:length].sum())
@@ -32,7 +35,8 @@ def follow(rows: scamem.GrowableArray) -> tuple[int, float]:
 def test_a_reader_follows(arena: scamem.Arena, method: str) -> None:
     rows = arena.growable((3,))
     with multiprocessing.get_context(method).Pool(1) as pool:
-        found = pool.apply_async(follow, (rows,))
+        # Pickled here and now: the pool does so in a thread, perhaps after rows.close().
+        found = pool.apply_async(follow, (bytes(ForkingPickler.dumps(rows)),))
         for number in range(3000):
             rows.append([number, 1, 2])
         rows.extend(np.ones((5000, 3)))

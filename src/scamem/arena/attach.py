@@ -396,7 +396,8 @@ def _words_at(address: int, count: int) -> memoryview:
 
 def member_pids(member: Member) -> Iterator[tuple[int, int, int]]:
     """Yield (slot, pid, descriptors) of every slot in use, this process's too."""
-    for slot in range(L.SLOT_FIRST, member.read_word(L.SLOTS_NEXT)):
+    end = min(member.read_word(L.SLOTS_NEXT), member.my_word(L.MINE_SLOTS_MAX))
+    for slot in range(L.SLOT_FIRST, end):
         about = L.SLOTS + L.SLOT_WORDS * slot
         if member.read_word(about + L.SLOT_STATE) & L.MASK_8 in (
             L.SLOT_STATE_ACTIVE,

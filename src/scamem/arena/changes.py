@@ -2,11 +2,11 @@
 
 import cython
 from cython.cimports.scamem.arena.member import Member
-from cython.cimports.scamem.core import objects
+from cython.cimports.scamem.core import holders, objects
 from cython.cimports.scamem.core.frames import memdesc, sections
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import tables
-from cython.cimports.scamem.core.store.words import low, word
+from cython.cimports.scamem.core.store.words import high, low, word
 from cython.cimports.scamem.core.transactions import offline, online, populate, trim
 
 ONLINE_BEGIN, ONLINE_FINISH, ABORT, OFFLINE_BEGIN, OFFLINE_FINISH = range(5)
@@ -148,6 +148,25 @@ def count_absent(member: Member) -> int:
             bits >>= 1
         section += 1
     return found
+
+
+def changed_by_nobody(member: Member) -> bool:
+    """Tell whether a section is said to be changed by who is no member: a damaged arena."""
+    member.begin()
+    owner: word = high(member.arena[L.CHANGING])
+    about: word = holders.slot_at(member.mine, owner)
+    section: word = low(member.arena[L.CHANGING])
+    wrong: cython.bint = (
+        section == 0
+        or section > member.mine[L.MINE_SECTIONS]
+        or owner < L.SLOT_FIRST
+        or owner >= member.mine[L.MINE_SLOTS_MAX]
+        or member.arena[about + L.SLOT_STATE] & L.MASK_8 == L.SLOT_STATE_FREE
+        or member.arena[about + L.SLOT_INCARNATION] != member.arena[L.CHANGING_INCARNATION]
+    )
+    wrong = wrong and member.arena[L.CHANGING] != 0
+    member.end()
+    return wrong
 
 
 def forget_surplus(member: Member) -> None:

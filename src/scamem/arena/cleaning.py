@@ -14,13 +14,18 @@ from cython.cimports.scamem.core.transactions import clean
 
 
 def clean_frames(arena: Words, mine: Words, obj: word) -> word:
-    """Do the work of the member that cleans, outside the arena's lock: OK, or NO_FRAMES.
+    """Do the work of the member that cleans, outside the arena's lock: OK, or why not.
 
     NO_FRAMES: the kernel has no memory for new pages.
+    DAMAGED: the object, or a run of it, cannot be.
     """
+    status: word
+    if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
+        return L.DAMAGED
     if objects.flags(arena, mine, obj) & L.OBJECT_TAINTED != 0:
-        if renew_pages(arena, mine, obj) != L.OK:
-            return L.NO_FRAMES
+        status = renew_pages(arena, mine, obj)
+        if status != L.OK:
+            return status
     return clean.undescribe(arena, mine, obj)
 
 
@@ -35,15 +40,17 @@ def renew_pages(arena: Words, mine: Words, obj: word) -> word:
 
 
 def each_run(arena: Words, mine: Words, obj: word, advice: cython.int) -> word:
-    """Give one advice for each run of an object: OK, or NO_FRAMES at the first that fails."""
-    run: word = low(arena[objects.at(arena, mine, obj) + L.OBJECT_RUNS])
-    left: word = objects.nr(arena, mine, obj)
+    """Give one advice for each run of an object: OK, or NO_FRAMES at the first that fails.
+
+    Needs: the object's number can be.
+    """
+    place: word = tables.place(mine, L.TABLE_OBJECTS, obj)
+    run: word = low(arena[place + L.OBJECT_RUNS])
+    left: word = low(arena[place + L.OBJECT_NR])
     frames: word
     while run != 0 and left > 0:  # bound: each run has a frame at least
-        frames = arena[tables.at(arena, mine, L.TABLE_RUNS, run) + L.RUN_FRAMES]
-        if high(frames) == 0 or high(frames) > left:
-            return L.DAMAGED
-        if low(frames) + high(frames) > mine[L.MINE_FRAMES]:
+        frames = objects.run_frames(arena, mine, run)
+        if frames == 0 or high(frames) > left:
             return L.DAMAGED
         if (
             madvise(
@@ -55,5 +62,5 @@ def each_run(arena: Words, mine: Words, obj: word, advice: cython.int) -> word:
         ):
             return L.NO_FRAMES
         left -= high(frames)
-        run = low(arena[tables.at(arena, mine, L.TABLE_RUNS, run) + L.RUN_LINK])
+        run = objects.next_run(arena, mine, run)
     return L.OK

@@ -44,5 +44,6 @@ cdef class Hold:
 cdef void ask_for_trim(Member member) noexcept
 cdef int handle_surplus(void* _unused) noexcept
 cdef Hold new_hold(Member member, word obj, word generation, word by)
+cdef word only_run(Member member, word obj) noexcept nogil
 cdef size_t checked_length(bytes text, word words) except? MAYBE_RAISED
 cpdef release(Hold held)

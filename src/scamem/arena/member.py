@@ -93,6 +93,19 @@ def new_hold(member: Member, obj: word, generation: word, by: word) -> Hold:
     return made
 
 
+def only_run(member: Member, obj: word) -> word:
+    """Return the first frame of a held object's only run; MORE if it has several, or DAMAGED."""
+    place: word = tables.place(member.mine, L.TABLE_OBJECTS, obj)
+    runs: word = member.arena[place + L.OBJECT_RUNS]
+    if low(runs) != high(runs):
+        return L.MORE
+    value: word = objects.run_frames(member.arena, member.mine, low(runs))
+    # Arrays believe the object's size: a shorter run would lead them past the direct map's end.
+    if value == 0 or high(value) != low(member.arena[place + L.OBJECT_NR]):
+        return L.DAMAGED
+    return low(value)
+
+
 def checked_length(text: bytes, words: word) -> cython.size_t:
     """Return a text's length, having seen that it fits so many words."""
     if cython.cast(word, len(text)) > words * L.WORD_BYTES:
@@ -289,31 +302,38 @@ class Member(Membership):
         """Tell whether a member put a pickle into a held object."""
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
             raise self.refuse(L.NOT_HELD)
-        marks: word = objects.flags(self.arena, self.mine, held.index)
-        return marks & L.OBJECT_PICKLED != 0
+        place: word = tables.place(self.mine, L.TABLE_OBJECTS, held.index)
+        return self.arena[place + L.OBJECT_STATE] & L.OBJECT_PICKLED != 0
 
     def nr(self, held: Hold) -> word:
         """Return how many frames a held object has."""
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
             raise self.refuse(L.NOT_HELD)
-        return objects.nr(self.arena, self.mine, held.index)
+        return low(self.arena[tables.place(self.mine, L.TABLE_OBJECTS, held.index) + L.OBJECT_NR])
 
     def address_of(self, held: Hold) -> word:
         """Return where a held object of one run lies in the direct map, 0 if it has several."""
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
             raise self.refuse(L.NOT_HELD)
-        runs: word = self.arena[objects.at(self.arena, self.mine, held.index) + L.OBJECT_RUNS]
-        if low(runs) != high(runs):
-            return 0
-        run: word = self.arena[tables.at(self.arena, self.mine, L.TABLE_RUNS, low(runs))]
-        return self.direct_address + low(run) * FRAME_BYTES
+        pfn: word = only_run(self, held.index)
+        if pfn == L.DAMAGED:  # or another member is hanging frames on its end just now
+            self.begin()
+            pfn = only_run(self, held.index)
+            self.end()
+            if pfn == L.DAMAGED:
+                raise self.refuse(pfn)
+        return 0 if pfn == L.MORE else self.direct_address + pfn * FRAME_BYTES
 
     def first_run(self, held: Hold) -> tuple[int, int]:
         """Return (first pfn, frames) of a held object's first run. It does not change."""
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
             raise self.refuse(L.NOT_HELD)
-        run: word = low(self.arena[objects.at(self.arena, self.mine, held.index) + L.OBJECT_RUNS])
-        value: word = self.arena[tables.at(self.arena, self.mine, L.TABLE_RUNS, run)]
+        place: word = tables.place(self.mine, L.TABLE_OBJECTS, held.index)
+        value: word = objects.run_frames(
+            self.arena, self.mine, low(self.arena[place + L.OBJECT_RUNS])
+        )
+        if value == 0:
+            raise self.refuse(L.DAMAGED)
         return low(value), high(value)
 
     def runs(self, held: Hold) -> list[tuple[int, int]]:
@@ -327,20 +347,24 @@ class Member(Membership):
             raise self.refuse(L.NOT_HELD)
         takeovers: word
         changes: word
+        nr: word = 0
         same: cython.bint = False
         found: list = []
         while not same:
             self.begin()
             takeovers = self.arena[L.LOCK_TAKEOVERS]
             changes = objects.changes(self.arena, self.mine, held.index)
+            nr = objects.nr(self.arena, self.mine, held.index)
             self.end()
             found = self.runs_of(held.index)
-            if len(found) == 1:
+            if len(found) == 1 and found[0][1] == nr:
                 return found  # nobody cuts or exchanges it while it is held, and more may follow
             self.begin()
             same = takeovers == self.arena[L.LOCK_TAKEOVERS]
             same = same and changes == objects.changes(self.arena, self.mine, held.index)
             self.end()
+        if sum([frames for _, frames in found]) != nr:
+            raise self.refuse(L.DAMAGED)
         return found
 
     # --- names ---------------------------------------------------------------------------------

@@ -277,19 +277,22 @@ class Membership:
         return bytes(made)
 
     def runs_of(self, index: word) -> list[tuple[int, int]]:
-        """Return the runs of an object that need not be held: a look."""
-        place: word = objects.at(self.arena, self.mine, index)
-        run: word = low(self.arena[place + L.OBJECT_RUNS])
-        left: word = objects.nr(self.arena, self.mine, index)
+        """Return the runs of an object that need not be held: a look, of about this moment."""
+        if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
+            raise self.refuse(L.DAMAGED)
+        run: word = low(self.arena[tables.place(self.mine, L.TABLE_OBJECTS, index) + L.OBJECT_RUNS])
+        left: word = self.mine[L.MINE_FRAMES]
+        value: word
         found = []
-        while run != 0 and left > 0:
-            at: word = tables.at(self.arena, self.mine, L.TABLE_RUNS, run)
-            value: word = self.arena[at + L.RUN_FRAMES]
-            if high(value) == 0 or low(value) + high(value) > self.mine[L.MINE_FRAMES]:
+        while run != 0:  # bound: the arena's frames, each run has one at least
+            value = objects.run_frames(self.arena, self.mine, run)
+            if value == 0:
                 raise self.refuse(L.DAMAGED)
+            if high(value) > left:
+                break  # it is freed meanwhile, and its records are others' by now
             found.append((low(value), high(value)))
-            run = low(self.arena[at + L.RUN_LINK])
-            left -= 1
+            left -= high(value)
+            run = objects.next_run(self.arena, self.mine, run)
         return found
 
     def copy_into(self, target: int, ranges: object) -> None:

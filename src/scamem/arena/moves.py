@@ -51,7 +51,7 @@ def cut(member: Member, held: Hold, tail: Hold, left: word) -> word:
     """Move all frames of an object but its first `left` to `tail`: OK, NOT_ALONE, NO_RECORDS.
 
     `tail` is a reference to an object just reserved, without frames; letting go of it frees them.
-    AGAIN: the object changed meanwhile.
+    AGAIN: the object changed meanwhile. DAMAGED: its runs are shorter than it says.
     """
     if held.index == 0 or tail.index == 0:
         raise ClosedError("this reference was closed")
@@ -60,7 +60,8 @@ def cut(member: Member, held: Hold, tail: Hold, left: word) -> word:
     takeovers: word = member.arena[L.LOCK_TAKEOVERS]
     changes: word = objects.changes(member.arena, member.mine, held.index)
     member.end()
-    run: word = low(member.arena[objects.at(member.arena, member.mine, held.index) + L.OBJECT_RUNS])
+    about: word = tables.place(member.mine, L.TABLE_OBJECTS, held.index)
+    run: word = low(member.arena[about + L.OBJECT_RUNS])
     frames: word = 0
     before: word = 0
     while tables.valid(member.arena, member.mine, L.TABLE_RUNS, run):  # bound: `left`
@@ -82,6 +83,9 @@ def cut(member: Member, held: Hold, tail: Hold, left: word) -> word:
             left,
             changes,
         )
+    elif takeovers == member.arena[L.LOCK_TAKEOVERS]:
+        if changes == objects.changes(member.arena, member.mine, held.index):
+            status = L.DAMAGED  # its runs are fewer frames than it says
     member.end()
     return status
 

@@ -33,8 +33,8 @@ from cython.cimports.scamem.arena import cleaning
 from cython.cimports.scamem.backing import slot_locks
 from cython.cimports.scamem.core import holders
 from cython.cimports.scamem.core.frames import zones
+from cython.cimports.scamem.core.store import journal, lock
 from cython.cimports.scamem.core.store import layout as L
-from cython.cimports.scamem.core.store import lock
 from cython.cimports.scamem.core.store.words import (
     Words,
     compare_exchange,
@@ -186,6 +186,8 @@ def probe_holder(arena: Words, mine: Words) -> word:
         return L.BUSY
     if slot != mine[L.MINE_SLOT] and probe(mine, slot) != 0:
         return L.BUSY
+    if not journal.can_roll_back(arena, mine[L.MINE_CONTROL_WORDS]):
+        return L.DAMAGED
     status = lock.take_over(arena, mine[L.MINE_SLOT], seen)
     if status == L.OK:
         hold.recover_drain(arena, mine)

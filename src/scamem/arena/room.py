@@ -160,9 +160,15 @@ class Patience:
         Raises
         ------
         OutOfMemoryError : a living member has been changing sections for too long.
+        ArenaDamagedError : the one that is said to be changing one is no member.
         """
         member = self.made.member
         member.reap()
+        if changes.changed_by_nobody(member):
+            raise ArenaDamagedError(
+                f"the arena is damaged: {self.wanted}, and a section is said to be changed by who "
+                "is no member. Nothing was changed; `scamem check` says more. Make a new arena"
+            )
         owner = member.read_word(L.CHANGING) >> L.SHIFT_32
         if not owner:
             return

@@ -9,7 +9,7 @@ import numpy as np
 from scamem.core import walk
 from scamem.core.store import layout as L
 from scamem.core.walk import USABLE
-from scamem.errors import ScamemError, SectionBusyError
+from scamem.errors import ArenaDamagedError, ScamemError, SectionBusyError
 
 from . import changes, look, room, snapshot
 from .allocation import Allocation
@@ -72,6 +72,11 @@ class Sections(Allocation):
         size = self.geometry
         span = size.spans[size.zone_of_section(number)]
         state = word & L.MASK_8
+        if state >= len(STATES):
+            raise ArenaDamagedError(
+                f"the arena is damaged: section {number} is in a state {state} that there is not. "
+                "Nothing was changed; `scamem check` says more. Make a new arena"
+            )
         absent = (word >> L.SECTION_ABSENT_SHIFT & L.MASK_16).bit_count()
         blocks = size.section_blocks - absent if state in USABLE else 0
         return SectionInfo(

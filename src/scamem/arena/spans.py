@@ -29,12 +29,12 @@ def find_spans(
     end: word = start + nbytes
     first: word
     last: word
-    place: word = objects.at(member.arena, member.mine, obj)
+    value: word
+    place: word = tables.place(member.mine, L.TABLE_OBJECTS, obj)
     run: word = low(member.arena[place + L.OBJECT_RUNS])
     while at < end:  # bound: each run adds to it
-        place = tables.at(member.arena, member.mine, L.TABLE_RUNS, run)
-        value: word = member.arena[place + L.RUN_FRAMES]
-        if run == 0 or high(value) == 0 or low(value) + high(value) > member.mine[L.MINE_FRAMES]:
+        value = objects.run_frames(member.arena, member.mine, run)
+        if value == 0:
             return L.DAMAGED
         first = max(start, at)
         at += high(value) * FRAME_BYTES
@@ -53,7 +53,7 @@ def find_spans(
                     into[found].iov_len = last - first
                 found += 1
             address = where + last - first
-        run = low(member.arena[place + L.RUN_LINK])
+        run = objects.next_run(member.arena, member.mine, run)
     return found
 
 
@@ -69,9 +69,7 @@ def spans_of(held: Hold, start: word, nbytes: word) -> bytes:
     member: Member = held.member
     count: word
     nr: word
-    if member.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
-        raise member.refuse(L.NOT_HELD)
-    nr = objects.nr(member.arena, member.mine, held.index)
+    nr = member.nr(held)
     if start > nr * FRAME_BYTES or nbytes > nr * FRAME_BYTES - start:
         raise IndexError(f"bytes {start} to {start + nbytes} of an object of {nr} frames")
     with cython.nogil:

@@ -8,6 +8,13 @@ link, mode 0700.
 Making is atomic for others: the files are made and filled in a temporary directory beside, which
 then is renamed. A maker that is killed leaves the temporary directory; it holds a `flock` on it
 while it lives, so the next maker removes it when that lock is free.
+
+The place itself is made by the first maker, and goes with the last arena in it, unless it was
+chosen by `$SCAMEM_DIR`. Why safe: a directory with anything in it cannot be removed, and in one
+that was removed nothing can be made. So a maker opens the place, sees whose it is, and makes its
+temporary directory *in what it has opened*: that fails if another removed the place in between,
+and then it begins again; once it has succeeded the place stays. By path alone, somebody else's
+directory could be under the name between the look and the making.
 """
 
 from __future__ import annotations
@@ -49,26 +56,34 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 def place() -> str:
-    """Directory of this user's named arenas; made if need be.
+    """Directory of this user's named arenas; it is there while there are any.
 
     Raises
     ------
     ArenaRefusedError : it is a link, another user's, or open to others.
     """
     given = os.environ.get("SCAMEM_DIR")
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if given:
-        directory = os.path.abspath(given)
-    elif runtime and os.path.isdir(runtime):
-        directory = os.path.join(runtime, "scamem")
-    else:
-        directory = f"/dev/shm/scamem-{os.geteuid()}"
-    with contextlib.suppress(FileExistsError):
-        os.makedirs(directory, mode=0o700)
-    check_trust(directory, os.lstat(directory), directory=True)
+    directory = os.path.abspath(given) if given else _own_place()
+    with contextlib.suppress(FileNotFoundError):
+        check_trust(directory, os.lstat(directory), directory=True)
     if given:
         _warn_unless_tmpfs(directory)
     return directory
+
+
+def _own_place() -> str:
+    """The place where nobody chose one."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and os.path.isdir(runtime):
+        return os.path.join(runtime, "scamem")
+    return f"/dev/shm/scamem-{os.geteuid()}"
+
+
+def _leave(parent: str) -> None:
+    """Remove the place with its last arena, if that is where this one was and nobody chose it."""
+    if not os.environ.get("SCAMEM_DIR") and parent == _own_place():
+        with contextlib.suppress(OSError):  # there are others in it, or it is gone
+            os.rmdir(parent)
 
 
 def locate(name: str) -> str:
@@ -152,7 +167,7 @@ def creating(name: str) -> Iterator[NewArena]:
         raise _exists(name, directory)
     parent = os.path.dirname(directory)
     _sweep(parent)
-    temporary, lock = _make_temporary(parent)
+    temporary, lock = _make_temporary(parent, made="/" not in name)
     try:
         arena = NewArena(temporary)
         yield arena
@@ -165,6 +180,7 @@ def creating(name: str) -> Iterator[NewArena]:
         arena.move(directory)
     except BaseException:
         _delete(temporary)
+        _leave(parent)
         raise
     finally:
         os.close(lock)
@@ -177,11 +193,42 @@ def _exists(name: str, directory: str) -> ArenaExistsError:
     )
 
 
-def _make_temporary(parent: str) -> tuple[str, int]:
+def _open_parent(parent: str, made: bool) -> int:
+    """Open the directory that an arena is to be in; the user's place is `made`, others must be."""
+    while True:  # bound: once more only where another removed the place just now
+        if made:
+            with contextlib.suppress(FileExistsError):
+                os.makedirs(parent, mode=0o700)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (os.O_NOFOLLOW if made else 0)
+        try:
+            folder = os.open(parent, flags)
+        except FileNotFoundError:
+            if made:
+                continue
+            raise ArenaNotFoundError(
+                f"the directory {parent} does not exist; make it first"
+            ) from None
+        if made:
+            try:
+                check_trust(parent, os.fstat(folder), directory=True)
+            except BaseException:
+                os.close(folder)
+                raise
+        return folder
+
+
+def _make_temporary(parent: str, made: bool) -> tuple[str, int]:
     """A directory beside, and the descriptor that holds its lock."""
-    while True:
-        temporary = os.path.join(parent, TEMPORARY + secrets.token_hex(8))
-        os.mkdir(temporary, 0o700)
+    while True:  # bound: once more only where another removed the place, or this directory
+        folder = _open_parent(parent, made)
+        name = TEMPORARY + secrets.token_hex(8)
+        temporary = os.path.join(parent, name)
+        try:
+            os.mkdir(name, 0o700, dir_fd=folder)
+        except FileNotFoundError:
+            continue
+        finally:
+            os.close(folder)
         lock = -1
         try:
             lock = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -204,7 +251,7 @@ def _sweep(parent: str) -> None:
     try:
         names = os.listdir(parent)
     except FileNotFoundError:
-        raise ArenaNotFoundError(f"the directory {parent} does not exist; make it first") from None
+        return
     for name in names:
         if not name.startswith(TEMPORARY):
             continue
@@ -259,9 +306,13 @@ def open_file(name: str, file_name: str) -> SharedFile:
 def list_arenas() -> list[str]:
     """Names of the arenas in this user's place, sorted; given directories are not known here."""
     directory = place()
+    try:
+        names = os.listdir(directory)
+    except FileNotFoundError:
+        return []
     return sorted(
         name
-        for name in os.listdir(directory)
+        for name in names
         if _NAME.fullmatch(name) and os.path.lexists(os.path.join(directory, name, CONTROL))
     )
 
@@ -287,6 +338,7 @@ def remove(name: str) -> None:
     gone = os.path.join(os.path.dirname(directory), TEMPORARY + secrets.token_hex(8))
     os.rename(directory, gone)
     _delete(gone)
+    _leave(os.path.dirname(directory))
 
 
 def boot_id() -> int:

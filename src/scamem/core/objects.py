@@ -171,6 +171,24 @@ def append_run(arena: Words, mine: Words, obj: word, start: word, frames: word) 
     return L.OK
 
 
+def run_frames(arena: Words, mine: Words, run: word) -> word:
+    """Return a run's {start 32, frames 32}; 0 for an index or for frames that cannot be.
+
+    Stores nothing, so it needs no lock; what is read may be of a transaction under way.
+    """
+    if not tables.valid(arena, mine, L.TABLE_RUNS, run):
+        return 0
+    frames: word = arena[tables.place(mine, L.TABLE_RUNS, run) + L.RUN_FRAMES]
+    if high(frames) == 0 or low(frames) + high(frames) > mine[L.MINE_FRAMES]:
+        return 0
+    return frames
+
+
+def next_run(arena: Words, mine: Words, run: word) -> word:
+    """Return the run behind one, 0 at the end. Needs: run_frames() has said that it can be."""
+    return low(arena[tables.place(mine, L.TABLE_RUNS, run) + L.RUN_LINK])
+
+
 def take_first_run(arena: Words, mine: Words, obj: word) -> word:
     """Take an object's first run off it; return {start 32, frames 32}, 0 if it has none."""
     place: word = at(arena, mine, obj)

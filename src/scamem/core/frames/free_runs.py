@@ -37,18 +37,19 @@ else:
         node_size,
         node_start,
         place_at,
+        root_level,
     )
 
 
 def longest(arena: Words, mine: Words, zone: word) -> word:
     """Return the length of the zone's longest free run, in frames."""
-    root: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    root: word = root_level(arena, mine, zone)
     return node_longest(arena, mine, zone, root, 0)
 
 
 def is_free(arena: Words, mine: Words, zone: word, start: word, count: word) -> bool:
     """Tell whether a node's worth of frames is free: `count` a power of two, `start` a multiple."""
-    level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    level: word = root_level(arena, mine, zone)
     shift: word = mine[L.MINE_LEAF_SHIFT]
     run: word
     if start >= node_size(mine, level):
@@ -63,7 +64,7 @@ def is_free(arena: Words, mine: Words, zone: word, start: word, count: word) -> 
 
 def find_lowest(arena: Words, mine: Words, zone: word, count: word) -> word:
     """Return the lowest start of a free run of `count` frames, or NO_FRAMES."""
-    level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    level: word = root_level(arena, mine, zone)
     index: word = 0
     run: word = node_longest(arena, mine, zone, level, 0)
     size: word
@@ -115,7 +116,7 @@ def find_in_leaves(arena: Words, mine: Words, at: word, count: word) -> word:
 
 def find_highest(arena: Words, mine: Words, zone: word, count: word) -> word:
     """Return the highest start of a free run of `count` frames, or NO_FRAMES."""
-    level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    level: word = root_level(arena, mine, zone)
     index: word = 0
     after: word
     size: word
@@ -155,7 +156,7 @@ def assign(arena: Words, mine: Words, level: word, at: word, free: word) -> None
 
 def split(arena: Words, mine: Words, zone: word, leaf: word, start: word, end: word) -> None:
     """Hand the state of uniform nodes above a leaf down to their children, as far as needed."""
-    level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    level: word = root_level(arena, mine, zone)
     at: word = node_at(mine, zone, level, 0)
     left: word
     run: word
@@ -207,7 +208,7 @@ def renew(arena: Words, mine: Words, level: word, at: word, left: word) -> bool:
 
 def renew_above(arena: Words, mine: Words, zone: word, start: word, end: word) -> None:
     """Renew the nodes above the ends of [start, end), level by level."""
-    root: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    root: word = root_level(arena, mine, zone)
     index: word = start >> mine[L.MINE_LEAF_SHIFT]
     last: word = (end - 1) >> mine[L.MINE_LEAF_SHIFT]
     left: word = leaf_at(mine, zone, index - (index & 1))
@@ -279,7 +280,7 @@ def set_run(arena: Words, mine: Words, zone: word, start: word, count: word, fre
 def cover(arena: Words, mine: Words, zone: word, end: word) -> None:
     """Raise the root until it covers frames up to `end`; what it newly covers is not free."""
     about: word = L.ZONES + L.ZONE_WORDS * zone
-    level: word = arena[about + L.ZONE_ROOT_LEVEL]
+    level: word = root_level(arena, mine, zone)
     while node_size(mine, level) < end:  # bound: LEVELS_MAX
         level += 1
         renew(arena, mine, level, node_at(mine, zone, level, 0), children_at(mine, zone, level, 0))

@@ -10,6 +10,7 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from ..store import layout as L
+    from ..store.journal import ensure
     from ..store.words import Words, high, low, trailing_zeros, word
     from .bits import bits_at_end, leaf_longest
 
@@ -18,6 +19,21 @@ def node_size(mine: Words, level: word) -> word:
     """Return how many frames a node of this level covers."""
     one: word = 1
     return one << (mine[L.MINE_LEAF_SHIFT] + level)
+
+
+def root_level(arena: Words, mine: Words, zone: word) -> word:
+    """Return the level of a zone's root. Needs: lock held.
+
+    One that the zone cannot have damages the transaction under way (ensure); its highest is
+    returned then, so that no node outside the tree is looked at.
+    """
+    level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
+    highest: word = mine[L.MINE_TREE_HEIGHT]
+    highest += mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone + L.MINE_ZONE_TOP_HEIGHT]
+    if level > highest:
+        ensure(arena, False)
+        return highest
+    return level
 
 
 def leaf_at(mine: Words, zone: word, index: word) -> word:

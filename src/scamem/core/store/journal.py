@@ -72,6 +72,23 @@ def ensure(arena: Words, condition: bool) -> None:
         store(arena, L.JOURNAL_FAILED, 1)
 
 
+def can_roll_back(arena: Words, words: word) -> bool:
+    """Tell whether every word that was logged lies in a control file of so many, past its header.
+
+    Needs: who holds the lock is dead, or takes it over; what another taker logs can be put back.
+    """
+    length: word = arena[L.JOURNAL_LENGTH]
+    at: word
+    if length > L.JOURNAL_ENTRIES_MAX:
+        return False
+    while length > 0:  # bound: JOURNAL_ENTRIES_MAX
+        length -= 1
+        at = arena[L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * length]
+        if at < L.HEADER_WORDS or at >= words:
+            return False
+    return True
+
+
 def roll_back(arena: Words) -> word:
     """Put every logged word back, latest first; return how many."""
     length: word = arena[L.JOURNAL_LENGTH]

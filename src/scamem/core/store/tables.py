@@ -65,7 +65,13 @@ def take(arena: Words, mine: Words, table: word) -> word:
 
 
 def give(arena: Words, mine: Words, table: word, index: word) -> None:
-    """Give a record back. Needs: it is on no list any more. Stores: 2 words."""
+    """Give a record back. Needs: it is on no list any more. Stores: 2 words.
+
+    An index that no member could have written damages the transaction (ensure); nothing is given.
+    """
+    if not valid(arena, mine, table, index):
+        ensure(arena, False)
+        return
     control: word = L.TABLES + L.TABLE_WORDS * table
     about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
     link: word = place(mine, table, index) + mine[about + L.MINE_TABLE_LINK]

@@ -41,6 +41,9 @@ def begin_object(
     `frames` must be free and promised to nobody; `reserved` of them are promised to this object.
     """
     about: word = zones.at(zone)
+    if arena[about + L.ZONE_RESERVED] > arena[about + L.ZONE_FREE]:
+        journal.ensure(arena, False)  # each promise was kept back from what was free
+        return L.DAMAGED
     if zones.unpromised(arena, zone) < frames:
         return L.NO_FRAMES
     obj: word = tables.take(arena, mine, L.TABLE_OBJECTS)
@@ -69,8 +72,9 @@ def move_run(arena: Words, mine: Words, obj: word, zone: word, wanted: word) -> 
         start = free_runs.find_highest(arena, mine, zone, count)
     else:
         start = free_runs.find_lowest(arena, mine, zone, count)
-    if count == 0 or start >= L.STATUS:
-        journal.ensure(arena, False)
+    frames: word = mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone + L.MINE_ZONE_FRAMES]
+    if count == 0 or start >= frames or count > frames - start:
+        journal.ensure(arena, False)  # nodes that do not agree lead outside the zone
         return L.DAMAGED
     free_runs.set_run(arena, mine, zone, start, count, 0)
     status: word = objects.append_run(arena, mine, obj, start + zones.first(mine, zone), count)
@@ -120,18 +124,17 @@ def describe(arena: Words, mine: Words, obj: word) -> word:
 
 def describe_runs(arena: Words, mine: Words, obj: word, value: word) -> word:
     """Store a memdesc for each of an object's frames. Needs: they are in this member's care."""
-    run: word = low(arena[objects.at(arena, mine, obj) + L.OBJECT_RUNS])
+    if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
+        return L.DAMAGED
+    run: word = low(arena[tables.place(mine, L.TABLE_OBJECTS, obj) + L.OBJECT_RUNS])
     left: word = mine[L.MINE_FRAMES]
     while run != 0:  # bound: the arena's frames, each described once at most
-        place: word = tables.at(arena, mine, L.TABLE_RUNS, run)
-        frames: word = arena[place + L.RUN_FRAMES]
-        if high(frames) == 0 or high(frames) > left:
-            return L.DAMAGED
-        if low(frames) + high(frames) > mine[L.MINE_FRAMES]:
+        frames: word = objects.run_frames(arena, mine, run)
+        if frames == 0 or high(frames) > left:
             return L.DAMAGED
         left -= high(frames)
         memdesc.describe_run(arena, mine, low(frames), high(frames), value)
-        run = low(arena[place + L.RUN_LINK])
+        run = objects.next_run(arena, mine, run)
     return L.OK
 
 

@@ -89,6 +89,8 @@ def describe(arena: Words, mine: Words, obj: word, target: word) -> word:
     """Describe a MOVING object's frames as the target's. Needs no lock: they are this member's."""
     if not objects.is_owned(arena, mine, obj, L.OBJECT_STATE_MOVING):
         return L.NOT_OWNER
+    if not tables.valid(arena, mine, L.TABLE_OBJECTS, target):
+        return L.DAMAGED
     value: word = memdesc.make(target, objects.generation(arena, mine, target))
     return alloc.describe_runs(arena, mine, obj, value)
 
