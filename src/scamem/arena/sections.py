@@ -45,7 +45,7 @@ class SectionInfo:
 
 
 class Sections(Allocation):
-    """What changes sections, of an arena. Threads: any. One member changes a section at a time."""
+    """What changes sections, of an arena. Threads: any. One changes a section at a time."""
 
     def sections(self) -> list[SectionInfo]:
         """Return every section, lowest number first. All as of one moment."""
@@ -98,10 +98,11 @@ class Sections(Allocation):
         waited = room.Patience(self._made, f"asked to bring section {number} online")
         while True:
             self._made.refresh_descriptors()
-            status = changes.change(self.member, changes.ONLINE_BEGIN, number)
-            if status == number:
-                room.bring_online(self._made, number)
-                return
+            with room.in_turn(self._made, waited):
+                status = changes.change(self.member, changes.ONLINE_BEGIN, number)
+                if status == number:
+                    room.bring_online(self._made, number)
+                    return
             if status == L.WRONG_STATE and self._state_of(number) in USABLE:
                 return
             waited.wait()
@@ -121,19 +122,16 @@ class Sections(Allocation):
         """
         self._check_section(number)
         waited = room.Patience(self._made, f"asked to take section {number} offline")
+        reaped = True
         while True:
-            status = changes.change(self.member, changes.OFFLINE_BEGIN, number, 1)
-            if status == number:
-                self._punch(number, changes.OFFLINE_FINISH, -1)
-                return
-            if status == L.IN_USE:
-                before = self.member.reap()
+            with room.in_turn(self._made, waited):
                 status = changes.change(self.member, changes.OFFLINE_BEGIN, number, 1)
                 if status == number:
                     self._punch(number, changes.OFFLINE_FINISH, -1)
                     return
-                if status == L.IN_USE and not before:
-                    raise self._busy(number)
+            if status == L.IN_USE and not reaped:
+                raise self._busy(number)
+            reaped = status != L.IN_USE or self.member.reap() > 0
             waited.wait()
 
     def _check_section(self, number: int) -> None:
@@ -173,21 +171,17 @@ class Sections(Allocation):
     def _punch(self, section: int, step: int, blocks: int) -> int:
         """Give blocks of a section back that this member changes; return how many bytes.
 
-        Without the GIL in the system calls. On failure the section is given up, and what still has
-        memory is known for the next trim.
+        Without the GIL in the system calls. On failure the section is given up (room.in_turn), and
+        what still has memory is known for the next trim.
         """
         size = self.geometry
         length = size.block_frames * size.frame_bytes
         given = 0
-        try:
-            for block in range(size.section_blocks):
-                if blocks >> block & 1:
-                    start = (section << size.section_shift) * size.frame_bytes + block * length
-                    self._made.direct.punch(start, length)
-                    given += length
-        except BaseException:
-            changes.change(self.member, changes.ABORT)
-            raise
+        for block in range(size.section_blocks):
+            if blocks >> block & 1:
+                start = (section << size.section_shift) * size.frame_bytes + block * length
+                self._made.direct.punch(start, length)
+                given += length
         changes.change(self.member, step)
         return given
 
@@ -210,29 +204,35 @@ class Sections(Allocation):
         """
         self._check_open()
         self.member.reap()
+        return self._trim(keep, room.Patience(self._made, "asked to trim the arena"))
+
+    def _trim(self, keep: int, waited: room.Patience | None) -> int:
+        """Trim what is free beyond `keep` bytes; without patience not what others change."""
         size = self.geometry
         kept = -(-keep // size.frame_bytes)
         given = 0
         section = changes.find_section(self.member, changes.TRIMMABLE, 0, size.sections)
         while section >= 0:
-            given += self._trim_section(section, kept)
+            given += self._trim_section(section, kept, waited)
             section = changes.find_section(
                 self.member, changes.TRIMMABLE, section + 1, size.sections
             )
         return given
 
-    def _trim_section(self, section: int, kept: int) -> int:
-        waited = room.Patience(self._made, "asked to trim the arena")
+    def _trim_section(self, section: int, kept: int, waited: room.Patience | None) -> int:
         while True:
-            most = max(0, self._free() - kept) // self.geometry.block_frames
-            blocks = changes.change(self.member, changes.TRIM_BEGIN, section, most)
-            if blocks < L.STATUS:
-                return self._punch(section, changes.TRIM_FINISH, blocks)
-            if blocks == L.WRONG_STATE and self._state_of(section) == L.SECTION_STATE_OFFLINE:
-                blocks = changes.change(self.member, changes.OFFLINE_BEGIN, section)
+            with room.in_turn(self._made, waited) as mine:
+                if not mine:
+                    return 0
+                most = max(0, self._free() - kept) // self.geometry.block_frames
+                blocks = changes.change(self.member, changes.TRIM_BEGIN, section, most)
                 if blocks < L.STATUS:
-                    return self._punch(section, changes.OFFLINE_FINISH, -1)
-            if blocks != L.ONLINE_BUSY:
+                    return self._punch(section, changes.TRIM_FINISH, blocks)
+                if blocks == L.WRONG_STATE and self._state_of(section) == L.SECTION_STATE_OFFLINE:
+                    blocks = changes.change(self.member, changes.OFFLINE_BEGIN, section)
+                    if blocks < L.STATUS:
+                        return self._punch(section, changes.OFFLINE_FINISH, -1)
+            if blocks != L.ONLINE_BUSY or waited is None:
                 return 0
             waited.wait()
 
@@ -258,11 +258,14 @@ class Sections(Allocation):
         self.member.set_word(L.RETENTION_FRAMES, frames)
 
     def trim_surplus(self) -> None:
-        """Trim what a release noted to be more than is kept; nothing if none did."""
+        """Trim what a release noted to be more than is kept; nothing if none did.
+
+        Runs between two bytecodes of the main thread, inside of anything: it waits for nobody.
+        """
         if self._closed or not self.member.is_active() or not self.member.my_word(L.MINE_SURPLUS):
             return
         changes.forget_surplus(self.member)
         try:
-            self.trim(keep=self.retention)
+            self._trim(self.retention, None)
         except ScamemError:
             return  # nobody asked for this: the next release notes it again
