@@ -36,6 +36,7 @@ STORES = {
     "hold.first": 103,
     "hold.put_holder": 109,
     "hold.subtract": 1,
+    "isolate.take": 49,
     "join.join": 26,
     "lend.cancel": 121,
     "lend.expire": 121,

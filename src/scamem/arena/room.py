@@ -160,8 +160,8 @@ class Patience:
         self.wanted = wanted
         self.deadline_s = time.monotonic() + ONLINE_TIMEOUT_S
 
-    def wait(self) -> None:
-        """Look who is dead and nap.
+    def wait(self, *, nap: bool = False) -> None:
+        """Look who is dead and nap; with `nap` also if nobody changes a section.
 
         Raises
         ------
@@ -171,6 +171,8 @@ class Patience:
         member.reap()
         owner = member.read_word(L.CHANGING) >> L.SHIFT_32
         if not owner:
+            if nap:
+                time.sleep(ONLINE_NAP_S)
             return
         if time.monotonic() > self.deadline_s:
             pid = member.read_word(L.SLOTS + L.SLOT_WORDS * owner + L.SLOT_PID)

@@ -9,14 +9,15 @@ import numpy as np
 from scamem.core import walk
 from scamem.core.store import layout as L
 from scamem.core.walk import USABLE
-from scamem.errors import ScamemError, SectionBusyError
+from scamem.errors import OutOfMemoryError, ScamemError, SectionBusyError
 
-from . import changes, look, room, snapshot
+from . import changes, evacuation, look, room, snapshot
 from .allocation import Allocation
 from .pages import ZONE_NAMES
 
 STATES = ("offline", "onlining", "online", "offlining", "trimming", "populating")
 SHOWN_MAX = 5
+OFFLINE_TRIES = 20  # others go on allocating meanwhile, and what they free must be cleaned
 
 
 @dataclass(frozen=True)
@@ -110,29 +111,42 @@ class Sections(Allocation):
     def offline_section(self, number: int) -> None:
         """Take a section offline: its memory goes back to the system, and it stays so.
 
-        It comes online again by `online_section` alone, not when memory runs short. One that is
-        offline already: nothing, but that it stays so from now on.
+        Objects that nobody maps or pins, and that no other process has in hand, are moved to other
+        sections: they keep their numbers, names and handles. The section comes online again by
+        `online_section` alone, not when memory runs short. One that is offline already: nothing,
+        but that it stays so from now on.
 
         Raises
         ------
         IndexError : there is no such section.
-        SectionBusyError : frames of it are in use; says by which objects, and who holds them. Or
-            the zone's free frames were promised to a request under way.
+        SectionBusyError : frames of it are in use and cannot move; says by which objects, and who
+            holds them, or that there is no room elsewhere. Or the zone's free frames were promised
+            to a request under way.
         OutOfMemoryError : a stopped member is changing another section.
+
+        Cost: copying what is moved, whole objects, at the speed of memcpy.
         """
         self._check_section(number)
         waited = room.Patience(self._made, f"asked to take section {number} offline")
-        reaped = True
-        while True:
+        tries = OFFLINE_TRIES
+        while tries > 0:
             with room.in_turn(self._made, waited):
                 status = changes.change(self.member, changes.OFFLINE_BEGIN, number, 1)
+                if status == L.IN_USE and not self.member.reap():
+                    tries = tries - 1 if self._evacuate(number) else 0
+                    status = changes.change(self.member, changes.OFFLINE_BEGIN, number, 1)
                 if status == number:
                     self._punch(number, changes.OFFLINE_FINISH, -1)
                     return
-            if status == L.IN_USE and not reaped:
-                raise self._busy(number)
-            reaped = status != L.IN_USE or self.member.reap() > 0
-            waited.wait()
+            waited.wait(nap=True)
+        raise self._busy(number)
+
+    def _evacuate(self, number: int) -> bool:
+        """Move a section's objects elsewhere; False if one of them is looked at."""
+        try:
+            return evacuation.evacuate(self, number)
+        except OutOfMemoryError as error:
+            raise self._busy(number, f" There is no room for them elsewhere: {error}") from error
 
     def _check_section(self, number: int) -> None:
         self._check_open()
@@ -144,7 +158,7 @@ class Sections(Allocation):
     def _state_of(self, number: int) -> int:
         return changes.section_words(self.member, number, 1)[0] & L.MASK_8
 
-    def _busy(self, number: int) -> SectionBusyError:
+    def _busy(self, number: int, why: str = "") -> SectionBusyError:
         size = self.geometry
         first = number << size.section_shift
         found = [
@@ -157,13 +171,15 @@ class Sections(Allocation):
         ]
         texts = []
         for info in found[:SHOWN_MAX]:
-            who = [f"process {h.pid}" if h.pid else h.name or h.kind for h in info.holders]
+            who = [
+                f"process {h.pid}: {h.uses()}" if h.pid else h.name or h.kind for h in info.holders
+            ]
             texts.append(f"object {info.index} ({info.nr} frames; {', '.join(who)})")
         more = f" and {len(found) - SHOWN_MAX} more" if len(found) > SHOWN_MAX else ""
         has = f"it has {', '.join(texts)}{more}" if found else "its frames are promised to others"
         return SectionBusyError(
             f"asked to take section {number} offline; {has}. Drop them (scamem ls), or choose a "
-            "section that has none",
+            f"section that has none.{why}",
             section=number,
             objects=tuple(info.index for info in found),
         )

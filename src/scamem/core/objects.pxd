@@ -1,5 +1,6 @@
 from .store cimport tables
 from .store.journal cimport ensure, put
+from .store.private cimport note_look
 from .store.words cimport Words, high, load_acquire, low, pair, word
 
 cdef word at(Words arena, Words mine, word obj) noexcept nogil

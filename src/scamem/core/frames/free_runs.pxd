@@ -7,6 +7,8 @@ from ..store.words cimport Words, high, leading_zeros, low, pair, trailing_zeros
 
 cdef word longest(Words arena, Words mine, word zone) noexcept nogil
 cdef bint is_free(Words arena, Words mine, word zone, word start, word count) noexcept nogil
+cdef word find_below(Words arena, Words mine, word zone, word level, word index,
+                     word count) noexcept nogil
 cdef word find_lowest(Words arena, Words mine, word zone, word count) noexcept nogil
 cdef word find_highest(Words arena, Words mine, word zone, word count) noexcept nogil
 cdef void set_run(Words arena, Words mine, word zone, word start, word count,

@@ -9,3 +9,4 @@ cdef word node_longest(Words arena, Words mine, word zone, word level, word inde
 cdef bint inside(Words mine, word level, word index, word start, word end) noexcept nogil
 cdef word node_start(Words arena, Words mine, word zone, word level, word index) noexcept nogil
 cdef word node_end(Words arena, Words mine, word zone, word level, word index) noexcept nogil
+cdef word longest_in(Words arena, Words mine, word zone, word level, word index) noexcept nogil
