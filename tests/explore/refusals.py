@@ -310,8 +310,69 @@ def taint_goes_with_frames(core: Core) -> None:
     world.check()
 
 
+def isolation(core: Core) -> None:
+    """Whoever empties a section takes what is free and promised to nobody, for itself alone."""
+    world = new_world(core, members=2)
+    a, b = world.members
+    take, plug = core.isolate.take, S.reserve(world, a, 0)
+    promised = S.reserve(world, b, TINY.frames - TINY.section_frames + 1)
+    expect("isolate what is promised", world.run(a, take, plug, 0), L.IN_USE)
+    expect("isolate: another's object", world.run(b, take, plug, 0), L.NOT_OWNER)
+    S.let_go(world, b, promised)
+    expect("isolate", world.run(a, take, plug, 0), L.MORE)
+    expect("isolate: no more", world.run(a, take, plug, 0), L.DONE)
+    expect("isolated frames", world.run(b, core.alloc.small, 0, 5, L.BY_HAND), L.NO_RUN)
+    S.must(world.run(b, core.offline.begin, 1, 1))
+    expect("isolate of what goes offline", world.run(a, take, plug, 1), L.WRONG_STATE)
+    expect("isolate of no section", world.run(a, take, plug, 2), L.WRONG_STATE)
+    world.check()
+    S.let_go(world, a, plug)
+    world.check()
+
+
+def moved_again(core: Core) -> None:
+    """What was begun to be moved, and was mapped since, is not moved under the view."""
+    world = new_world(core, members=2)
+    a = world.members[0]
+    obj, target = S.small(world, a), S.small(world, a)
+    begin = core.move.begin
+    expect("move", world.run(a, begin, obj, S.generation(world, obj)), L.OK)
+    expect("move, begun again", world.run(a, begin, obj, S.generation(world, obj)), L.OK)
+    S.must(world.alone(a, core.hold.add, obj, L.BY_MAPPING), L.OK)
+    expect("move, mapped since", world.run(a, begin, obj, S.generation(world, obj)), L.NOT_ALONE)
+    S.let_go(world, a, obj, L.BY_MAPPING)
+    expect("move, unmapped", world.run(a, begin, obj, S.generation(world, obj)), L.OK)
+    S.must(world.alone(a, core.move.describe, obj, target), L.OK)
+    S.must(world.run(a, core.move.graft, obj, target, 1), L.OK)
+    world.check()
+
+
+def migrated_as_it_is(core: Core) -> None:
+    """What changed since it was marked is not exchanged: another thread cut it, or hung more on."""
+    world = new_world(core, members=2)
+    a = world.members[0]
+    obj, more, tail = S.small(world, a, 2), S.small(world, a), S.reserve(world, a, 0)
+    at = walk.place(a.mine, L.TABLE_OBJECTS, obj)
+    run = walk.low(world.arena[at + L.OBJECT_RUNS])
+    for frames in (2, 1):
+        copy = S.small(world, a, frames)
+        S.must(world.run(a, core.move.begin, copy, S.generation(world, copy)), L.OK)
+        S.must(world.run(a, core.move.mark, obj, S.generation(world, obj)), L.OK)
+        S.must(world.alone(a, core.move.describe, copy, obj), L.OK)
+        if frames == 2:
+            seen = walk.high(world.arena[at + L.OBJECT_STATE])
+            S.must(world.run(a, core.move.cut, obj, tail, run, 1, 1, seen), L.OK)
+        else:
+            S.must(world.run(a, core.move.begin, more, S.generation(world, more)), L.OK)
+            S.must(world.alone(a, core.move.describe, more, obj), L.OK)
+            S.must(world.run(a, core.move.graft, more, obj, 1), L.OK)
+        expect("exchange", world.run(a, core.move.exchange, obj, copy), L.NOT_ALONE)
+        S.let_go(world, a, copy)
+    world.check()
+
+
 REFUSALS = (
-    owner, reserved, loans_age, loans_of_several, loans_of_what_is_held, old_loans,
+    owner, reserved, offline, loans_age, loans_of_several, loans_of_what_is_held, old_loans,
     many_in_transit, stale, damaged, taint_stays, cleaning_has_an_owner, cut_alone, moved_alone,
-    taint_goes_with_frames,
+    taint_goes_with_frames, isolation, moved_again, migrated_as_it_is,
 )  # fmt: skip

@@ -6,7 +6,15 @@ from typing import Any
 
 from scamem.core.store import layout as L
 from tests.explore.crash import Scenario
-from tests.explore.scenarios import act, let_go, must, small
+from tests.explore.scenarios import (
+    act,
+    free_all,
+    let_go,
+    must,
+    reserve,
+    scatter,
+    small,
+)
 from tests.explore.world import Member, World
 
 ALL = 1 << 8  # more blocks than a section has
@@ -71,6 +79,50 @@ def taken_offline(world: World) -> Any:
     return None
 
 
+def isolate_all(world: World, given: Any) -> None:
+    """Take all free frames of a section into an object without frames, and let go of it."""
+    member = world.members[0]
+    plug = reserve(world, member, 0)
+    take = world.core.isolate.take
+    while must(world.run(member, take, plug, given), L.MORE, L.DONE) == L.MORE:
+        pass
+    let_go(world, member, plug)
+
+
+def holes(world: World) -> int:
+    """Section 0 has two free frames that lie apart, section 1 is free."""
+    scatter(world, world.members[1], (1, 3, 4, 5, 6, 7))
+    return 0
+
+
+def one_block_used(world: World) -> int:
+    half_used(world)
+    return 0
+
+
+def second_section(world: World) -> int:
+    half_used(world)
+    return 1
+
+
+def isolated(world: World) -> Any:
+    """Member 3 died with the free frames of section 0, while it emptied it."""
+    d = world.members[3]
+    holes(world)
+    plug = reserve(world, d, 0)
+    must(world.run(d, world.core.isolate.take, plug, 0), L.MORE)
+    must(world.run(d, world.core.isolate.take, plug, 0), L.MORE)
+    d.alive = False
+    must(world.run(world.members[0], world.core.reap.begin, d.slot), L.OK)
+    return d.slot
+
+
+def reap_all_of_it(world: World, slot: int) -> None:
+    while must(world.run(world.members[0], world.core.reap.step, slot), L.MORE, L.DONE) == L.MORE:
+        pass
+    free_all(world, world.members[0])
+
+
 def trim_both(world: World, _: Any) -> None:
     trim(world, world.members[0], 0)
     trim(world, world.members[0], 1)
@@ -115,6 +167,10 @@ SCENARIOS = (
     Scenario("offline.begin offline", half_used, act("offline.begin", 1, 1, expect=()), sections=1),
     Scenario("offline.finish", offlining, act("offline.finish")),
     Scenario("offline.online again", taken_offline, online_again),
+    Scenario("isolate.take", holes, isolate_all),
+    Scenario("isolate.take beside a block", one_block_used, isolate_all),
+    Scenario("isolate.take a whole section", second_section, isolate_all),
+    Scenario("reap.step isolated", isolated, reap_all_of_it),
     Scenario("reap.step trimming", dead_changing("trim.begin", 0, ALL), reap_it),
     Scenario("reap.step offlining", dead_changing("offline.begin", 1, 1), reap_it),
     Scenario("reap.step populating", dead_changing("populate.begin", 1), reap_it),

@@ -37,6 +37,7 @@ STORES = {
     "hold.first": 91,
     "hold.put_holder": 105,
     "hold.subtract": 1,
+    "isolate.take": 49,
     "join.join": 26,
     "lend.cancel": 117,
     "lend.expire": 117,

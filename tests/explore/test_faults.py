@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.explore import figures
+from tests.explore import faults, figures, migration_faults
 from tests.explore.arena import Violation
-from tests.explore.faults import FAULTS, Fault
+from tests.explore.faults import Fault
 from tests.explore.interpreted import CORE, Core
 from tests.explore.refusals import REFUSALS
 from tests.model.reference import Disagreement
 
+FAULTS = (*faults.FAULTS, *migration_faults.FAULTS)
 FAULTS_MIN = 20
 
 

@@ -7,6 +7,7 @@ import pytest
 from tests.explore import figures
 from tests.explore import step_scenarios as T
 from tests.explore.interpreted import Core
+from tests.explore.migration_steps import migrated
 from tests.explore.steps import Counted, Interleaver
 
 SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
@@ -21,6 +22,7 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "a reader of runs, one run so far": lambda core: T.grafted(core, runs=1),
     "a reader of runs": T.grafted,
     "a living member is not reaped": T.living,
+    "a thread writes while its process migrates": migrated,
 }
 DEEP: dict[str, Callable[[Core], Interleaver]] = {
     "lock, two die": lambda core: T.lock(core, members=3, deaths=2),

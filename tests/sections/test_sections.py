@@ -93,12 +93,14 @@ def test_offline_returns_the_memory(arena: scamem.Arena) -> None:
 
 def test_a_busy_section_says_who_has_it(arena: scamem.Arena) -> None:
     held = arena.alloc(MIB)
+    view = held.map()
     with pytest.raises(
-        scamem.SectionBusyError, match=f"object {held.index}.*{os.getpid()}"
+        scamem.SectionBusyError, match=f"object {held.index}.*{os.getpid()}: mappings=1"
     ) as said:
         arena.offline_section(0)
     assert said.value.section == 0
     assert said.value.objects == (held.index,)
+    del view
     held.close()
     arena.offline_section(0)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
-import pickle
 import random
 import threading
-from multiprocessing.reduction import ForkingPickler
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -21,27 +20,28 @@ FRAME = 4096
 SEQUENCE = 8  # numbers of a row
 
 
-def follow(data: bytes) -> tuple[int, float]:
-    """Follow an array that was sent to its end."""
-    rows = pickle.loads(data)
+def follow(rows: scamem.GrowableArray, answers: Connection) -> None:
+    """Follow an array to its end, and say what was in it."""
     seen, total = 0, 0.0
     while (length := rows.wait(seen)) > seen:
         total += float(rows[seen:length].sum())
         seen = length
-    return seen, total
+    answers.send((seen, total))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_reader_follows(arena: scamem.Arena, method: str) -> None:
     rows = arena.growable((3,))
-    with multiprocessing.get_context(method).Pool(1) as pool:
-        # Pickled here and now: the pool does so in a thread, perhaps after rows.close().
-        found = pool.apply_async(follow, (bytes(ForkingPickler.dumps(rows)),))
-        for number in range(3000):
-            rows.append([number, 1, 2])
-        rows.extend(np.ones((5000, 3)))
-        rows.close()
-        assert found.get() == (8000, sum(range(3000)) + 9000 + 15000)
+    context: Any = multiprocessing.get_context(method)
+    ours, theirs = context.Pipe()
+    reader = context.Process(target=follow, args=(rows, theirs))
+    reader.start()  # it has a reference of its own from here on: a pool pickles when it likes
+    for number in range(3000):
+        rows.append([number, 1, 2])
+    rows.extend(np.ones((5000, 3)))
+    rows.close()
+    assert ours.recv() == (8000, sum(range(3000)) + 9000 + 15000)
+    reader.join()
 
 
 def test_rows_stay_where_they_are(arena: scamem.Arena) -> None:

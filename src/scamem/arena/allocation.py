@@ -223,6 +223,20 @@ class Allocation(Pages):
                 return self._fill(held)
             self.make_room(held, frames, zone)
 
+    def alloc_near(self, frames: int, zone: int) -> Hold:
+        """Allocate in a zone, or in others of its kind; a bare reference in hand."""
+        kind = self.geometry.spans[zone].kind
+        zones = [k for k, span in enumerate(self.geometry.spans) if span.kind == kind]
+        return self._alloc_where(frames, BY_HAND, sorted(zones, key=lambda k: (k != zone, k)))
+
+    def reserve_nothing(self) -> Hold:
+        """Return a reference to a new object without frames, still ALLOCATING."""
+        while True:
+            held = self.member.reserve(0, L.ZONE_NORMAL, BY_HAND)
+            if isinstance(held, Hold):
+                return held
+            self.make_room(held)
+
     def _fill(self, held: Hold) -> Hold:
         """Give a reserved object its runs. On failure it is let go of, runs and all."""
         try:

@@ -27,7 +27,7 @@ from scamem.errors import (
     StaleHandleError,
 )
 
-from . import attach, changes, look, snapshot, views
+from . import attach, changes, look, room, snapshot, views
 from .attach import Address, Attachment
 from .member import Hold, surplus_handlers
 from .objects import Scamem
@@ -389,6 +389,8 @@ surplus_handlers.append(_trim_surplus)
 def _after_fork_in_child() -> None:
     """Make this process's Python state its own; the core's handlers have run already."""
     ArenaBase._lock = threading.RLock()
+    for arena in ArenaBase._joined.values():
+        arena._made.changing = room.Turns()
     mapping.budget.after_fork_in_child()
     lost = [arena for arena in ArenaBase._joined.values() if not arena.member.is_active()]
     if lost:

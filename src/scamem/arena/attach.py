@@ -12,7 +12,7 @@ import secrets
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from scamem.address_space.map import DirectMap
@@ -31,6 +31,7 @@ from scamem.errors import (
 
 from . import reboot
 from .member import Member
+from .room import Turns
 
 CONTROL_LABEL = "scamem-control-"
 DEFAULT_LABEL = "scamem-default-"  # the control file of a process's default arena
@@ -75,6 +76,7 @@ class Attachment:
     mine: int
     ranges: int
     settings: int
+    changing: Turns = field(default_factory=Turns)
 
     def drop_private_memory(self) -> None:
         """Give the private memory back but for its first page, which says that the arena is closed.

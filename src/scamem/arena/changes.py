@@ -50,6 +50,23 @@ def change(member: Member, step: cython.int, section: int = 0, most: int = 0) ->
     return found
 
 
+def is_changing(member: Member) -> bool:
+    """Tell whether this process is between the begin and the finish of a change. No lock."""
+    return sections.owned(member.arena, member.mine) < L.STATUS
+
+
+def give_up(member: Member) -> None:
+    """End the change of a section that this process has under way; nothing if there is none.
+
+    Needs: the turn of this process's threads (room.in_turn), so that it is none of another's.
+    """
+    if member.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or not is_changing(member):
+        return
+    member.begin()
+    online.abort(member.arena, member.mine)
+    member.end()
+
+
 def find_section(member: Member, wanted: cython.int, first: int, end: int) -> int:
     """Return the lowest section of [first, end) that is as wanted, -1 if none is. No lock: a hint.
 

@@ -40,6 +40,11 @@ class Holder:
     hands: int = 0
     loans: int = 0
 
+    def uses(self) -> str:
+        """Say in words what a member holds an object by."""
+        kinds = ("mappings", "pins", "io_pins", "hands", "loans")
+        return " ".join(f"{kind}={getattr(self, kind)}" for kind in kinds if getattr(self, kind))
+
     @property
     def count(self) -> int:
         """References that this holder stands for."""

@@ -357,8 +357,8 @@ class Member(Membership):
             nr = objects.nr(self.arena, self.mine, held.index)
             self.end()
             found = self.runs_of(held.index)
-            if len(found) == 1 and found[0][1] == nr:
-                return found  # nobody cuts or exchanges it while it is held, and more may follow
+            if len(found) == 1 and found[0][1] == nr and held.by != L.BY_HAND:
+                return found  # nobody cuts or exchanges it while it is looked at; more may follow
             self.begin()
             same = takeovers == self.arena[L.LOCK_TAKEOVERS]
             same = same and changes == objects.changes(self.arena, self.mine, held.index)

@@ -11,6 +11,7 @@ from cython.cimports.scamem.core import objects
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import tables
 from cython.cimports.scamem.core.store.words import high, low, word
+from cython.cimports.scamem.core.transactions import isolate as isolation
 from cython.cimports.scamem.core.transactions import move
 
 from scamem.errors import ClosedError
@@ -24,25 +25,26 @@ def splice(member: Member, target: Hold, source: Hold, expected: word) -> word:
     expected : frames that the target must still have, 0 for any number.
 
     Ownership: after OK the reference `source` is closed, and its object is gone; otherwise it is
-    as it was.
+    still one. An object that was begun to be moved can be spliced again, or let go of.
     """
     index: word = source.index
     if index == 0 or target.index == 0:
         raise ClosedError("this reference was closed")
     source.index = 0
-    status: word = L.NOT_HELD
+    moved: cython.bint = False
     try:
         member.begin()
-        status = move.begin(member.arena, member.mine, index, source.generation)
+        status: word = move.begin(member.arena, member.mine, index, source.generation)
         member.end()
         if status == L.OK:
             status = move.describe(member.arena, member.mine, index, target.index)
         if status == L.OK:
-            member.begin()
+            member.begin()  # may fail as well: the lock's holder is stopped, a signal comes
             status = move.graft(member.arena, member.mine, index, target.index, expected)
             member.end()
+            moved = status == L.OK
     finally:
-        if status != L.OK:
+        if not moved:
             source.index = index
     return status
 
@@ -93,8 +95,8 @@ def cut(member: Member, held: Hold, tail: Hold, left: word) -> word:
 def begin_migration(member: Member, held: Hold, copy: Hold) -> word:
     """Announce that `copy`, which nobody else holds, is to replace an object's frames.
 
-    OK, NOT_ALONE (somebody may look at the object), STALE. Needs: this process is taking a section
-    offline; nobody else migrates.
+    OK, NOT_ALONE (somebody may look at the object), STALE. Needs: no other thread of this process
+    migrates (room.in_turn). `copy` is in hand once, and so is `held`, beside the user's own.
     """
     if held.index == 0 or copy.index == 0:
         raise ClosedError("this reference was closed")
@@ -122,8 +124,22 @@ def finish_migration(member: Member, held: Hold, copy: Hold) -> word:
     return status
 
 
-def copy_frames(member: Member, source: Hold, target: Hold) -> None:
-    """Copy the bytes of one object to another of the same size, run by run, without the GIL."""
+def isolate(member: Member, plug: Hold, section: int) -> word:
+    """Take one run of a section's free frames into an object just reserved; see isolate.take."""
+    which: word = section
+    if plug.index == 0:
+        raise ClosedError("this reference was closed")
+    member.begin()
+    status: word = isolation.take(member.arena, member.mine, plug.index, which)
+    member.end()
+    return status
+
+
+def copy_frames(member: Member, source: Hold, target: Hold) -> bool:
+    """Copy the bytes of one object to another, run by run, without the GIL.
+
+    False if they differ in size: then nothing was copied.
+    """
     pieces = member.runs(source)
     into = member.runs(target)
     start: word
@@ -132,7 +148,7 @@ def copy_frames(member: Member, source: Hold, target: Hold) -> None:
     room: word
     part: word
     if sum([n for _, n in pieces]) != sum([n for _, n in into]):
-        raise ValueError("the objects differ in size")
+        return False
     where, space = into.pop(0)
     to = where
     room = space
@@ -155,3 +171,4 @@ def copy_frames(member: Member, source: Hold, target: Hold) -> None:
             count -= part
             to += part
             room -= part
+    return True

@@ -49,7 +49,7 @@ def grow(arena: ArenaBase, held: Hold, nr: int, wanted: int) -> bool:
 
 def shrink(arena: ArenaBase, held: Hold, wanted: int) -> bool:
     """Take all frames but the first `wanted` away; False if the object changed meanwhile."""
-    tail = _reserve_nothing(arena)
+    tail = arena.reserve_nothing()
     try:
         status = moves.cut(arena.member, held, tail, wanted)
     finally:
@@ -60,15 +60,6 @@ def shrink(arena: ArenaBase, held: Hold, wanted: int) -> bool:
         raise _busy(arena, held, f"shrink object {held.index} to {wanted:,} frames")
     arena.make_room(status)
     return False
-
-
-def _reserve_nothing(arena: ArenaBase) -> Hold:
-    """Return a reference to a new object without frames."""
-    while True:
-        held = arena.member.reserve(0, L.ZONE_NORMAL, L.BY_HAND)
-        if isinstance(held, Hold):
-            return held
-        arena.make_room(held)
 
 
 def splice(arena: ArenaBase, held: Hold, other: Hold) -> None:

@@ -3,20 +3,26 @@
 Frames, in this order: dead members are reaped and dying objects freed; loans in transit whose grace
 is over and that nothing else keeps alive are given up; blocks that were trimmed get memory again;
 sections are brought online. Head room is looked at first. Each is outside the arena's lock.
+
+Sections are changed in turn. Between members the word CHANGING sees to that; it names a slot, so
+the threads of one process, which have one, take turns by `Turns`: whoever is between the begin and
+the finish of a change has the turn.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from scamem.backing import huge_pages, system
 from scamem.backing.nodes import memory_of_nodes
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
-from scamem.errors import ArenaDamagedError, OutOfMemoryError
+from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError
 
 from . import changes
 
@@ -117,32 +123,32 @@ def _add_memory(made: Attachment, frames: int, zone: int) -> bool:
     end = first + size.spans[zone].sections
     waited = Patience(made, f"asked for {frames:,} frames")
     while True:
-        section = changes.find_section(member, changes.ABSENT, first, end)
-        step = changes.POPULATE_BEGIN
-        if section < 0:
-            section = changes.find_section(member, changes.OFFLINE, first, end)
-            step = changes.ONLINE_BEGIN
-        if section >= 0:
-            status = changes.change(member, step, section)
-        elif member.read_word(L.CHANGING) == 0:
-            return False
-        else:
-            status = L.ONLINE_BUSY  # perhaps the last one there is comes online just now
-        if status < L.STATUS:
-            break
-        if free_frames(made, zone) >= frames:
-            return True
+        with in_turn(made, waited):
+            if free_frames(made, zone) >= frames:
+                return True
+            section = changes.find_section(member, changes.ABSENT, first, end)
+            step = changes.POPULATE_BEGIN
+            if section < 0:
+                section = changes.find_section(member, changes.OFFLINE, first, end)
+                step = changes.ONLINE_BEGIN
+            if section >= 0:
+                status = changes.change(member, step, section)
+            elif member.read_word(L.CHANGING) == 0:
+                return False
+            else:
+                status = L.ONLINE_BUSY  # perhaps the last one there is comes online just now
+            if status < L.STATUS:
+                if step == changes.POPULATE_BEGIN:
+                    populate(made, section, status)
+                else:
+                    bring_online(made, section)
+                return True
         if status == L.ONLINE_BUSY:
             waited.wait()
-    if step == changes.POPULATE_BEGIN:
-        populate(made, section, status)
-    else:
-        bring_online(made, section)
-    return True
 
 
 class Patience:
-    """Waiting for the member that changes a section: reaped if dead, and not awaited for ever.
+    """Waiting for whoever changes a section: a dead member is reaped, nobody awaited for ever.
 
     Parameters
     ----------
@@ -154,8 +160,8 @@ class Patience:
         self.wanted = wanted
         self.deadline_s = time.monotonic() + ONLINE_TIMEOUT_S
 
-    def wait(self) -> None:
-        """Look who is dead and nap.
+    def wait(self, *, nap: bool = False) -> None:
+        """Look who is dead and nap; with `nap` also if nobody changes a section.
 
         Raises
         ------
@@ -171,46 +177,104 @@ class Patience:
             )
         owner = member.read_word(L.CHANGING) >> L.SHIFT_32
         if not owner:
+            if nap:
+                time.sleep(ONLINE_NAP_S)
             return
         if time.monotonic() > self.deadline_s:
             pid = member.read_word(L.SLOTS + L.SLOT_WORDS * owner + L.SLOT_PID)
-            raise OutOfMemoryError(
-                f"{self.wanted}; the process {pid} has been bringing memory online or offline "
-                f"for {ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it go on, or end "
-                "it",
-                limit="a stopped member",
-            )
+            raise self.too_long(f"the process {pid}", "a stopped member")
         time.sleep(ONLINE_NAP_S)
+
+    def too_long(self, who: str, limit: str) -> OutOfMemoryError:
+        """Return the error for a wait without an end."""
+        return OutOfMemoryError(
+            f"{self.wanted}; {who} has been bringing memory online or offline for "
+            f"{ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it go on, or end it",
+            limit=limit,
+        )
+
+
+class Turns:
+    """Which thread of this process changes a section; fork gives the child one that nobody has."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.depth = 0  # how often the thread that has the turn took it
+
+
+@contextlib.contextmanager
+def in_turn(made: Attachment, waited: Patience | None) -> Iterator[bool]:
+    """Have the turn for the body, from the begin of a change to its finish.
+
+    Yields whether it is this thread's turn. What the body began is given up if it raises.
+
+    Parameters
+    ----------
+    waited : how long to wait for another thread, and what for; None: not at all, then False is
+        yielded if another thread has the turn or this one is in the middle of a change.
+
+    Raises
+    ------
+    OutOfMemoryError : another thread has had the turn for too long; or this very thread is changing
+        a section: this is a signal handler or finalizer that runs inside that.
+    """
+    turns = made.changing
+    left_s = 0.0 if waited is None else max(0.0, waited.deadline_s - time.monotonic())
+    if not turns.lock.acquire(blocking=waited is not None, timeout=left_s if waited else -1):
+        if waited is not None:
+            raise waited.too_long("another thread of this process", "another thread")
+        yield False
+        return
+    turns.depth += 1
+    try:
+        if turns.depth == 1:
+            changes.give_up(made.member)  # what could not be given up when it failed
+        elif changes.is_changing(made.member):
+            if waited is not None:
+                raise OutOfMemoryError(
+                    f"{waited.wanted} inside of a change of a section by the same thread, from a "
+                    "signal handler or finalizer. Allocate outside of these",
+                    limit="a change under way",
+                )
+            yield False
+            return
+        try:
+            yield True
+        except BaseException:
+            with contextlib.suppress(ScamemError):  # whoever has the turn next gives it up
+                changes.give_up(made.member)
+            raise
+    finally:
+        turns.depth -= 1
+        turns.lock.release()
 
 
 def bring_online(made: Attachment, section: int) -> None:
-    """Give memory to a section that this member has made ONLINING, and make its frames free."""
+    """Give memory to a section that this member has made ONLINING, and make its frames free.
+
+    Needs: the turn.
+    """
     size = made.geometry
     regions = size.regions()
     frames = size.section_frames
     tree = size.section_tree_words
-    try:
-        _allocate_frames(made, section, section * frames, frames)
-        _allocate_words(made, regions["memdescs"].start, section * frames, (section + 1) * frames)
-        _allocate_words(made, regions["section_trees"].start, section * tree, (section + 1) * tree)
-    except BaseException:
-        changes.change(made.member, changes.ABORT)
-        raise
+    _allocate_frames(made, section, section * frames, frames)
+    _allocate_words(made, regions["memdescs"].start, section * frames, (section + 1) * frames)
+    _allocate_words(made, regions["section_trees"].start, section * tree, (section + 1) * tree)
     changes.change(made.member, changes.ONLINE_FINISH)
 
 
 def populate(made: Attachment, section: int, blocks: int) -> None:
-    """Give memory to the absent blocks of a section that this member has made POPULATING."""
+    """Give memory to the absent blocks of a section that this member has made POPULATING.
+
+    Needs: the turn.
+    """
     size = made.geometry
     first = section * size.section_frames
-    try:
-        for block in range(size.section_blocks):
-            if blocks >> block & 1:
-                start = first + block * size.block_frames
-                _allocate_frames(made, section, start, size.block_frames)
-    except BaseException:
-        changes.change(made.member, changes.ABORT)
-        raise
+    for block in range(size.section_blocks):
+        if blocks >> block & 1:
+            start = first + block * size.block_frames
+            _allocate_frames(made, section, start, size.block_frames)
     changes.change(made.member, changes.POPULATE_FINISH)
 
 

@@ -9,14 +9,15 @@ import numpy as np
 from scamem.core import walk
 from scamem.core.store import layout as L
 from scamem.core.walk import USABLE
-from scamem.errors import ArenaDamagedError, ScamemError, SectionBusyError
+from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError, SectionBusyError
 
-from . import changes, look, room, snapshot
+from . import changes, evacuation, look, room, snapshot
 from .allocation import Allocation
 from .pages import ZONE_NAMES
 
 STATES = ("offline", "onlining", "online", "offlining", "trimming", "populating")
 SHOWN_MAX = 5
+OFFLINE_TRIES = 20  # others go on allocating meanwhile, and what they free must be cleaned
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class SectionInfo:
 
 
 class Sections(Allocation):
-    """What changes sections, of an arena. Threads: any. One member changes a section at a time."""
+    """What changes sections, of an arena. Threads: any. One changes a section at a time."""
 
     def sections(self) -> list[SectionInfo]:
         """Return every section, lowest number first. All as of one moment."""
@@ -103,10 +104,11 @@ class Sections(Allocation):
         waited = room.Patience(self._made, f"asked to bring section {number} online")
         while True:
             self._made.refresh_descriptors()
-            status = changes.change(self.member, changes.ONLINE_BEGIN, number)
-            if status == number:
-                room.bring_online(self._made, number)
-                return
+            with room.in_turn(self._made, waited):
+                status = changes.change(self.member, changes.ONLINE_BEGIN, number)
+                if status == number:
+                    room.bring_online(self._made, number)
+                    return
             if status == L.WRONG_STATE and self._state_of(number) in USABLE:
                 return
             waited.wait()
@@ -114,32 +116,42 @@ class Sections(Allocation):
     def offline_section(self, number: int) -> None:
         """Take a section offline: its memory goes back to the system, and it stays so.
 
-        It comes online again by `online_section` alone, not when memory runs short. One that is
-        offline already: nothing, but that it stays so from now on.
+        Objects that nobody maps or pins, and that no other process has in hand, are moved to other
+        sections: they keep their numbers, names and handles. The section comes online again by
+        `online_section` alone, not when memory runs short. One that is offline already: nothing,
+        but that it stays so from now on.
 
         Raises
         ------
         IndexError : there is no such section.
-        SectionBusyError : frames of it are in use; says by which objects, and who holds them. Or
-            the zone's free frames were promised to a request under way.
+        SectionBusyError : frames of it are in use and cannot move; says by which objects, and who
+            holds them, or that there is no room elsewhere. Or the zone's free frames were promised
+            to a request under way.
         OutOfMemoryError : a stopped member is changing another section.
+
+        Cost: copying what is moved, whole objects, at the speed of memcpy.
         """
         self._check_section(number)
         waited = room.Patience(self._made, f"asked to take section {number} offline")
-        while True:
-            status = changes.change(self.member, changes.OFFLINE_BEGIN, number, 1)
-            if status == number:
-                self._punch(number, changes.OFFLINE_FINISH, -1)
-                return
-            if status == L.IN_USE:
-                before = self.member.reap()
+        tries = OFFLINE_TRIES
+        while tries > 0:
+            with room.in_turn(self._made, waited):
                 status = changes.change(self.member, changes.OFFLINE_BEGIN, number, 1)
+                if status == L.IN_USE and not self.member.reap():
+                    tries = tries - 1 if self._evacuate(number) else 0
+                    status = changes.change(self.member, changes.OFFLINE_BEGIN, number, 1)
                 if status == number:
                     self._punch(number, changes.OFFLINE_FINISH, -1)
                     return
-                if status == L.IN_USE and not before:
-                    raise self._busy(number)
-            waited.wait()
+            waited.wait(nap=True)
+        raise self._busy(number)
+
+    def _evacuate(self, number: int) -> bool:
+        """Move a section's objects elsewhere; False if one of them is looked at."""
+        try:
+            return evacuation.evacuate(self, number)
+        except OutOfMemoryError as error:
+            raise self._busy(number, f" There is no room for them elsewhere: {error}") from error
 
     def _check_section(self, number: int) -> None:
         self._check_open()
@@ -151,7 +163,7 @@ class Sections(Allocation):
     def _state_of(self, number: int) -> int:
         return changes.section_words(self.member, number, 1)[0] & L.MASK_8
 
-    def _busy(self, number: int) -> SectionBusyError:
+    def _busy(self, number: int, why: str = "") -> SectionBusyError:
         size = self.geometry
         first = number << size.section_shift
         found = [
@@ -164,13 +176,15 @@ class Sections(Allocation):
         ]
         texts = []
         for info in found[:SHOWN_MAX]:
-            who = [f"process {h.pid}" if h.pid else h.name or h.kind for h in info.holders]
+            who = [
+                f"process {h.pid}: {h.uses()}" if h.pid else h.name or h.kind for h in info.holders
+            ]
             texts.append(f"object {info.index} ({info.nr} frames; {', '.join(who)})")
         more = f" and {len(found) - SHOWN_MAX} more" if len(found) > SHOWN_MAX else ""
         has = f"it has {', '.join(texts)}{more}" if found else "its frames are promised to others"
         return SectionBusyError(
             f"asked to take section {number} offline; {has}. Drop them (scamem ls), or choose a "
-            "section that has none",
+            f"section that has none.{why}",
             section=number,
             objects=tuple(info.index for info in found),
         )
@@ -178,21 +192,17 @@ class Sections(Allocation):
     def _punch(self, section: int, step: int, blocks: int) -> int:
         """Give blocks of a section back that this member changes; return how many bytes.
 
-        Without the GIL in the system calls. On failure the section is given up, and what still has
-        memory is known for the next trim.
+        Without the GIL in the system calls. On failure the section is given up (room.in_turn), and
+        what still has memory is known for the next trim.
         """
         size = self.geometry
         length = size.block_frames * size.frame_bytes
         given = 0
-        try:
-            for block in range(size.section_blocks):
-                if blocks >> block & 1:
-                    start = (section << size.section_shift) * size.frame_bytes + block * length
-                    self._made.direct.punch(start, length)
-                    given += length
-        except BaseException:
-            changes.change(self.member, changes.ABORT)
-            raise
+        for block in range(size.section_blocks):
+            if blocks >> block & 1:
+                start = (section << size.section_shift) * size.frame_bytes + block * length
+                self._made.direct.punch(start, length)
+                given += length
         changes.change(self.member, step)
         return given
 
@@ -215,29 +225,35 @@ class Sections(Allocation):
         """
         self._check_open()
         self.member.reap()
+        return self._trim(keep, room.Patience(self._made, "asked to trim the arena"))
+
+    def _trim(self, keep: int, waited: room.Patience | None) -> int:
+        """Trim what is free beyond `keep` bytes; without patience not what others change."""
         size = self.geometry
         kept = -(-keep // size.frame_bytes)
         given = 0
         section = changes.find_section(self.member, changes.TRIMMABLE, 0, size.sections)
         while section >= 0:
-            given += self._trim_section(section, kept)
+            given += self._trim_section(section, kept, waited)
             section = changes.find_section(
                 self.member, changes.TRIMMABLE, section + 1, size.sections
             )
         return given
 
-    def _trim_section(self, section: int, kept: int) -> int:
-        waited = room.Patience(self._made, "asked to trim the arena")
+    def _trim_section(self, section: int, kept: int, waited: room.Patience | None) -> int:
         while True:
-            most = max(0, self._free() - kept) // self.geometry.block_frames
-            blocks = changes.change(self.member, changes.TRIM_BEGIN, section, most)
-            if blocks < L.STATUS:
-                return self._punch(section, changes.TRIM_FINISH, blocks)
-            if blocks == L.WRONG_STATE and self._state_of(section) == L.SECTION_STATE_OFFLINE:
-                blocks = changes.change(self.member, changes.OFFLINE_BEGIN, section)
+            with room.in_turn(self._made, waited) as mine:
+                if not mine:
+                    return 0
+                most = max(0, self._free() - kept) // self.geometry.block_frames
+                blocks = changes.change(self.member, changes.TRIM_BEGIN, section, most)
                 if blocks < L.STATUS:
-                    return self._punch(section, changes.OFFLINE_FINISH, -1)
-            if blocks != L.ONLINE_BUSY:
+                    return self._punch(section, changes.TRIM_FINISH, blocks)
+                if blocks == L.WRONG_STATE and self._state_of(section) == L.SECTION_STATE_OFFLINE:
+                    blocks = changes.change(self.member, changes.OFFLINE_BEGIN, section)
+                    if blocks < L.STATUS:
+                        return self._punch(section, changes.OFFLINE_FINISH, -1)
+            if blocks != L.ONLINE_BUSY or waited is None:
                 return 0
             waited.wait()
 
@@ -263,11 +279,14 @@ class Sections(Allocation):
         self.member.set_word(L.RETENTION_FRAMES, frames)
 
     def trim_surplus(self) -> None:
-        """Trim what a release noted to be more than is kept; nothing if none did."""
+        """Trim what a release noted to be more than is kept; nothing if none did.
+
+        Runs between two bytecodes of the main thread, inside of anything: it waits for nobody.
+        """
         if self._closed or not self.member.is_active() or not self.member.my_word(L.MINE_SURPLUS):
             return
         changes.forget_surplus(self.member)
         try:
-            self.trim(keep=self.retention)
+            self._trim(self.retention, None)
         except ScamemError:
             return  # nobody asked for this: the next release notes it again

@@ -19,6 +19,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from typing import Self
 
 from scamem.core.store import layout as L
 from scamem.errors import BusyError, ClosedError, PeerDiedError, ScamemError, WaitTimeoutError
@@ -46,6 +47,7 @@ class SharedObject:
 
     magic: int  # of the first word: which kind of object it is
     what: str  # it is called so in messages
+    _open = False
 
     def __init__(self, obj: Scamem) -> None:
         self.scamem = obj
@@ -202,6 +204,41 @@ class SharedObject:
             for holder in self.scamem.arena.holders(self.scamem)
         )
 
+    # --- the end -------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Give up what roles this opening has, and let go of the object. Again: nothing.
+
+        Readers get what a writer that closes has written, and are told that nothing will follow;
+        another process may go on with it. Arrays and buffers of it stay readable.
+        """
+        if not self._open:
+            return
+        self._open = False
+        if self.scamem.arena.member.is_active():
+            self._end()
+        self._drop()
+        self.scamem.close()
+
+    def _end(self) -> None:
+        """Give up what roles this opening has, and tell whoever waits. The arena is open."""
+
+    def _drop(self) -> None:
+        """Let go of words and views."""
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise ClosedError(f"this {self.what} was closed here; open it again")
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
     # --- heads ---------------------------------------------------------------------------------
 
     def _check_head(self) -> None:
@@ -211,6 +248,3 @@ class SharedObject:
                 f"object {self.scamem.index} is no {self.what}, or its head was written over; open "
                 "what made it"
             )
-
-    def _closed(self) -> ClosedError:
-        return ClosedError(f"this {self.what} was closed here; open it again")

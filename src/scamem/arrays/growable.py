@@ -19,7 +19,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -293,40 +293,19 @@ class GrowableArray(SharedObject):
 
     # --- both ----------------------------------------------------------------------------------
 
-    def _check_open(self) -> None:
-        if not self._open:
-            raise self._closed()
-
     @property
     def nbytes(self) -> int:
         """Bytes of the rows that are there."""
         return len(self) * self._row_bytes
 
-    def close(self) -> None:
-        """Let go of it; a writer says that nothing will follow. Arrays of it go on. Again: nothing.
+    def _end(self) -> None:
+        if self.words.load(WRITER) == self._identity():
+            self.words.store(ENDED, 1)
+            self._give_role(WRITER)
+            self.words.wake(LENGTH)
 
-        Another process may append afterwards, and so go on with it.
-        """
-        if not self._open:
-            return
-        self._open = False
-        if self.scamem.arena.member.is_active():
-            if self.words.load(WRITER) == self._identity():
-                self.words.store(ENDED, 1)
-                self._give_role(WRITER)
-                self.words.wake(LENGTH)
+    def _drop(self) -> None:
         del self.words, self._growing, self._rows, self._shown, self._now
-        self.scamem.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_open", False):
-            self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         if not self._open:

@@ -14,7 +14,7 @@ it stores READ has read nothing. The next one to take the role goes on from thes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from scamem.arena import views
 from scamem.arena.objects import Scamem
@@ -109,10 +109,6 @@ class RingBuffer(SharedObject):
             f"the head of this ring (object {self.scamem.index}) was written over: its words "
             "contradict each other. Make a new ring"
         )
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise self._closed()
 
     # --- the writer ----------------------------------------------------------------------------
 
@@ -253,36 +249,17 @@ class RingBuffer(SharedObject):
         if self.words.compare_exchange(waiting, 1, 0):
             self.words.wake(event)
 
-    def close(self) -> None:
-        """Give up what roles this opening has, and let go of it. Again: nothing.
+    def _end(self) -> None:
+        if self.words.load(WRITER) == self._identity():
+            self.words.store(ENDED, 1)
+            self._give_role(WRITER)
+            self.words.wake(WRITTEN)
+        if self._give_role(READER):
+            self.words.wake(READ)
 
-        A reader gets what a writer that closes has written, and then an empty buffer. Buffers from
-        `peek` and `reserve` stay readable.
-        """
-        if not self._open:
-            return
-        self._open = False
-        if self.scamem.arena.member.is_active():
-            mine = self._identity()
-            if self.words.load(WRITER) == mine:
-                self.words.store(ENDED, 1)
-                self._give_role(WRITER)
-                self.words.wake(WRITTEN)
-            if self._give_role(READER):
-                self.words.wake(READ)
+    def _drop(self) -> None:
         self._bytes = memoryview(b"")
         del self.words, self._view
-        self.scamem.close()
-
-    def __del__(self) -> None:
-        if getattr(self, "_open", False):
-            self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         if not self._open:

@@ -23,6 +23,7 @@ else:
     from .store import layout as L
     from .store import tables
     from .store.journal import ensure, put
+    from .store.private import note_look
     from .store.words import Words, high, load_acquire, low, pair, word
 
 
@@ -147,6 +148,7 @@ def changes(arena: Words, mine: Words, obj: word) -> word:
 
 def note_change(arena: Words, mine: Words, obj: word) -> None:
     """Note that a LIVE object's frames change; no commit. Stores: 1 word."""
+    note_look(mine, obj)
     place: word = at(arena, mine, obj) + L.OBJECT_STATE
     put(arena, place, arena[place] + L.OBJECT_CHANGE_ONE)
 

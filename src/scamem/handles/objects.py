@@ -59,11 +59,12 @@ def _put_array(arena: ArenaBase, value: np.ndarray[Any, Any]) -> Handle | None:
         description = encode_array(made, place.offset, read_only=True)
         return Handle(arena, place.hold.another(L.BY_HAND), description)
     hold = arena.alloc_hold(value.nbytes, L.BY_HAND)
-    address = arena.direct_address_of(hold)
+    pinned = hold.another(L.BY_PIN)  # what is only in hand may be migrated
+    address = arena.direct_address_of(pinned)
     if address:
         copy_bytes(address, value.reshape(-1).view(U8))
     else:
-        over(arena, hold.another(L.BY_PIN), 0, value.shape, value.dtype)[...] = value
+        over(arena, pinned, 0, value.shape, value.dtype)[...] = value
     return Handle(arena, hold, encode_array(value, 0, read_only=True))
 
 

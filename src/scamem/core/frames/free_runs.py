@@ -65,8 +65,17 @@ def is_free(arena: Words, mine: Words, zone: word, start: word, count: word) -> 
 def find_lowest(arena: Words, mine: Words, zone: word, count: word) -> word:
     """Return the lowest start of a free run of `count` frames, or NO_FRAMES."""
     level: word = root_level(arena, mine, zone)
-    index: word = 0
-    run: word = node_longest(arena, mine, zone, level, 0)
+    return find_below(arena, mine, zone, level, 0, count)
+
+
+def find_below(
+    arena: Words, mine: Words, zone: word, level: word, index: word, count: word
+) -> word:
+    """Return the lowest start of a free run inside a node, or NO_FRAMES.
+
+    Needs: no node above it is all free or all used.
+    """
+    run: word = node_longest(arena, mine, zone, level, index)
     size: word
     left: word
     before: word

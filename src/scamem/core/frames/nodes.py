@@ -95,3 +95,19 @@ def node_end(arena: Words, mine: Words, zone: word, level: word, index: word) ->
     if level == 0:
         return bits_at_end(arena[leaf_at(mine, zone, index)], node_size(mine, 0))
     return high(arena[node_at(mine, zone, level, index) + L.NODE_ENDS])
+
+
+def longest_in(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
+    """Return the length of a node's longest free run, whatever its nodes above say."""
+    above: word = root_level(arena, mine, zone)
+    run: word
+    if level > above or index >= node_size(mine, above) // node_size(mine, level):
+        return 0
+    while above > level:  # bound: LEVELS_MAX
+        run = node_longest(arena, mine, zone, above, index >> (above - level))
+        if run == 0:
+            return 0
+        if run == node_size(mine, above):
+            return node_size(mine, level)
+        above -= 1
+    return node_longest(arena, mine, zone, level, index)

@@ -263,6 +263,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_MINE_REAPED 0x110ULL
     #define SCAMEM_LAYOUT_MINE_DIRECT 0x111ULL
     #define SCAMEM_LAYOUT_MINE_SURPLUS 0x112ULL
+    #define SCAMEM_LAYOUT_MINE_MIGRATING 0x113ULL
     #define SCAMEM_LAYOUT_MINE_TABLES_AT 0x118ULL
     #define SCAMEM_LAYOUT_MEMBER_ACTIVE 0x1ULL
     #define SCAMEM_LAYOUT_MEMBER_LOST 0x2ULL
@@ -571,6 +572,7 @@ cdef extern from *:
     const unsigned long long MINE_REAPED "SCAMEM_LAYOUT_MINE_REAPED"  # 272
     const unsigned long long MINE_DIRECT "SCAMEM_LAYOUT_MINE_DIRECT"  # 273
     const unsigned long long MINE_SURPLUS "SCAMEM_LAYOUT_MINE_SURPLUS"  # 274
+    const unsigned long long MINE_MIGRATING "SCAMEM_LAYOUT_MINE_MIGRATING"  # 275
     const unsigned long long MINE_TABLES_AT "SCAMEM_LAYOUT_MINE_TABLES_AT"  # 280
     const unsigned long long MEMBER_ACTIVE "SCAMEM_LAYOUT_MEMBER_ACTIVE"  # 1
     const unsigned long long MEMBER_LOST "SCAMEM_LAYOUT_MEMBER_LOST"  # 2

@@ -319,6 +319,7 @@ MINE_ARRIVING = 271  # 1: a forked child that has not yet said its pid
 MINE_REAPED = 272  # members that this process has reaped
 MINE_DIRECT = 273  # address of the direct map: frames are cleaned through it
 MINE_SURPLUS = 274  # 1: a release left more free memory than is to be kept
+MINE_MIGRATING = 275  # object that this process is about to migrate; 0: somebody looked at it
 MINE_TABLES_AT = 280
 
 MEMBER_ACTIVE = 1

@@ -39,6 +39,22 @@ def is_copied(mine: Words, obj: word, epoch: word) -> bool:
     return high(mine[mine[L.MINE_OTHER_AT] + obj]) == epoch
 
 
+def await_looks(mine: Words, obj: word) -> None:
+    """Note from now on whether a thread of this process looks at an object; 0: stop it."""
+    mine[L.MINE_MIGRATING] = obj
+
+
+def note_look(mine: Words, obj: word) -> None:
+    """Note that a thread of this process looks at an object, or changes its frames."""
+    if mine[L.MINE_MIGRATING] == obj:
+        mine[L.MINE_MIGRATING] = 0
+
+
+def is_looked_at(mine: Words, obj: word) -> bool:
+    """Tell whether a thread of this process looked at an object since `await_looks`."""
+    return mine[L.MINE_MIGRATING] != obj
+
+
 def become_child(mine: Words, slot: word, incarnation: word) -> None:
     """Turn the private words of a forked process into the child's own."""
     other: word = mine[L.MINE_OTHER_AT]

@@ -1,6 +1,6 @@
 from .. cimport holders, objects
 from ..store cimport journal, lock, tables
-from ..store.private cimport record_of, set_record
+from ..store.private cimport note_look, record_of, set_record
 from ..store.words cimport (
     Words, compare_exchange, high, load_acquire, low, monotonic_ns, pair, store, word
 )

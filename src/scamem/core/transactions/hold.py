@@ -37,7 +37,7 @@ else:
     from .. import holders, objects
     from ..store import journal, lock, tables
     from ..store import layout as L
-    from ..store.private import record_of, set_record
+    from ..store.private import note_look, record_of, set_record
     from ..store.words import (
         Words,
         compare_exchange,
@@ -57,6 +57,8 @@ def add(arena: Words, mine: Words, obj: word, by: word) -> word:
     holder: word = record_of(mine, obj)
     if holder == 0:
         return L.NOT_HELD
+    if by != L.BY_HAND:
+        note_look(mine, obj)
     return L.OK if holders.add_count(arena, mine, holder, by) else L.FULL
 
 

@@ -1,6 +1,6 @@
 from .. cimport holders, loans, objects
 from ..store cimport journal, tables
-from ..store.private cimport record_of, set_record
+from ..store.private cimport note_look, record_of, set_record
 from ..store.words cimport Words, high, low, monotonic_ns, word
 from . cimport free, hold
 

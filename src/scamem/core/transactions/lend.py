@@ -23,7 +23,7 @@ else:
     from .. import holders, loans, objects
     from ..store import journal, tables
     from ..store import layout as L
-    from ..store.private import record_of, set_record
+    from ..store.private import note_look, record_of, set_record
     from ..store.words import Words, high, low, monotonic_ns, word
     from . import free, hold
 
@@ -70,6 +70,7 @@ def load(
         holder = hold.own_record(arena, mine, obj)
         if holder >= L.STATUS:
             return journal.cancel(arena, holder)
+    note_look(mine, obj)
     if not holders.add_count(arena, mine, holder, by):
         return journal.cancel(arena, L.FULL)
     if lender != 0 and holders.object_of(arena, mine, lender) == obj:

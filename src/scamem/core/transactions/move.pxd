@@ -1,7 +1,7 @@
 from .. cimport holders, objects
 from ..frames cimport memdesc
 from ..store cimport journal, tables
-from ..store.private cimport record_of, set_record
+from ..store.private cimport await_looks, is_looked_at, record_of, set_record
 from ..store.words cimport Words, high, low, pair, word
 from . cimport alloc, free
 

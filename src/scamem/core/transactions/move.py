@@ -7,16 +7,21 @@ frames are cleaned before they are free (clean.py). A LIVE object counts its cha
 Steps. splice: begin (the source becomes MOVING: nobody but this member holds it, once, and there is
 no view of it); its frames are described as the target's, outside the lock; graft: the runs hang on
 the target's end, the source is gone. shrink: cut: the tail of an object that only this member
-holds, without views, becomes a new MOVING object, which its owner lets go of. migrate: begin (a
-copy's object becomes MOVING) and mark (the object is MIGRATING); copy and describe outside the
-lock; exchange: the two swap their frames, if nobody came to hold the object since.
+holds, without views, becomes a new MOVING object, which its owner lets go of. migrate, of what
+only areas, loans in transit and this member's objects in hand hold: begin (a copy's object becomes
+MOVING) and mark (the object is MIGRATING); copy and describe outside the lock; exchange: the two
+swap their frames, if nobody came to hold the object or looked at it since.
 
 Why safe, by where the owner dies: before begin commits nothing happened. Later the MOVING object
 has its one holder record on the dead member's list, so reap ends it, and it is cleaned: memdescs
 that name the target are overwritten before its frames are free. After graft, cut or exchange has
 committed, the frames are where they belong; a MOVING object that is left is ended as above. A
-mark that is left means nothing: the next holder clears it, and only the one member that takes a
-section offline sets and believes it.
+mark that is left means nothing: the next holder clears it.
+
+Why a copy is believed: other members come to an object by a record, and linking one clears the
+mark; while the migrating member has a record, no other may mark. Its own threads need no record:
+whichever maps or pins the object, or changes its frames, says so in a private word (private.py),
+under the local lock, which mark and exchange are run under too.
 
 Why readers are safe: they walk an object's runs without the lock, between two looks under it at
 its count of changes and at the count of takeovers (Member.runs); a roll-back is a takeover. Frames
@@ -27,7 +32,8 @@ Who finishes: the owner, or whoever reaps its slot.
 
 Tried and failed: appending before the memdescs are stored leaves, if the owner dies, frames of a
 living object that lead to nothing. Comparing changes alone: a reader can see an uncommitted graft,
-and after its roll-back the count that it saw before.
+and after its roll-back the count that it saw before. The mark alone: another thread mapped, wrote
+and unmapped between mark and exchange.
 """
 
 import cython
@@ -39,7 +45,7 @@ else:
     from ..frames import memdesc
     from ..store import journal, tables
     from ..store import layout as L
-    from ..store.private import record_of, set_record
+    from ..store.private import await_looks, is_looked_at, record_of, set_record
     from ..store.words import Words, high, low, pair, word
     from . import alloc, free
 
@@ -70,16 +76,17 @@ def is_alone(arena: Words, mine: Words, obj: word) -> bool:
 def begin(arena: Words, mine: Words, obj: word, generation: word) -> word:
     """Take an object that this member holds once, and nobody else: OK, STALE or NOT_ALONE.
 
-    Again after an interruption: OK.
+    Again after an interruption: as at first, since it may have been mapped meanwhile.
     """
-    if objects.is_owned(arena, mine, obj, L.OBJECT_STATE_MOVING):
-        return L.OK
-    if not objects.is_live(arena, mine, obj, generation):
+    begun: cython.bint = objects.is_owned(arena, mine, obj, L.OBJECT_STATE_MOVING)
+    if not begun and not objects.is_live(arena, mine, obj, generation):
         return L.STALE
     if not is_alone(arena, mine, obj):
         return L.NOT_ALONE
     if arena[holders.at(arena, mine, record_of(mine, obj)) + L.HOLDER_COUNTS] != L.COUNT_HAND:
         return L.NOT_ALONE
+    if begun:
+        return L.OK
     objects.set_flag(arena, mine, obj, L.OBJECT_MOVED)
     objects.set_state(arena, mine, obj, L.OBJECT_STATE_LIVE, L.OBJECT_STATE_MOVING)
     return journal.commit(arena)
@@ -186,7 +193,7 @@ def cut(
 
 
 def is_unwatched(arena: Words, mine: Words, obj: word) -> bool:
-    """Tell whether nobody can look at an object's frames: areas, loans in transit, idle hands."""
+    """Tell whether nobody looks at an object's frames: areas, loans in transit, own idle hands."""
     holder: word = low(arena[objects.at(arena, mine, obj) + L.OBJECT_HOLDERS])
     left: word = L.HOLDERS_LOOKED_AT_MAX
     while holder != 0 and left > 0:  # bound: HOLDERS_LOOKED_AT_MAX
@@ -201,12 +208,13 @@ def is_unwatched(arena: Words, mine: Words, obj: word) -> bool:
 def mark(arena: Words, mine: Words, obj: word, generation: word) -> word:
     """Say that an object is about to be copied: OK, STALE or NOT_ALONE.
 
-    Needs: this member is the one that takes a section offline; nobody else marks objects.
+    Needs: this member holds it, and no other thread of it is between a mark and an exchange.
     """
     if not objects.is_live(arena, mine, obj, generation):
         return L.STALE
-    if not is_unwatched(arena, mine, obj):
+    if record_of(mine, obj) == 0 or not is_unwatched(arena, mine, obj):
         return L.NOT_ALONE
+    await_looks(mine, obj)
     objects.set_flag(arena, mine, obj, L.OBJECT_MIGRATING)
     return journal.commit(arena)
 
@@ -218,7 +226,7 @@ def exchange(arena: Words, mine: Words, obj: word, copy: word) -> word:
     """
     if not objects.is_owned(arena, mine, copy, L.OBJECT_STATE_MOVING):
         return L.NOT_OWNER
-    if objects.flags(arena, mine, obj) & L.OBJECT_MIGRATING == 0:
+    if objects.flags(arena, mine, obj) & L.OBJECT_MIGRATING == 0 or is_looked_at(mine, obj):
         return L.NOT_ALONE
     if not is_unwatched(arena, mine, obj):
         return L.NOT_ALONE
