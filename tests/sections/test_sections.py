@@ -2,12 +2,14 @@
 
 import gc
 import os
+import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 import scamem
+from scamem.arena.sections import REST_S
 
 MIB = 1 << 20
 SECTION_BYTES = 8 * MIB
@@ -66,6 +68,27 @@ def test_retention_trims_by_itself(arena: scamem.Arena) -> None:
         if memory(arena) == 4 * MIB:
             break
     assert memory(arena) == 4 * MIB
+
+
+def test_retention_rests_where_memory_is_wanted_again(
+    arena: scamem.Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loop that allocates and frees much populates once, not each time."""
+    now = 1_000_000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    arena.retention = 0
+
+    def left_by_an_object() -> int:
+        arena.alloc(32 * MIB).close()
+        return next((left for left in (memory(arena) for _ in range(1000)) if not left), 32 * MIB)
+
+    assert left_by_an_object() == 0  # nothing was ever populated: it is trimmed at once
+    assert [left_by_an_object() for _ in range(3)] == [32 * MIB] * 3
+    now += REST_S
+    assert left_by_an_object() == 0
+    assert left_by_an_object() == 32 * MIB
+    now -= 2 * REST_S  # an arena that was recovered: the clock began anew
+    assert left_by_an_object() == 0
 
 
 def test_offline_and_online_again(arena: scamem.Arena) -> None:

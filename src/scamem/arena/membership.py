@@ -242,10 +242,10 @@ class Membership:
         return self.arena[place]
 
     def set_word(self, at: int, value: int) -> None:
-        """Store one of the settings (loans limit, grace of transit, retention), under the lock."""
+        """Store one of the settings, or when memory was populated, under the lock."""
         place: word = at
         number: word = value
-        if place not in (L.LOANS_LIMIT, L.TRANSIT_GRACE_S, L.RETENTION_FRAMES):
+        if place not in (L.LOANS_LIMIT, L.TRANSIT_GRACE_S, L.RETENTION_FRAMES, L.POPULATED_S):
             raise ValueError(f"word {at} is no setting")
         self.begin()
         self.arena[place] = number

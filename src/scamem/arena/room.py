@@ -276,6 +276,7 @@ def populate(made: Attachment, section: int, blocks: int) -> None:
             start = first + block * size.block_frames
             _allocate_frames(made, section, start, size.block_frames)
     changes.change(made.member, changes.POPULATE_FINISH)
+    made.member.set_word(L.POPULATED_S, int(time.monotonic()))
 
 
 def _allocate_frames(made: Attachment, section: int, start: int, frames: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from .pages import ZONE_NAMES
 
 STATES = ("offline", "onlining", "online", "offlining", "trimming", "populating")
 SHOWN_MAX = 5
+REST_S = 10
 OFFLINE_TRIES = 20  # others go on allocating meanwhile, and what they free must be cleaned
 
 
@@ -266,7 +268,8 @@ class Sections(Allocation):
 
         Shared by all members; a quarter of the capacity, and 64 MiB at least, unless set. A release
         that leaves 2 MiB more than this has its process trim, soon after, in its main thread
-        between two bytecodes.
+        between two bytecodes. Not while what was trimmed is wanted again: none for REST_S seconds
+        after an allocation, of any member, that had to populate blocks.
         """
         return self.member.read_word(L.RETENTION_FRAMES) * self.geometry.frame_bytes
 
@@ -286,6 +289,9 @@ class Sections(Allocation):
         if self._closed or not self.member.is_active() or not self.member.my_word(L.MINE_SURPLUS):
             return
         changes.forget_surplus(self.member)
+        since_s = int(time.monotonic()) - self.member.read_word(L.POPULATED_S)
+        if 0 <= since_s < REST_S:  # a loop that allocates and frees much would pay for it each time
+            return
         try:
             self._trim(self.retention, None)
         except ScamemError:

@@ -70,6 +70,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_CLEANING 0x4fULL
     #define SCAMEM_LAYOUT_CLEANING_INCARNATION 0x52ULL
     #define SCAMEM_LAYOUT_RETENTION_FRAMES 0x53ULL
+    #define SCAMEM_LAYOUT_POPULATED_S 0x54ULL
     #define SCAMEM_LAYOUT_DRAINING 0x51ULL
     #define SCAMEM_LAYOUT_AREAS_EVENT 0x50ULL
     #define SCAMEM_LAYOUT_TABLES 0x60ULL
@@ -379,6 +380,7 @@ cdef extern from *:
     const unsigned long long CLEANING "SCAMEM_LAYOUT_CLEANING"  # 79
     const unsigned long long CLEANING_INCARNATION "SCAMEM_LAYOUT_CLEANING_INCARNATION"  # 82
     const unsigned long long RETENTION_FRAMES "SCAMEM_LAYOUT_RETENTION_FRAMES"  # 83
+    const unsigned long long POPULATED_S "SCAMEM_LAYOUT_POPULATED_S"  # 84
     const unsigned long long DRAINING "SCAMEM_LAYOUT_DRAINING"  # 81
     const unsigned long long AREAS_EVENT "SCAMEM_LAYOUT_AREAS_EVENT"  # 80
     const unsigned long long TABLES "SCAMEM_LAYOUT_TABLES"  # 96

@@ -89,6 +89,7 @@ CLEANING_HEAD = 78  # first DYING object whose frames need work before they may 
 CLEANING = 79  # {object 32, slot 16} or 0; one member does that work at a time
 CLEANING_INCARNATION = 82
 RETENTION_FRAMES = 83  # free frames that are kept; what is free beyond is given back by itself
+POPULATED_S = 84  # unlogged: second of CLOCK_MONOTONIC when trimmed memory was last wanted again
 DRAINING = 81  # unlogged: {record that is being popped 32, its slot 16, low bits of its pops 16}
 # unlogged: bumped under the lock by whoever publishes, waited on as a futex (its low half)
 AREAS_EVENT = 80
