@@ -21,20 +21,43 @@ def leaf_starts(bits: word, count: word) -> word:
 
 
 def leaf_longest(bits: word) -> word:
-    """Return the length of the longest run of set bits."""
-    length: word = 0
-    step: word = L.LEAF_FRAMES_MAX // 2
-    one_run: word
+    """Return the length of the longest run of set bits.
+
+    `twos` has a bit where two set bits begin, and so on. The longest run's length is put together
+    from its largest power of two down, `found` being where runs of that length begin.
+    """
     if bits == 0 or bits == L.ALL_ONES:
         return 0 if bits == 0 else L.LEAF_FRAMES_MAX
-    one_run = bits >> trailing_zeros(bits)
-    if one_run & (one_run + 1) == 0:  # the most frequent case: all set bits side by side
-        return trailing_zeros(~one_run)
-    while step > 0:  # bound: 6 halvings
-        if leaf_starts(bits, length + step) != 0:
-            length += step
-        step >>= 1
-    return length
+    found: word = bits >> trailing_zeros(bits)
+    if found & (found + 1) == 0:  # the most frequent case: all set bits side by side
+        return trailing_zeros(~found)
+    twos: word = bits & bits >> 1
+    fours: word = twos & twos >> 2
+    eights: word = fours & fours >> 4
+    sixteens: word = eights & eights >> 8
+    length: word = 0
+    longer: word = sixteens & sixteens >> 16
+    found = L.ALL_ONES
+    if longer != 0:
+        found = longer
+        length = 32
+    longer = found & sixteens >> length
+    if longer != 0:
+        found = longer
+        length += 16
+    longer = found & eights >> length
+    if longer != 0:
+        found = longer
+        length += 8
+    longer = found & fours >> length
+    if longer != 0:
+        found = longer
+        length += 4
+    longer = found & twos >> length
+    if longer != 0:
+        found = longer
+        length += 2
+    return length + 1 if found & bits >> length != 0 else length
 
 
 def bits_at_end(bits: word, size: word) -> word:
