@@ -37,6 +37,7 @@ STORES = {
     "hold.put_holder": 109,
     "hold.subtract": 1,
     "join.join": 26,
+    "leave.leave": 5,
     "lend.cancel": 121,
     "lend.expire": 121,
     "lend.lend": 33,
