@@ -3,15 +3,27 @@ PYTHON ?= python3
 BIN := .venv/bin
 STOP_BUILD := build/stop
 
-.PHONY: demo test lint check-style explore soak bench docs build compiled stop-build clean
+.PHONY: demo test test-aside test-others lint check-style explore soak bench docs build compiled stop-build clean
 .DELETE_ON_ERROR:
 
 demo: build
 	$(BIN)/scamem demo
 
+# Two halves beside each other: tests that leave alone what the others count (searches of the
+# interpreted core, models, sources), and the others, one by one, since they count processes,
+# mappings, memory and files. Each half says all it has to say at its end; if either fails, so does
+# this. Random kills, for which the processors are not shared, come last.
+ASIDE := tests/explore tests/model tests/style tests/designs
 test: lint stop-build
-	$(BIN)/python -m pytest -q
+	+@$(MAKE) --no-print-directory -k -j2 --output-sync=target test-aside test-others
 	$(BIN)/python -m pytest -q --soak-seconds=30 tests/soak
+
+# Without what they need: `test` has made it, and two at once must not.
+test-aside:
+	$(BIN)/python -m pytest -q -p no:cacheprovider $(ASIDE)
+
+test-others:
+	$(BIN)/python -m pytest -q $(ASIDE:%=--ignore=%)
 
 lint: .venv/installed-dev compiled
 	$(BIN)/ruff check .

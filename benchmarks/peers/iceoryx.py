@@ -1,9 +1,16 @@
-"""iceoryx2: publish and subscribe with samples of one size; what travels is in its own queue."""
+"""iceoryx2: publish and subscribe with samples of one size; what travels is in its own queue.
+
+Its nodes leave files behind, in /dev/shm and below a folder that all of a machine share. Here each
+sender has files and a folder of its own, which go when it closes: others' are not touched.
+"""
 
 from __future__ import annotations
 
 import ctypes
-import secrets
+import glob
+import os
+import shutil
+import tempfile
 from typing import Any
 
 import iceoryx2
@@ -12,10 +19,14 @@ import numpy as np
 from . import Bytes
 
 
-def service_of(name: str, count: int) -> tuple[Any, Any]:
-    """Open the service; its queue and loans have room for so many samples."""
+def service_of(folder: str, count: int) -> tuple[Any, Any]:
+    """Open the service of a folder; its queue and loans have room for so many samples."""
     iceoryx2.set_log_level(iceoryx2.LogLevel.Error)
-    node = iceoryx2.NodeBuilder.new().create(iceoryx2.ServiceType.Ipc)
+    name = os.path.basename(folder)
+    own = iceoryx2.config.default()
+    own.global_cfg.prefix = iceoryx2.FileName.new(f"{name}_")
+    own.global_cfg.root_path = iceoryx2.Path.new(folder)
+    node = iceoryx2.NodeBuilder.new().config(own).create(iceoryx2.ServiceType.Ipc)
     service = (
         node.service_builder(iceoryx2.ServiceName.new(name))
         .publish_subscribe(iceoryx2.Slice[ctypes.c_uint8])
@@ -32,9 +43,9 @@ class Sends:
     """Loans a sample, fills it, sends it."""
 
     def __init__(self, nbytes: int, count: int) -> None:
-        self.name = f"scamem-bench-{secrets.token_hex(6)}"
+        self.folder = tempfile.mkdtemp(prefix="scamem-bench-")
         self.count = count
-        self.node, self.service = service_of(self.name, count)
+        self.node, self.service = service_of(self.folder, count)
         self.publisher = (
             self.service.publisher_builder()
             .initial_max_slice_len(nbytes)
@@ -53,13 +64,16 @@ class Sends:
         """The receiver's letting go gives it back."""
 
     def address(self) -> tuple[str, int]:
-        """Return the service."""
-        return self.name, self.count
+        """Return the folder, by which the service goes."""
+        return self.folder, self.count
 
     def close(self) -> None:
-        """Drop the ports."""
+        """Drop the ports, and what is left of them. Needs: the receiver is closed."""
         self.publisher.delete()
         del self.publisher, self.service, self.node
+        for path in glob.glob(f"/dev/shm/{os.path.basename(self.folder)}_*"):
+            os.unlink(path)
+        shutil.rmtree(self.folder)
 
 
 class Receives:

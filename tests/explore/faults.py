@@ -351,6 +351,22 @@ FAULTS = (
         refusals.damaged, "damage: ",
     ),
     Fault(
+        "the byte unlocked before the slot is free", "", "", "",
+        order(T.left, unlock_first=True), "own: |lock: |journal: |leave: |I6 ",
+    ),
+    Fault(
+        "left with something on the slot", "transactions/leave",
+        "    if arena[about + L.SLOT_HOLDERS] != 0 or arena[about + L.SLOT_HOLDERS_COUNT] != 0:\n",
+        "    if False:\n",
+        refusals.leaving, "leaving",
+    ),
+    Fault(
+        "left while it changes a section", "transactions/leave",
+        "    if arena[L.CHANGING] != 0 and arena[L.CHANGING] >> L.SHIFT_32 == slot:\n",
+        "    if False:\n",
+        refusals.leaving, "leaving",
+    ),
+    Fault(
         "a record given back that cannot be", "store/tables",
         "        ensure(arena, False)\n        return\n", "        ensure(arena, False)\n",
         refusals.damaged, "damage: |bounds: ",

@@ -159,9 +159,29 @@ def stale(core: Core) -> None:
     world.check()
 
 
+def leaving(core: Core) -> None:
+    """Nobody leaves with anything on its slot; whoever holds nothing does."""
+    world = new_world(core, members=2, sections=1)
+    a, b = world.members
+    leave = core.leave.leave
+    obj = S.small(world, a)
+    expect("leaving", world.run(a, leave), L.IN_USE)
+    world.enter(b)
+    S.defer(world, a, obj)
+    expect("leaving, with drops", leave(world.arena, a.mine), L.IN_USE)
+    world.leave(b)
+    S.must(world.run(a, core.online.begin, 1))
+    expect("leaving, with a section", world.run(a, leave), L.IN_USE)
+    S.must(world.run(a, core.online.finish), L.OK)
+    expect("leaving, with nothing", world.run(a, leave), L.OK)
+    expect("leaving, gone", world.run(a, leave), L.IN_USE)
+    world.check()
+
+
 ELSEWHERE = 999  # beyond every table of these arenas, and every level
 DAMAGES = (  # words, and what of the core meets them
     (L.TABLES + L.TABLE_WORDS * L.TABLE_RUNS, "alloc"),
+    (L.TABLES + L.TABLE_WORDS * L.TABLE_OBJECTS + L.TABLE_NEXT, "alloc anew"),
     (L.ZONES + L.ZONE_ROOT_LEVEL, "alloc"),
     (L.ZONES + L.ZONE_RESERVED, "alloc"),
     (L.DYING_HEAD, "free"),
@@ -177,15 +197,17 @@ def damaged(core: Core) -> None:
 def damaged_at(core: Core, place: int, met_by: str) -> None:
     world = new_world(core)
     a = world.members[0]
-    S.let_go(world, a, S.small(world, a))
+    obj = S.small(world, a)
+    if met_by != "alloc anew":  # which takes records that nobody had
+        S.let_go(world, a, obj)
     world.arena.raw(place, ELSEWHERE)
     before = world.arena.logged_digest
     world.enter(a)
     try:
-        if met_by == "alloc":
-            result = core.alloc.small(world.arena, a.mine, 0, 1, L.BY_HAND)
-        else:
+        if met_by == "free":
             result = core.free.free_some(world.arena, a.mine)
+        else:
+            result = core.alloc.small(world.arena, a.mine, 0, 1, L.BY_HAND)
     except (IndexError, ValueError) as error:  # what C would read or shift by without a word
         raise Violation(f"damage: word {place} led outside: {error}") from error
     expect(f"damage: word {place}", result, L.DAMAGED)
@@ -373,6 +395,6 @@ def migrated_as_it_is(core: Core) -> None:
 
 REFUSALS = (
     owner, reserved, offline, loans_age, loans_of_several, loans_of_what_is_held, old_loans,
-    many_in_transit, stale, damaged, taint_stays, cleaning_has_an_owner, cut_alone, moved_alone,
-    taint_goes_with_frames, isolation, moved_again, migrated_as_it_is,
+    many_in_transit, stale, leaving, damaged, taint_stays, cleaning_has_an_owner, cut_alone,
+    moved_alone, taint_goes_with_frames, isolation, moved_again, migrated_as_it_is,
 )  # fmt: skip

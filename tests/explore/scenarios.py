@@ -255,6 +255,15 @@ def revived(world: World) -> Any:
     return objects
 
 
+def deferred(world: World) -> Any:
+    """Member 1 let go while 2 had the lock, which is free again; 0 holds nothing."""
+    obj = small(world, world.members[1])
+    world.enter(world.members[2])
+    defer(world, world.members[1], obj)
+    world.core.lock.unlock(world.arena)
+    return None
+
+
 def many_held(world: World) -> Any:
     obj = owned(world)
     lend(world, world.members[0], obj)
@@ -416,6 +425,10 @@ def join_it(world: World, _: Any) -> None:
     world.join()
 
 
+def leave_it(world: World, _: Any) -> None:
+    must(world.run(world.members[0], world.core.leave.leave), L.OK)
+
+
 def allocate_in_runs(world: World, _: Any) -> None:
     large(world, world.members[0], 3)
 
@@ -455,6 +468,7 @@ SCENARIOS = (
     Scenario("lend.load from transit", in_transit, load_it),
     Scenario("lend.load the last in transit", last_in_transit, load_it),
     Scenario("lend.load its own", lent, load_it),
+    Scenario("leave.leave", deferred, leave_it),
     Scenario("lend.cancel", lent, cancel_it),
     Scenario("lend.cancel the last in transit", last_in_transit, cancel_it),
     Scenario("lend.expire", overdue, act("lend.expire", LOANS_KEPT_S, context=True)),

@@ -114,7 +114,9 @@ class Join:
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         if phase == "":
             slot = run.core.join.find_free(run.arena, run.mine, 0)
-            if slot == 0 or not run.lock_byte(slot):
+            while slot and not run.lock_byte(slot):  # another's, or its member is just leaving
+                slot = run.core.join.find_free(run.arena, run.mine, slot)
+            if slot == 0:
                 return None, None
             seen = run.arena[L.LOCK]
             if run.core.lock.held_by(seen) == slot:  # its predecessor died inside
@@ -133,6 +135,30 @@ class Join:
             return leave(run, phase)
         after, known = enter(run, "" if phase == "enter" else phase, local, "body")
         return ("enter" if after == "" else after), known
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Leave the arena: free the slot, give the lock up, unlock the byte, in this order or (a fault)
+    not. Where the lock is not to be had at once the slot is left to be reaped."""
+
+    unlock_first: bool = False
+
+    def phase(self, run: Run, phase: str, local: Any) -> Next:
+        if phase == "":
+            got = run.core.lock.try_lock(run.arena, run.process.slot) == L.OK
+            if self.unlock_first:
+                run.unlock_byte()
+            return ("body" if got else "unlock"), None
+        if phase == "body":
+            if run.core.leave.leave(run.arena, run.mine) != L.OK:
+                raise Violation("leave: a member that holds nothing was refused")
+            return "leave", None
+        if phase == "unlock":
+            run.unlock_byte()
+            return None, None
+        after, known = leave(run, phase)
+        return after or "unlock", known
 
 
 def newcomer(world: World) -> None:
@@ -171,6 +197,19 @@ def stolen(core: Core) -> Interleaver:
     reaper.operations = [*reaper.operations, Locked(nothing)]
     joiner.operations = [Join()]
     return found
+
+
+def left(
+    core: Core, deaths: int = 0, *, reaper: bool = False, unlock_first: bool = False
+) -> Interleaver:
+    """One leaves; another works, or reaps it if it seems dead; one joins, perhaps in its slot."""
+    world = new_world(core, members=2)
+    newcomer(world)
+    slot = world.members[0].slot
+    racy = {L.LOCK, L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_STATE}
+    other: Operation = Reap(slot) if reaper else Locked(nothing)
+    actors = ((0, [Leave(unlock_first)]), (1, [other]), (2, [Join()]))
+    return Interleaver(world, actors, settled(world), deaths, racy)
 
 
 def living(core: Core, **fault: bool) -> Interleaver:

@@ -147,6 +147,15 @@ class Run:
 
         return bool(self.access(BYTES, perform, True))
 
+    def unlock_byte(self) -> None:
+        """Give the slot's byte up: to all others this process is dead from here on."""
+
+        def perform() -> None:
+            self.process.bytes = frozenset()
+            self.process.alive = False
+
+        self.access(BYTES, perform, True)
+
     def nap(self, seen: int) -> None:
         """Wait until the lock word is another one, or its holder has died."""
 

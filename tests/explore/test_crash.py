@@ -39,6 +39,7 @@ STORES = {
     "hold.subtract": 1,
     "isolate.take": 49,
     "join.join": 26,
+    "leave.leave": 5,
     "lend.cancel": 117,
     "lend.expire": 117,
     "lend.lend": 33,

@@ -15,6 +15,8 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "lock, three members": lambda core: T.lock(core, members=3, deaths=0),
     "slot handed on, its member died inside": T.handed_on,
     "slot handed on, its member died outside": lambda core: T.handed_on(core, inside=False),
+    "a member leaves": T.left,
+    "a member leaves, another reaps": lambda core: T.left(core, reaper=True),
     "drops": T.drops,
     "drop pushed while a popper dies": T.pushed_meanwhile,
     "page_to_scamem": T.pages,
@@ -27,6 +29,7 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
 DEEP: dict[str, Callable[[Core], Interleaver]] = {
     "lock, two die": lambda core: T.lock(core, members=3, deaths=2),
     "slot handed on, one dies": lambda core: T.handed_on(core, deaths=1),
+    "a member leaves, one dies": lambda core: T.left(core, deaths=1),
     "drops, one dies": lambda core: T.drops(core, deaths=1),
 }
 

@@ -4,7 +4,7 @@ An arena with something of everything in it lies in a file. Case by case the fil
 forked child joins, damages one word, before it joins or while it holds objects, and goes through
 all that the library does. It is stopped by a deadline; its death by a signal, or an exception that
 is no ScamemError, fails the test. Words that are 0 are taken where they are the whole arena's.
-`--deep` takes all of these; otherwise two of each kind do.
+`--deep` takes all of these; otherwise one of each kind does, another one in the other case.
 """
 
 from __future__ import annotations
@@ -138,8 +138,8 @@ def kind_of(geometry: Geometry, place: int) -> tuple[str, int]:
     return "nothing", 0
 
 
-def chosen(geometry: Geometry, places: list[int], deep: bool) -> list[int]:
-    """All places, but few of the memdescs, or the first and the last of each kind."""
+def chosen(geometry: Geometry, places: list[int], deep: bool, which: int) -> list[int]:
+    """All places, but few of the memdescs; or one of each kind, the `which`-th."""
     if deep:
         first = geometry.regions()["memdescs"].start
         alike = range(first, first + geometry.frames)
@@ -147,7 +147,7 @@ def chosen(geometry: Geometry, places: list[int], deep: bool) -> list[int]:
     kinds: dict[tuple[str, int], list[int]] = {}
     for place in places:
         kinds.setdefault(kind_of(geometry, place), []).append(place)
-    return sorted({place for found in kinds.values() for place in (found[0], found[-1])})
+    return sorted(found[which] for found in kinds.values())
 
 
 class Live:
@@ -331,7 +331,7 @@ def test_wild_words(original: Original, deep: bool, case: Any) -> None:
     geometry, places = pilot(original)
     wrong = []
     done = 0
-    words = chosen(geometry, places, deep)
+    words = chosen(geometry, places, deep, 0 if case is damaged_before else -1)
     print(f"{len(words)} words of {len(places)}")
     for number, at in enumerate(words):
         put_back(original)

@@ -187,13 +187,12 @@ class ArenaBase(Sections):
                 return
             self._closed = True
             self._joined.pop(self._made.arena_id, None)
-            if self.member.is_active() and self.member.is_idle():
+            if self.member.close():
                 self._leave()
 
     def _leave(self) -> None:
-        """Give the slot up. Needs: nothing is held. The slot lock goes before the mappings."""
+        """Give the slot lock up, and then the mappings. Needs: the member is closed."""
         made = self._made
-        self.member.close()
         slot_locks.let_go(self.member.my_word(L.MINE_SLOT_PAGE))
         made.direct.close()
         made.control.unmap(made.control_address, made.geometry.control_words * L.WORD_BYTES)

@@ -24,6 +24,7 @@ from cython.cimports.scamem.core.store.words import (
 )
 from cython.cimports.scamem.core.transactions import (
     join,
+    leave,
 )
 
 from scamem.errors import (
@@ -196,19 +197,32 @@ class Membership:
         finally:
             self.mine[L.MINE_STATUS] = L.MEMBER_CLOSED
 
-    def is_idle(self) -> bool:
-        """Tell whether this process holds nothing of the arena."""
-        return (
-            self.arena[holders.slot_at(self.mine, self.mine[L.MINE_SLOT]) + (L.SLOT_HOLDERS_COUNT)]
-            == 0
-        )
+    def close(self) -> bool:
+        """Stop being used if nothing is held; False, and nothing done, if something is.
 
-    def close(self) -> None:
-        """Stop being used: later deallocations do nothing; the slot lock is dropped by others."""
-        process.lock_local()
+        The slot is free then, or, where that would take a wait, left to be reaped. The caller
+        unlocks its byte, and only then unmaps.
+        """
+        closed: cython.bint = False
+        if process.enter(self.arena, self.mine) == L.OK:  # waits for nobody
+            closed = leave.leave(self.arena, self.mine) == L.OK
+            if closed:
+                self.stop()
+            process.leave(self.arena, self.mine)
+        if not closed:
+            process.lock_local()
+            about: word = holders.slot_at(self.mine, self.mine[L.MINE_SLOT])
+            closed = self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE
+            closed = closed and self.arena[about + L.SLOT_HOLDERS_COUNT] == 0
+            if closed:
+                self.stop()
+            process.unlock_local()
+        return closed
+
+    def stop(self) -> cython.void:
+        """Refuse all later work: deallocations do nothing then. Needs: local lock held."""
         self.mine[L.MINE_STATUS] = L.MEMBER_CLOSED
         process.remove_member(self.mine)
-        process.unlock_local()
 
     def add_range(self, address: int, length: int) -> None:
         """Note a mapping of frames or of the control file, which fork opens and closes."""

@@ -6,6 +6,7 @@
 | FREE | FORKING | transactions.fork.begin, by the parent, which has locked the child's byte |
 | FORKING | ACTIVE | transactions.fork.arrive, by the child |
 | ACTIVE, FORKING | REAPING | transactions.reap.begin, by whoever found the byte unlocked |
+| ACTIVE | FREE | transactions.leave, by the member itself, when nothing hangs on the slot |
 | REAPING | FREE | transactions.reap.step, when nothing hangs on the slot any more |
 
 FORKING is owned by the child's lock page: parent and child both have it until the parent's handler

@@ -58,6 +58,9 @@ def take(arena: Words, mine: Words, table: word) -> word:
         put(arena, control + L.TABLE_FREE, low(arena[link]))
         return index
     index = arena[control + L.TABLE_NEXT]
+    if index > mine[about + L.MINE_TABLE_MAX]:
+        ensure(arena, False)
+        return L.DAMAGED
     if index >= arena[control + L.TABLE_BACKED] or index >= mine[about + L.MINE_TABLE_MAX]:
         return L.NO_RECORDS + table
     put(arena, control + L.TABLE_NEXT, index + 1)

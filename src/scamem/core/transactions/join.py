@@ -4,9 +4,10 @@ Steps. find_free: a slot whose state is FREE, read without the lock. The caller 
 takes the arena's lock in its name, and join() looks at the state again.
 
 Why safe: two joiners cannot lock one byte. A slot in use is not FREE, so nobody's byte is locked
-in a dead member's stead. A joiner that dies before the commit leaves a FREE slot with an unlocked
-byte; inside the critical section, the lock word names its slot, and the next to lock that byte (or
-any waiter) takes over.
+in a dead member's stead. One that is FREE while its byte is locked is another joiner's, or its
+member is just leaving (leave.py): another is taken. A joiner that dies before the commit leaves a
+FREE slot with an unlocked byte; inside the critical section, the lock word names its slot, and the
+next to lock that byte (or any waiter) takes over.
 """
 
 import cython
