@@ -1,0 +1,33 @@
+"""Arenas with huge pages: real ones, reserved for a test and given back."""
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import scamem
+
+MIB = 1 << 20
+POOL = Path("/proc/sys/vm/nr_hugepages")
+PAGES = 24
+
+
+@pytest.fixture
+def huge() -> Iterator[scamem.Arena]:
+    """An arena with huge pages, which are reserved for the test and given back."""
+    before = POOL.read_text()
+    try:
+        POOL.write_text(str(int(before) + PAGES))
+    except OSError as error:
+        pytest.skip(f"huge pages cannot be reserved here: {error}")
+    try:
+        if int(POOL.read_text()) < int(before) + PAGES:
+            pytest.skip("the machine has not so many huge pages in one piece")
+        with scamem.Arena.create(capacity=32 * MIB, huge=2 * PAGES * 2 * MIB) as made:
+            yield made
+            gc.collect()  # what a test still has keeps the pool's pages
+            assert made.objects() == []
+            assert made.check() == []
+    finally:
+        POOL.write_text(before)
