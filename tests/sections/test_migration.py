@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 import scamem
-from scamem.arena import moves
+from scamem import mm
+from scamem.arena import evacuation, member, moves
 from scamem.core.store import layout as L
 
 MIB = 1 << 20
@@ -166,13 +167,13 @@ def hold_in_hand(talk: Connection, address: Any) -> None:
 def test_what_is_looked_at_stays(
     arena: scamem.Arena, how: Callable[[scamem.Scamem], Any], said: str
 ) -> None:
-    obj, other = filled(arena, 3 * FRAME, "kept"), filled(arena, 2 * FRAME, "other")
+    other, obj = filled(arena, 2 * FRAME, "other"), filled(arena, 3 * FRAME, "kept")
     pages = obj.pages.tolist(), other.pages.tolist()
     look = how(obj)
     expected = f"object {obj.index} .*process {os.getpid()}: {said}"
     with pytest.raises(scamem.SectionBusyError, match=expected) as caught:
         arena.offline_section(0)
-    assert caught.value.objects == (obj.index, other.index)
+    assert caught.value.objects == (other.index, obj.index)
     assert (obj.pages.tolist(), other.pages.tolist()) == pages  # none was moved for nothing
     del look
     arena.offline_section(0)
@@ -412,3 +413,28 @@ def test_counters_are_not_lost(arena: scamem.Arena) -> None:
     assert moved > 0
     del counter
     arena.unpublish("counter")
+
+
+def test_a_page_that_moves_is_not_taken(
+    arena: scamem.Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the exchange and the cleaning the old frames' words still name the object."""
+    obj = filled(arena, 2 * FRAME, "kept")
+    old = mm.pfn_to_page(arena, int(obj.pages[0]))
+    said: list[str] = []
+    release: Any = member.release
+
+    def look_first(held: Any) -> None:
+        if old.pfn not in obj.pages and not said:
+            assert arena.page_to_object(old.pfn)["object"] == obj.index
+            with pytest.raises(scamem.StaleHandleError, match="about to leave") as caught:
+                mm.get_page(old)
+            said.append(str(caught.value))
+            mm.get_page(mm.pfn_to_page(arena, int(obj.pages[0])))
+        release(held)
+
+    monkeypatch.setattr(evacuation, "release", look_first)
+    arena.offline_section(0)
+    assert said
+    assert whole(obj)
+    arena.unpublish("kept")

@@ -1,9 +1,7 @@
 """Several nodes, of a described machine; huge pages, real ones; lookups from frames."""
 
-import gc
 import multiprocessing
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +11,6 @@ import scamem
 from scamem.backing import huge_pages
 
 MIB = 1 << 20
-POOL = Path("/proc/sys/vm/nr_hugepages")
-PAGES = 24
 AT_ONCE = 4  # of a section
 FREE_MAX = 256
 
@@ -25,27 +21,6 @@ def nodes() -> Iterator[scamem.Arena]:
     with scamem.Arena.create(machine=machine) as made:
         yield made
         assert made.check() == []
-
-
-@pytest.fixture
-def huge() -> Iterator[scamem.Arena]:
-    """An arena with room for more huge pages than there are; some are reserved, and given back."""
-    before = POOL.read_text()
-    try:
-        POOL.write_text(str(int(before) + PAGES))
-    except OSError as error:
-        pytest.skip(f"huge pages cannot be reserved here: {error}")
-    try:
-        if int(POOL.read_text()) < int(before) + PAGES:
-            pytest.skip("the machine has not so many huge pages in one piece")
-        _, free = huge_pages.pool()
-        with scamem.Arena.create(capacity=32 * MIB, huge=2 * free * 2 * MIB) as made:
-            yield made
-            gc.collect()  # what a test still has keeps the pool's pages
-            assert made.objects() == []
-            assert made.check() == []
-    finally:
-        POOL.write_text(before)
 
 
 def nodes_of(arena: scamem.Arena, held: scamem.Scamem) -> list[int]:
@@ -81,6 +56,36 @@ def test_interleave(nodes: scamem.Arena) -> None:
     assert counts.tolist() == [3 * 256] * 3
     small = [nodes.alloc(4096, node="interleave") for _ in range(3)]
     assert sorted(nodes_of(nodes, one) for one in small) == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("default", "found"), [("1", [[1], [1]]), ("interleave", [[0], [1]]), ("", [[0], [0]])]
+)
+def test_a_default_node(
+    monkeypatch: pytest.MonkeyPatch, default: str, found: list[list[int]]
+) -> None:
+    """SCAMEM_NODE is what an arena does where nothing is said, as of when it is joined."""
+    monkeypatch.setenv("SCAMEM_NODE", default)
+    machine = scamem.Machine(tuple(scamem.MachineNode(16 * MIB) for _ in range(3)))
+    with scamem.Arena.create(machine=machine) as arena:
+        monkeypatch.setenv("SCAMEM_NODE", "2")
+        assert [nodes_of(arena, arena.alloc(4096)) for _ in range(2)] == found
+        assert nodes_of(arena, arena.alloc(4096, node=2)) == [2]
+
+
+def test_a_default_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = scamem.Machine((scamem.MachineNode(16 * MIB),))
+    for name, value, said in (
+        ("SCAMEM_NODE", "7", "asked for node 7"),
+        ("SCAMEM_NODE", "near", "asked for node 'near'"),
+        ("SCAMEM_ZONE", "DMA", "asked for zone 'DMA'"),
+    ):
+        with monkeypatch.context() as changed:
+            changed.setenv(name, value)
+            with scamem.Arena.create(machine=machine) as arena:
+                with pytest.raises(ValueError, match=said):
+                    arena.zeros(3)
+                assert arena.zeros(3, node=0, zone="NORMAL").sum() == 0
 
 
 def test_unknown_places(nodes: scamem.Arena) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
-from scamem.backing import head_room, system
+from scamem.backing import head_room, huge_pages, system
 from scamem.backing.files import ATTEMPTS, SharedFile, punch_mapped
 from scamem.backing.text import sized
 from scamem.errors import (
@@ -304,33 +304,41 @@ def vunmap(address: int, length: int) -> None:
     budget.unmade(address)
 
 
-def vmap_private(file: SharedFile, runs: Iterable[tuple[int, int]], frame_size: int) -> int:
+def vmap_private(direct: DirectMap, runs: Iterable[tuple[int, int]], frame_size: int) -> int:
     """Map runs of frames as one view whose writes stay in this process; returns its address.
 
     A frame that was written here is a page of this process's own from then on; the others show what
-    the frame shows, also what others write to it later.
+    the frame shows, also what others write to it later. For huge frames as many pages of the pool
+    are set aside at once as the view has: whoever wrote without would be ended by SIGBUS.
 
     Parameters and errors as `vmap`, and BlindError : the file cannot be reached; a private mapping
-    cannot be made from the direct map, as shared ones are.
+    cannot be made from the direct map, as shared ones are. OutOfMemoryError : also for the pool.
 
     Ownership: the view is the caller's, to be given to `vunmap`. The caller holds the frames.
     fork: children do not get it, unless the caller sets MADV_DOFORK; then the child's copy is its
     own, with what was written here before. On failure nothing is mapped.
     """
-    spans = _spans(runs, frame_size, file.size)
+    spans = _spans(runs, frame_size, direct.length)
     total = sum(length for _, length in spans)
     if len(spans) > budget.left(len(spans)):
         raise _too_scattered(len(spans), budget.left(), total)
-    address = reserve(total)
+    file, _ = direct.file_of(spans[0][0])
+    huge = spans[0][0] >= direct.huge_offset
+    if huge:
+        spans = [(offset - direct.huge_offset, length) for offset, length in spans]
+    address = _reserve_aligned(total) if huge else reserve(total)
+    flags = PRIVATE_OVER & ~system.MAP_NORESERVE if huge else PRIVATE_OVER
     try:
         for _ in range(ATTEMPTS):
             fd = file.descriptor()
-            done, number = _map_over(fd, spans, address)
+            done, number = _map_over(fd, spans, address, flags)
             if not file.is_ours(fd):
                 continue  # taken away meanwhile: some of it may be another's file
             if number == 0:
                 return _open_private(address, total, len(spans))
             _unmap_around(spans, done, address)
+            if huge and number == errno.ENOMEM:
+                raise huge_pages.none_left(total, file.label)
             raise _refused(OSError(number, os.strerror(number)), total)
     except BlindError:
         system.munmap(address, total)
@@ -339,12 +347,12 @@ def vmap_private(file: SharedFile, runs: Iterable[tuple[int, int]], frame_size: 
     raise BlindError(f"the descriptor of {file.label} is closed by other code all the time")
 
 
-def _map_over(fd: int, spans: list[tuple[int, int]], address: int) -> tuple[int, int]:
+def _map_over(fd: int, spans: list[tuple[int, int]], address: int, flags: int) -> tuple[int, int]:
     """Map spans of a file privately over reserved addresses; returns (spans done, errno or 0)."""
     done = 0
     for offset, length in spans:
         try:
-            system.mmap(address, length, system.PROT_NONE, PRIVATE_OVER, fd, offset)
+            system.mmap(address, length, system.PROT_NONE, flags, fd, offset)
         except OSError as error:
             return done, error.errno or errno.EIO
         done, address = done + 1, address + length

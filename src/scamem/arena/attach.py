@@ -133,7 +133,8 @@ def new_files(size: Geometry, path: str, label: str, settings: int = 0) -> Files
     if huge_bytes:
         raise OutOfMemoryError(
             f"asked for {huge_bytes:,} bytes of huge pages in the named arena {path}; they lie in "
-            "memory without a name. Use an anonymous arena (no name), or huge=0",
+            "memory without a name. Use an anonymous arena (no name) and send handles of its "
+            "objects, or huge=0",
             asked_bytes=huge_bytes,
             limit="huge pages of a named arena",
         )

@@ -367,6 +367,24 @@ class Member(Membership):
             raise self.refuse(L.DAMAGED)
         return found
 
+    def has_frame(self, held: Hold, pfn: word) -> bool:
+        """Tell whether a frame is a held object's: its memdesc may be ahead while frames move.
+
+        Needs: the object is held by a pin or mapping, so that no frame leaves it meanwhile.
+        """
+        place: word = objects.at(self.arena, self.mine, held.index)
+        run: word = low(self.arena[place + L.OBJECT_RUNS])
+        left: word = low(self.arena[place + L.OBJECT_NR])
+        value: word
+        while tables.valid(self.arena, self.mine, L.TABLE_RUNS, run) and left > 0:
+            place = tables.place(self.mine, L.TABLE_RUNS, run)
+            value = self.arena[place + L.RUN_FRAMES]
+            if pfn >= low(value) and pfn < low(value) + high(value):
+                return True
+            run = low(self.arena[place + L.RUN_LINK])
+            left -= 1
+        return False
+
     # --- names ---------------------------------------------------------------------------------
 
     def store_name(

@@ -227,7 +227,8 @@ class Scamem:
         private : copy-on-write: what is written to the view stays in this process. A page (4 KiB)
             that was not written here shows what others write, so it is no snapshot (see
             `Array.snapshot`). Each call makes another view. Memory of its own is taken page by
-            page, as it is written.
+            page, as it is written; of huge pages all of it is set aside at once, and a forked child
+            that writes when the pool is empty is ended by SIGBUS.
 
         Returns
         -------
@@ -236,7 +237,8 @@ class Scamem:
         Raises
         ------
         TooScatteredError : the object has more runs than this process may still map.
-        OutOfMemoryError : no address space is left.
+        OutOfMemoryError : no address space is left; for a private view of huge pages also: the pool
+            has not as many free.
         BlindError : a private view is asked for, and the frame file cannot be reached any more.
 
         Ownership: the view holds one reference (a mapping), until the last buffer taken from it is

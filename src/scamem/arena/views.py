@@ -32,7 +32,7 @@ def private(made: Attachment, held: Hold) -> View:
     size = made.geometry.frame_bytes
     runs = mapping.merged(made.member.runs(held))
     nbytes = sum(count for _, count in runs) * size
-    address = mapping.vmap_private(made.frames, runs, size)
+    address = mapping.vmap_private(made.direct, runs, size)
     _note(made, address, nbytes)
     return make_view(held, address, nbytes, True, len(runs), private=True)
 

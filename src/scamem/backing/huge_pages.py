@@ -62,16 +62,20 @@ def allocate(file: SharedFile, offset: int, length: int) -> None:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.ENOMEM, errno.EDQUOT):
                 raise
-            total, free = pool()
-            raise OutOfMemoryError(
-                f"asked for {length // HUGE_PAGE_BYTES} huge pages ({sized(length)}) for "
-                f"{file.label}; {free:,} of the pool's {total:,} are free; limit: nr_hugepages. "
-                "Reserve more, as root: sysctl vm.nr_hugepages="
-                f"{total + length // HUGE_PAGE_BYTES}, or use zone 'NORMAL'",
-                asked_bytes=length,
-                free_bytes=free * HUGE_PAGE_BYTES,
-                limit="nr_hugepages",
-            ) from error
+            raise none_left(length, file.label) from error
+
+
+def none_left(length: int, label: str) -> OutOfMemoryError:
+    """Return the error for a pool that has too few free pages for so many bytes."""
+    total, free = pool()
+    return OutOfMemoryError(
+        f"asked for {length // HUGE_PAGE_BYTES} huge pages ({sized(length)}) for {label}; "
+        f"{free:,} of the pool's {total:,} are free; limit: nr_hugepages. Reserve more, as root: "
+        f"sysctl vm.nr_hugepages={total + length // HUGE_PAGE_BYTES}, or use zone 'NORMAL'",
+        asked_bytes=length,
+        free_bytes=free * HUGE_PAGE_BYTES,
+        limit="nr_hugepages",
+    )
 
 
 def pool() -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import weakref
 from collections.abc import Iterable, Iterator
@@ -153,6 +154,12 @@ def pieces_of(arena: ArenaBase, hold: Hold) -> list[Piece]:
     return [(pfn, count, hold) for pfn, count in arena.member.runs(hold)]
 
 
+def _is_among(pfn: int, runs: list[tuple[int, int]]) -> bool:
+    """Tell whether a frame is of one of some runs, which are in order of their frames."""
+    number = bisect.bisect_right(runs, pfn, key=lambda run: run[0])
+    return number > 0 and pfn < sum(runs[number - 1])
+
+
 def new_area(mapped: Mapped, kind: str) -> vm_struct:
     """Return an area over a mapping, entered where `find_vm_area` looks."""
     made = vm_struct(mapped, kind)
@@ -250,16 +257,16 @@ def vmap(arena: ArenaBase, pages: Iterable[Page]) -> vm_struct:
     Ownership: the area is one reference on each scamem that it shows (the kernel's takes none and
     trusts its caller), dropped by `vunmap`; see `vm_struct`. On failure nothing is held.
     """
-    held: dict[tuple[int, int], Hold] = {}
+    held: dict[tuple[int, int], tuple[Hold, list[tuple[int, int]]]] = {}
     pieces: list[Piece] = []
     for page in pages:
         if page.arena is not arena:
             raise ValueError(f"asked to map {page!r} of another arena; an area shows one arena's")
         numbers = arena.member.page_to_object(page.pfn)
-        hold = held.get(numbers)
-        if hold is None:
+        hold, runs = held.get(numbers, (None, []))
+        if hold is None or not _is_among(page.pfn, runs):
             hold = hold_page(page, L.BY_MAPPING)
-            held[hold.index, hold.generation] = hold
+            held[hold.index, hold.generation] = hold, sorted(arena.member.runs(hold))
         if pieces and pieces[-1][2] is hold and sum(pieces[-1][:2]) == page.pfn:
             pieces[-1] = (pieces[-1][0], pieces[-1][1] + 1, hold)
         else:

@@ -100,7 +100,9 @@ def _load_page(data: bytes, pfn: int, pinned: bool) -> Page:
         )
         if not pinned:
             page.gets.append(hold.another(L.BY_PIN))
-        if handle.arena.member.page_to_object(pfn) != (hold.index, hold.generation):
+        member = handle.arena.member
+        there = member.page_to_object(pfn) == (hold.index, hold.generation)
+        if not there or not member.has_frame(hold, pfn):
             raise StaleHandleError(
                 f"page {pfn:#x} left scamem {hold.index} while it was on its way and nobody held "
                 "it. Keep the page until it has arrived"
@@ -157,8 +159,15 @@ def hold_page(page: Page, by: int) -> Hold:
             hold = page.arena.hold_object(*found, by)
         except StaleHandleError:
             continue  # freed between the look and the hold: look again
-        if page.arena.member.page_to_object(page.pfn) == found:
+        if page.arena.member.page_to_object(page.pfn) != found:
+            continue
+        if page.arena.member.has_frame(hold, page.pfn):
             return hold
+        release(hold)
+        raise StaleHandleError(
+            f"page {page.pfn:#x} is about to leave scamem {found[0]}, whose bytes were copied to "
+            "others. A page without a reference does not keep its memory"
+        )
 
 
 # --- references ----------------------------------------------------------------------------------

@@ -212,11 +212,13 @@ def mark(arena: Words, mine: Words, obj: word, generation: word) -> word:
     """
     if not objects.is_live(arena, mine, obj, generation):
         return L.STALE
-    if record_of(mine, obj) == 0 or not is_unwatched(arena, mine, obj):
+    if not is_unwatched(arena, mine, obj):
         return L.NOT_ALONE
-    await_looks(mine, obj)
     objects.set_flag(arena, mine, obj, L.OBJECT_MIGRATING)
-    return journal.commit(arena)
+    if journal.commit(arena) != L.OK:
+        return L.DAMAGED
+    await_looks(mine, obj)
+    return L.OK
 
 
 def exchange(arena: Words, mine: Words, obj: word, copy: word) -> word:
@@ -244,4 +246,7 @@ def exchange(arena: Words, mine: Words, obj: word, copy: word) -> word:
     objects.note_change(arena, mine, obj)
     journal.put(arena, place + L.OBJECT_RUNS, arena[copy_at + L.OBJECT_RUNS])
     journal.put(arena, copy_at + L.OBJECT_RUNS, runs)
-    return journal.commit(arena)
+    if journal.commit(arena) != L.OK:
+        return L.DAMAGED
+    await_looks(mine, 0)
+    return L.OK
