@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import marshal
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 
 from scamem.core import walk
@@ -34,10 +34,15 @@ DIGEST_BYTES = 16
 EMPTY = 1 << 16  # names of objects without frames lie above all frames
 
 
+def digest_of(data: bytes) -> bytes:
+    """Return 128 bits that stand for some bytes."""
+    return sha256(data).digest()[:DIGEST_BYTES]  # the fastest where the processor has it
+
+
 def digest(parts: Any) -> bytes:
     """Return 128 bits that stand for nested tuples of numbers."""
     # Version 2 has no references to equal parts: what is equal gives equal bytes.
-    return blake2b(marshal.dumps(parts, 2), digest_size=DIGEST_BYTES).digest()
+    return digest_of(marshal.dumps(parts, 2))
 
 
 @dataclass

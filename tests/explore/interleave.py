@@ -21,14 +21,13 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
 from typing import Any, cast
 
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from tests.explore import families
 from tests.explore.arena import Violation
-from tests.explore.canonical import DIGEST_BYTES, Form, digest, form_of
+from tests.explore.canonical import Form, digest, digest_of, form_of
 from tests.explore.facts import Facts, read
 from tests.explore.interpreted import Core
 from tests.explore.operations import Move, Pair, in_use, reap
@@ -155,7 +154,7 @@ class Exploration:
         arena = world.arena
         if arena[L.LOCK] & (L.LOCK_SLOT_MASK | L.LOCK_FLAGS):
             raise Violation(f"lock: its word is {arena[L.LOCK]:#x} when nobody does anything")
-        name = blake2b(self.words(world), digest_size=DIGEST_BYTES).digest()
+        name = digest_of(self.words(world))
         found = self.known.get(name)
         if found is None:
             words, mine = arena.plain(), world.members[0].mine
@@ -183,7 +182,7 @@ class Exploration:
         members = [(m.slot, m.alive, m.mine.tobytes()) for m in pair.world.members]
         memory = sorted(pair.model.memory), sorted(pair.model.perhaps)
         rest = pickle.dumps((members, memory, pair.clock_ns, pair.deaths))
-        name = blake2b(self.words(pair.world) + rest, digest_size=DIGEST_BYTES).digest()
+        name = digest_of(self.words(pair.world) + rest)
         count = len(self.gone)
         self.gone.add(name)
         return len(self.gone) > count
@@ -232,7 +231,7 @@ class Exploration:
         done, record = self.done(pair, slot, move)
         yield -1, done
         if pair.deaths and len(pair.living()) > 1:
-            for store in record.deaths(self.crashes):
+            for store in record.deaths(self.transitions):
                 self.crashes += 1
                 yield store, self.dies(pair, done, slot, record, store)
 

@@ -24,10 +24,12 @@ def outcome(pair: Pair, done: Pair, after: Pair, found: Facts, slot: int) -> Ref
     """Return the model's state that the arena shows: before, after, between, or half allocated."""
     slots = {m.slot for m in after.world.members}
     children = slots - {m.slot for m in pair.world.members}
-    # The last first: of two that the words agree with, it has memory in more places (wrong_memory).
-    starts = [done.model, *reversed(done.between), pair.model]
+    starts = [pair.model, *done.between, done.model]
     if done.half is not None:
         starts.insert(1, done.half(pair.model.copy(), found))
+    # Of two that the words agree with, the one that asks more of what comes: memory where it may
+    # have to be given back (wrong_memory), none where it must not be used.
+    starts.sort(key=lambda start: (-len(start.perhaps), len(start.memory)))
     wrong: list[str] = []
     for start in starts:
         model = start.copy()
