@@ -193,9 +193,13 @@ class Exploration:
         """Yield each move from here, judged."""
         label = ""
         try:
-            for label, slot, move in self.moves(pair):
-                for store, after in self.one(pair, slot, move):
-                    yield label if store < 0 else f"{label} dies@{store}", after
+            for name, slot, move in self.moves(pair):
+                label = name
+                done, record = self.done(pair, slot, move)
+                yield label, done
+                for store in self.deaths_in(pair, record):
+                    label = f"{name} dies@{store}"
+                    yield label, self.dies(pair, done, slot, record, store)
             for member in self.movers(pair):
                 label = f"{member.slot} dies"
                 if pair.deaths and len(pair.living()) > 1:
@@ -226,14 +230,13 @@ class Exploration:
             for slot in pair.world.dead():
                 yield f"{member.slot} reap{slot}", member.slot, reap(slot)
 
-    def one(self, pair: Pair, slot: int, move: Move) -> Iterator[tuple[int, Pair]]:
-        """Yield a move done, and the deaths within it, each with its store; -1: none."""
-        done, record = self.done(pair, slot, move)
-        yield -1, done
-        if pair.deaths and len(pair.living()) > 1:
-            for store in record.deaths(self.transitions):
-                self.crashes += 1
-                yield store, self.dies(pair, done, slot, record, store)
+    def deaths_in(self, pair: Pair, record: Record) -> list[int]:
+        """Return at which stores of a move its member dies."""
+        if not pair.deaths or len(pair.living()) < 2:
+            return []
+        stores = record.deaths(self.transitions)
+        self.crashes += len(stores)
+        return stores
 
     def member(self, pair: Pair, slot: int) -> Member:
         return next(m for m in pair.world.members if m.slot == slot and m.alive)

@@ -30,7 +30,7 @@ def outcome(pair: Pair, done: Pair, after: Pair, found: Facts, slot: int) -> Ref
     # Of two that the words agree with, the one that asks more of what comes: memory where it may
     # have to be given back (wrong_memory), none where it must not be used.
     starts.sort(key=lambda start: (-len(start.perhaps), len(start.memory)))
-    wrong: list[str] = []
+    nearest: list[str] | None = None
     for start in starts:
         model = start.copy()
         for child in children:
@@ -45,7 +45,9 @@ def outcome(pair: Pair, done: Pair, after: Pair, found: Facts, slot: int) -> Ref
             model.members -= gone
             model.dead -= gone
             return model
-    raise Violation("model: neither before nor after: " + "; ".join(wrong))
+        if nearest is None or len(wrong) < len(nearest):
+            nearest = wrong
+    raise Violation("model: neither before nor after: " + "; ".join(nearest or ()))
 
 
 def half_counted(model: Reference, found: Facts, slot: int) -> None:

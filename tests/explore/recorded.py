@@ -7,8 +7,8 @@ Which of these deaths differ? What is logged is put back to the last commit by w
 the judge has seen each old value in the journal before its word changed, and the crash explorer
 runs the roll-back after every store of every transaction. So a death leaves, after the take-over,
 the logged words of the last commit, and the words that are stored without the journal. Stores
-between two of those that change something are one class: one of them is died at, by turns. Those before the
-first leave what a death at rest leaves, and are died at in one move of FIRST_EVERY.
+between two of those that change something are one class: one of them is died at, by turns. Those
+before the first leave what a death at rest leaves, and are died at in one move of FIRST_EVERY.
 """
 
 from __future__ import annotations

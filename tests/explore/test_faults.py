@@ -7,11 +7,14 @@ import pytest
 
 from tests.explore import figures
 from tests.explore.arena import Violation
-from tests.explore.faults import FAULTS, Fault
+from tests.explore.faults import FAULTS as SEEDED
+from tests.explore.faults import Fault
 from tests.explore.interpreted import CORE, Core
+from tests.explore.model_faults import FAULTS as OF_ORDER
 from tests.explore.refusals import REFUSALS
 from tests.model.reference import Disagreement
 
+FAULTS = (*SEEDED, *OF_ORDER)
 FAULTS_MIN = 20
 
 
