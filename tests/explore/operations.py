@@ -14,7 +14,7 @@ from scamem.core import walk
 from scamem.core.store import layout as L
 from tests.explore import scenarios as S
 from tests.explore.arena import Violation
-from tests.explore.facts import Facts, facts
+from tests.explore.facts import Facts
 from tests.explore.world import CREATED_NS, Member, World
 from tests.model.reference import HAND, IO, MAPPING, Key, Reference
 
@@ -59,6 +59,13 @@ def key_of(world: World, obj: int) -> Key:
     return obj, S.generation(world, obj)
 
 
+def frames_of(world: World, obj: int) -> list[int]:
+    """Return an object's frames, in its order."""
+    mine = world.members[0].mine
+    runs = walk.runs_of(world.arena, mine, walk.place(mine, L.TABLE_OBJECTS, obj))[0]
+    return [pfn for start, count in runs for pfn in range(start, start + count)]
+
+
 def try_allocate(world: World, member: Member, frames: int) -> int:
     """Allocate as a member does, small requests first; return the object or why not."""
     status = int(world.run(member, world.core.alloc.small, 0, frames, L.BY_HAND))
@@ -87,7 +94,7 @@ def allocated(pair: Pair, member: Member, frames: int) -> Key | None:
     if not possible:
         return None
     key = key_of(world, status)
-    pair.model.allocate(member.slot, key, facts(world).objects[key].frames)
+    pair.model.allocate(member.slot, key, frames_of(world, status))
     return key
 
 
@@ -266,7 +273,8 @@ def reap(slot: int) -> Move:
         now_s, pair.half = pair.now_s, half
         pair.world.reap(member, slot)
         pair.world.members = [m for m in pair.world.members if m.alive or m.slot != slot]
-        pair.world.check((slot,))
+        if pair.world.arena[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_STATE] & L.MASK_8:
+            raise Violation(f"I6: slot {slot} is dead and was reaped, and is not free")
         pair.model.reap(slot, pair.now_s)
 
     return move
