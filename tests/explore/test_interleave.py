@@ -118,7 +118,7 @@ def test_merging_states_loses_none(number: int, core: Core, deep: bool) -> None:
 @pytest.mark.parametrize("way", ["3 alloc1; 3 lend1 dies@7; 4 reap3; 4 alloc3; 4 trim0 dies@30"])
 def test_a_state_is_kept_whole(way: str, core: Core) -> None:
     """What is packed until it is gone on from is the same after it is unpacked."""
-    exploration = Exploration(core, merge=False)
+    exploration = Exploration(core, 3, merge=False)
     pair = exploration.first()
     for label in way.split("; "):
         pair = step(exploration, pair, label)
