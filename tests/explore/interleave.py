@@ -14,6 +14,7 @@ been gone on from, and its words, packed, until then. A failure says how to run 
 
 from __future__ import annotations
 
+import gc
 import pickle
 import sys
 import zlib
@@ -94,6 +95,15 @@ class Exploration:
 
     def explore(self, depth: int, states_max: int, say: Callable[[str], None] | None = None) -> int:
         """Explore one depth after the other; return the last that was explored whole."""
+        collects = gc.isenabled()
+        gc.disable()  # nothing here is in a cycle, and a collection looks at all states again
+        try:
+            return self.search(depth, states_max, say)
+        finally:
+            if collects:
+                gc.enable()
+
+    def search(self, depth: int, states_max: int, say: Callable[[str], None] | None) -> int:
         first = self.first()
         self.reached.add(self.key(first))
         level: deque[tuple[bytes, Trace]] = deque([(self.pack(first), ())])

@@ -283,10 +283,11 @@ def reap(slot: int) -> Move:
 def expire(pair: Pair, member: Member) -> None:
     """A minute goes by, and memory is wanted."""
     pair.clock_ns += 60 * L.NS_PER_S
+    now_s = pair.now_s
 
     def half(model: Reference, found: Facts) -> Reference:
         """Some of the loans that are due are gone: each ends by itself."""
-        model.expire(pair.now_s, frozenset(model.loans.keys() - found.loans.keys()))
+        model.expire(now_s, frozenset(model.loans.keys() - found.loans.keys()))
         return model
 
     pair.half = half
