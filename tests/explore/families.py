@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from scamem.core.store import layout as L
 from tests.explore import operations as O
 from tests.explore import section_operations as T
 from tests.explore.operations import NAME, Move, Pair
@@ -59,7 +60,8 @@ def naming(pair: Pair, member: Member) -> Moves:
 
 
 def forking(pair: Pair, member: Member) -> Moves:
-    if len(pair.living()) < CHILDREN_MAX:
+    slots = pair.world.geometry.slots_max - L.SLOT_FIRST
+    if len(pair.living()) < CHILDREN_MAX and len(pair.world.members) < slots:
         yield "fork", O.fork
 
 
