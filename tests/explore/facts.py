@@ -20,21 +20,54 @@ class Facts:
     wanted: dict[Key, int]
     names: dict[int, Key]
     loans: dict[int, tuple[Key, int | None]]
+    going: frozenset[int]  # of those that are free: frames that are on their way back
+    online: frozenset[int]
+    usable: frozenset[int]  # of those, frames that are not absent
+    unpunched: frozenset[int]  # frames that a trim would take memory from
+    changing: int | None  # slot of the member that changes a section
+
+
+def sections(arena: Any, mine: Any) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
+    """Return the frames that are online, those of them that can be used, and unpunched ones."""
+    online: set[int] = set()
+    usable: set[int] = set()
+    unpunched: set[int] = set()
+    size = 1 << mine[L.MINE_BLOCK_SHIFT]
+    blocks = 1 << (mine[L.MINE_SECTION_SHIFT] - mine[L.MINE_BLOCK_SHIFT])
+    for section in range(mine[L.MINE_SECTIONS]):
+        word = arena[mine[L.MINE_SECTIONS_AT] + section]
+        for block in range(blocks):
+            start = (section * blocks + block) * size
+            frames = range(start, start + size)
+            if word & L.MASK_8 in walk.USABLE:
+                online.update(frames)
+                if not word >> L.SECTION_ABSENT_SHIFT + block & 1:
+                    usable.update(frames)
+            if word >> L.SECTION_UNPUNCHED_SHIFT + block & 1:
+                unpunched.update(frames)
+    return frozenset(online), frozenset(usable), frozenset(unpunched)
 
 
 def facts(world: World) -> Facts:
     """Read an arena."""
-    arena, mine = world.arena.plain(), world.members[0].mine
+    return read(world.arena.plain(), world.members[0].mine)
+
+
+def read(arena: Any, mine: Any) -> Facts:
+    """Read an arena's words. `arena`, `mine`: as check() takes them."""
     runs, _ = walk.free_runs(arena, mine)
     free = {pfn for start, count in runs for pfn in range(start, start + count)}
-    found = Facts(frozenset(), {}, {}, {}, {})
+    going: set[int] = set()
+    changing = int(arena[L.CHANGING] >> L.SHIFT_32) if arena[L.CHANGING] else None
+    empty: frozenset[int] = frozenset()
+    found = Facts(empty, {}, {}, {}, {}, empty, *sections(arena, mine), changing)
     for obj, at in walk.objects_in(arena, mine, walk.WITH_RUNS):
         key = (obj, int(arena[at + L.OBJECT_GENERATION]))
         runs, _, _ = walk.runs_of(arena, mine, at)
         frames = tuple(pfn for start, count in runs for pfn in range(start, start + count))
         state = arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK
         if state == L.OBJECT_STATE_DYING:
-            free.update(frames)  # they go back one run at a time, whoever comes by
+            going.update(frames)  # they go back one run at a time, whoever comes by
             continue
         known = Object(frames, state == L.OBJECT_STATE_LIVE)
         known.tainted = bool(arena[at + L.OBJECT_STATE] & L.OBJECT_TAINTED)
@@ -45,7 +78,8 @@ def facts(world: World) -> Facts:
         start = walk.low(arena[at + L.OBJECT_HOLDERS])
         for record in walk.two_way(arena, mine, start, L.HOLDER_OBJECT_LINKS)[0]:
             add_holder(found, arena, mine, key, record)
-    found.free = frozenset(free)
+        known.promised = found.wanted[key] - len(frames)
+    found.free, found.going = frozenset(free | going), frozenset(going)
     return found
 
 
@@ -94,8 +128,28 @@ def differences(model: Reference, found: Facts, dead: frozenset[int]) -> list[st
             wrong.append(f"object {key} has frames {other.frames}, should be {one.frames}")
         if one.tainted != other.tainted:
             wrong.append(f"object {key}: tainted {other.tainted}, should be {one.tainted}")
+        if one.promised != other.promised:
+            wrong.append(f"object {key}: promised {other.promised}, should be {one.promised}")
     if found.names != model.names:
         wrong.append(f"names {found.names}, should be {model.names}")
     if found.loans != model.loans:
         wrong.append(f"loans {found.loans}, should be {model.loans}")
+    return wrong + wrong_memory(model, found)
+
+
+def wrong_memory(model: Reference, found: Facts) -> list[str]:
+    """Say which frames are online, absent or without memory, and should not be."""
+    wrong = []
+    if found.online != model.online or found.usable != model.frames:
+        wrong.append(
+            f"of the frames online, {sorted(found.online)}, {sorted(found.usable)} can be used; "
+            f"should be {sorted(model.frames)} of {sorted(model.online)}"
+        )
+    if not found.usable <= model.memory:
+        wrong.append(f"frames {sorted(found.usable - model.memory)} may have no memory")
+    lost = model.perhaps - model.frames - found.unpunched
+    if lost:
+        wrong.append(f"memory of frames {sorted(lost)} is lost: no trim would find it")
+    if found.changing != model.changing:
+        wrong.append(f"slot {found.changing} changes a section, should be {model.changing}")
     return wrong

@@ -2,37 +2,68 @@
 
 A move is one operation of one member, or its death: at rest, or at one of the operation's stores.
 After each move I1 to I7 are asked, and the reference model, which did the same, must agree: which
-frames are free, who holds what how often, names, loans. A member that died in an operation has done
-all of it or nothing, or left what a reap finishes; whoever moves next takes the lock over.
+frames are free, absent or in which object, who holds what how often, names, loans, memory. A member
+that died in an operation has done all of it or nothing, or left what a reap finishes; whoever moves
+next takes the lock over.
 
-Depth first, one depth after the other, so that the first failure has a shortest trace. A state met
-before with as many moves left is not gone on from. A failure says how to run its trace again.
+Breadth first, so that the first failure has a shortest trace. Of states that members cannot tell
+apart (canonical.py) one is gone on from; of members that could change places one moves; of deaths
+that leave the same words one is died (recorded.py). Only 128 bits of a state are kept once it has
+been gone on from, and its words, packed, until then. A failure says how to run its trace again.
 """
 
 from __future__ import annotations
 
+import gc
+import pickle
 import sys
+import zlib
+from array import array
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
-from tests.explore import operations
-from tests.explore.arena import Crash, Violation
-from tests.explore.facts import Facts, differences, facts
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import Geometry
+from tests.explore import families
+from tests.explore.arena import Violation
+from tests.explore.canonical import Form, digest, digest_of, form_of
+from tests.explore.facts import Facts, read
 from tests.explore.interpreted import Core
-from tests.explore.operations import (
-    Move,
-    Pair,
-    all_moves_of,
-    expire,
-    in_use,
-    moves_of,
-    reap,
-)
-from tests.explore.world import CREATED_NS, Member, World, new_world
-from tests.model.reference import IO, Disagreement, Reference
+from tests.explore.operations import Move, Pair, in_use, reap
+from tests.explore.outcome import agree, outcome
+from tests.explore.recorded import Record, RecordedWords
+from tests.explore.world import CREATED_NS, TINY, Member, World, check_words, new_world
+from tests.model.reference import Disagreement, Reference
 
-KNOWN_MAX = 100_000  # arenas whose facts are kept
+GEOMETRY = replace(TINY, areas_max=3)  # one name is enough
+KNOWN_MAX = 50_000  # arenas whose facts and form are kept
+Trace = tuple[Any, ...]  # {the moves before, the last move}
+
+
+@dataclass
+class Seen:
+    """What is known of an arena's words: judged, read, and named anew."""
+
+    facts: Facts
+    form: Form
+
+
+def spans_of(world: World) -> list[tuple[int, int]]:
+    """Return where the words lie that tell states at rest apart, or that a state is made of.
+
+    Not the lock (a ticket), the journal (empty), counters for people, futex words.
+    """
+    spans = [(L.NEXT_INCARNATION, L.REAPED_MEMBERS), (L.CLEANING_HEAD, L.AREAS_EVENT)]
+    spans += [(L.DRAINING, L.TABLES + L.TABLES_COUNT * L.TABLE_WORDS)]
+    spans += [(L.ZONES, L.ZONES + L.ZONE_WORDS * world.geometry.zones)]
+    spans += [
+        (region.start, region.start + region.words)
+        for name, region in world.geometry.regions().items()
+        if name != "globals"
+    ]
+    return spans
 
 
 @dataclass
@@ -42,29 +73,55 @@ class Exploration:
     core: Core
     members: int = 2
     deaths: int = 2
-    all_stores: bool = False
-    moves_of: Callable[[Pair, Member], Iterator[tuple[str, Move]]] = moves_of
+    moves_of: Callable[[Pair, Member], Iterator[tuple[str, Move]]] = families.everything
+    sections: int = 1  # that are online at first
+    merge: bool = True  # False: go on from each state whose words differ, by each member
     transitions: int = 0
     crashes: int = 0
-    reached: set[int] = field(default_factory=set)  # digests of the states judged
-    seen: dict[Any, int] = field(default_factory=dict)  # those gone on from; with how many moves
-    known: dict[int, Facts] = field(default_factory=dict)
+    reached: set[bytes] = field(default_factory=set)  # digests of the states judged
+    gone: set[bytes] = field(default_factory=set)  # and of those gone on from, where not merged
+    known: dict[bytes, Seen] = field(default_factory=dict)
+    base: RecordedWords = field(init=False)  # words of the first state
+    geometry: Geometry = field(init=False)
+    spans: list[tuple[int, int]] = field(init=False)
 
     def first(self) -> Pair:
-        world = new_world(self.core, members=self.members, sections=1)
-        size = world.geometry.section_frames
-        slots = frozenset(member.slot for member in world.members)
-        return Pair(world, Reference(frozenset(range(size)), slots), CREATED_NS, self.deaths)
+        world = new_world(self.core, GEOMETRY, self.members, self.sections)
+        world.arena = self.base = RecordedWords.of(world.arena)
+        self.geometry, self.spans = world.geometry, spans_of(world)
+        frames = range(world.geometry.section_frames * self.sections)
+        model = Reference.begin(frames, (member.slot for member in world.members))
+        return Pair(world, model, CREATED_NS, self.deaths)
 
     def explore(self, depth: int, states_max: int, say: Callable[[str], None] | None = None) -> int:
         """Explore one depth after the other; return the last that was explored whole."""
+        collects = gc.isenabled()
+        gc.disable()  # nothing here is in a cycle, and a collection looks at all states again
+        try:
+            return self.search(depth, states_max, say)
+        finally:
+            if collects:
+                gc.enable()
+
+    def search(self, depth: int, states_max: int, say: Callable[[str], None] | None) -> int:
+        first = self.first()
+        self.reached.add(self.key(first))
+        level: deque[tuple[bytes, Trace]] = deque([(self.pack(first), ())])
         for now in range(1, depth + 1):
-            self.seen.clear()
-            whole = self.go(self.first(), now, (), states_max)
+            following: deque[tuple[bytes, Trace]] = deque()
+            while level:
+                packed, trace = level.popleft()
+                for label, after in self.after(self.unpack(packed), trace):
+                    self.transitions += 1
+                    if self.is_new(after) and now < depth:
+                        following.append((self.pack(after), (trace, label)))
+                if len(self.reached) > states_max:
+                    break
             if say is not None:
-                say(self.figures(now, whole))
-            if not whole:
+                say(self.figures(now, not level))
+            if level:
                 return now - 1
+            level = following
         return depth
 
     def figures(self, depth: int, whole: bool) -> str:
@@ -75,204 +132,195 @@ class Exploration:
             f"{self.transitions:,} transitions, {self.crashes:,} of them deaths inside an operation"
         )
 
-    def go(self, first: Pair, depth: int, trace: tuple[str, ...], states_max: int) -> bool:
-        todo = [(first, depth, trace)]
-        while todo:
-            pair, left, trace = todo.pop()
-            key = pair.key()
-            if self.seen.get(key, 0) >= left:
-                continue
-            self.seen[key] = left
-            if len(self.reached) > states_max:
-                return False
-            for label, after in self.after(pair, trace):
-                self.transitions += 1
-                self.reached.add(hash(after.key()))
-                if left > 1:
-                    todo.append((after, left - 1, (*trace, label)))
-        return True
+    # --- states ----------------------------------------------------------------------------------
 
-    def after(self, pair: Pair, trace: tuple[str, ...]) -> Iterator[tuple[str, Pair]]:
+    def pack(self, pair: Pair) -> bytes:
+        """Return all that a state is, as bytes."""
+        members = [(m.slot, m.alive, m.mine.tobytes()) for m in pair.world.members]
+        state = self.words(pair.world), members, pair.model, pair.clock_ns, pair.deaths
+        return zlib.compress(pickle.dumps(state, pickle.HIGHEST_PROTOCOL), 1)
+
+    def unpack(self, packed: bytes) -> Pair:
+        words, members, model, clock_ns, deaths = pickle.loads(zlib.decompress(packed))
+        arena = self.base.copy()
+        view, at = memoryview(arena), 0
+        for start, end in self.spans:
+            view[start:end] = memoryview(words)[at : at + 8 * (end - start)].cast("Q")
+            at += 8 * (end - start)
+        made = [Member(array("Q", mine), slot, alive) for slot, alive, mine in members]
+        return Pair(World(self.core, self.geometry, arena, made), model, clock_ns, deaths)
+
+    def words(self, world: World) -> bytes:
+        view = memoryview(world.arena)
+        return b"".join([view[start:end] for start, end in self.spans])
+
+    def seen(self, pair: Pair) -> Seen:
+        """Ask I1 to I7 of an arena, and read it; once for the same words."""
+        if pair.seen is None:
+            pair.seen = self.look(pair.world)
+        return cast("Seen", pair.seen)
+
+    def look(self, world: World) -> Seen:
+        arena = world.arena
+        if arena[L.LOCK] & (L.LOCK_SLOT_MASK | L.LOCK_FLAGS):
+            raise Violation(f"lock: its word is {arena[L.LOCK]:#x} when nobody does anything")
+        name = digest_of(self.words(world))
+        found = self.known.get(name)
+        if found is None:
+            words, mine = arena.plain(), world.members[0].mine
+            check_words(words, mine)
+            if len(self.known) > KNOWN_MAX:
+                self.known.clear()
+            found = self.known[name] = Seen(read(words, mine), form_of(words, mine))
+        return found
+
+    def key(self, pair: Pair) -> bytes:
+        """Return what a state is recognised by."""
+        form = self.seen(pair).form
+        parts = sorted(form.part(member) for member in pair.world.members)
+        slots = {member.slot for member in pair.world.members}
+        others = [form.parts[slot] for slot in sorted(form.parts.keys() - slots)]
+        memory = sum(1 << k for k in pair.model.memory), sum(1 << k for k in pair.model.perhaps)
+        return digest((parts, others, form.rest, memory, pair.deaths))
+
+    def is_new(self, pair: Pair) -> bool:
+        """Tell whether a state was not met before; it is from now on."""
+        count = len(self.reached)
+        self.reached.add(self.key(pair))
+        if self.merge:
+            return len(self.reached) > count
+        members = [(m.slot, m.alive, m.mine.tobytes()) for m in pair.world.members]
+        memory = sorted(pair.model.memory), sorted(pair.model.perhaps)
+        rest = pickle.dumps((members, memory, pair.clock_ns, pair.deaths))
+        name = digest_of(self.words(pair.world) + rest)
+        count = len(self.gone)
+        self.gone.add(name)
+        return len(self.gone) > count
+
+    # --- moves -----------------------------------------------------------------------------------
+
+    def after(self, pair: Pair, trace: Trace) -> Iterator[tuple[str, Pair]]:
         """Yield each move from here, judged."""
-        for label, slot, move in self.moves(pair):
-            try:
-                yield from self.one(pair, label, slot, move)
-            except (Violation, Disagreement) as error:
-                way = "; ".join((*trace, label))
-                command = f'python -m tests.explore.interleave "{way}" {self.members}'
-                raise Violation(f"{error}\ntrace: {way}\nagain: {command}") from error
+        label = ""
+        try:
+            for name, slot, move in self.moves(pair):
+                label = name
+                done, record = self.done(pair, slot, move)
+                yield label, done
+                for store in self.deaths_in(pair, record):
+                    label = f"{name} dies@{store}"
+                    yield label, self.dies(pair, done, slot, record, store)
+            for member in self.movers(pair):
+                label = f"{member.slot} dies"
+                if pair.deaths and len(pair.living()) > 1:
+                    yield label, self.rests(pair, member.slot)
+        except (Violation, Disagreement) as error:
+            raise self.failure(error, trace, label) from error
+
+    def failure(self, error: AssertionError, trace: Trace, label: str) -> Violation:
+        moves = [label]
+        while trace:
+            trace, last = trace
+            moves.append(last)
+        way = "; ".join(reversed(moves))
+        command = f'python -m tests.explore.interleave "{way}" {self.members} {self.sections}'
+        return Violation(f"{error}\ntrace: {way}\nagain: {command}")
+
+    def movers(self, pair: Pair) -> list[Member]:
+        """Return the living; of those that could change places, one."""
+        if not self.merge:
+            return pair.living()
+        form = self.seen(pair).form
+        return list({form.part(member): member for member in pair.living()}.values())
 
     def moves(self, pair: Pair) -> Iterator[tuple[str, int, Move]]:
-        for member in pair.living():
+        for member in self.movers(pair):
             for name, move in self.moves_of(pair, member):
                 yield f"{member.slot} {name}", member.slot, move
-        if pair.world.dead() and pair.living():
-            slot = pair.living()[-1].slot
-            yield f"{slot} reap", slot, reap
+            for slot in pair.world.dead():
+                yield f"{member.slot} reap{slot}", member.slot, reap(slot)
 
-    def one(self, pair: Pair, label: str, slot: int, move: Move) -> Iterator[tuple[str, Pair]]:
-        """Yield a move done, and the deaths within it."""
-        done = self.done(pair, slot, move)
-        yield label, done
-        if pair.deaths and len(pair.living()) > 1:
-            rest = pair.copy()
-            self.member(rest, slot).alive = False
-            rest.deaths -= 1
-            rest.model.die(slot)
-            yield f"{slot} dies", rest
-            for store in self.stores(pair, done):
-                self.crashes += 1
-                yield f"{label} dies@{store}", self.dies(pair, done, slot, move, store)
+    def deaths_in(self, pair: Pair, record: Record) -> list[int]:
+        """Return at which stores of a move its member dies."""
+        if not pair.deaths or len(pair.living()) < 2:
+            return []
+        stores = record.deaths(self.transitions)
+        self.crashes += len(stores)
+        return stores
 
     def member(self, pair: Pair, slot: int) -> Member:
         return next(m for m in pair.world.members if m.slot == slot and m.alive)
 
-    def done(self, pair: Pair, slot: int, move: Move) -> Pair:
+    def done(self, pair: Pair, slot: int, move: Move) -> tuple[Pair, Record]:
         after = pair.copy()
         self.core.words.clock[0] = after.clock_ns
         move(after, self.member(after, slot))
-        self.judge(after)
+        before, stored = pair.world.arena, after.world.arena
+        record = Record(cast("RecordedWords", before), cast("RecordedWords", stored).log)
+        record.judge()
+        agree(after, self.seen(after).facts)
+        return after, record
+
+    def rests(self, pair: Pair, slot: int) -> Pair:
+        """Return the pair after a member died at rest."""
+        after = pair.copy()
+        after.seen = pair.seen
+        self.member(after, slot).alive = False
+        after.deaths -= 1
+        after.model.die(slot)
         return after
 
-    def judge(self, pair: Pair) -> None:
-        wrong = differences(pair.model, self.checked_facts(pair.world), pair.model.dead)
-        if wrong:
-            raise Violation("model: " + "; ".join(wrong))
-
-    def checked_facts(self, world: World) -> Facts:
-        """Ask I1 to I7 and read the arena; once for the same words."""
-        digest = world.arena.digest
-        if digest not in self.known:
-            world.check()
-            if len(self.known) > KNOWN_MAX:
-                self.known.clear()
-            self.known[digest] = facts(world)
-        return self.known[digest]
-
-    def stores(self, pair: Pair, done: Pair) -> list[int]:
-        """Return at which stores to die: all, or the first, the last, one in between."""
-        last = done.world.arena.stores
-        if self.all_stores:
-            return list(range(1, last + 1))
-        return sorted({1, last, 1 + self.crashes * 7 % max(last, 1), last - 1} - {0, -1})
-
-    def dies(self, pair: Pair, done: Pair, slot: int, move: Move, store: int) -> Pair:
+    def dies(self, pair: Pair, done: Pair, slot: int, record: Record, store: int) -> Pair:
         """Return the pair after a death within a move, and the next member's taking over."""
         after = pair.copy()
-        before = {member.slot for member in after.world.members}
-        self.core.words.clock[0] = after.clock_ns
-        after.world.arena.countdown = store
-        try:
-            move(after, self.member(after, slot))
-            raise Violation("explorer: the move is not the same twice")
-        except Crash:
-            after.world.arena.countdown = 0
-        for member in after.world.members:
+        world = after.world
+        world.arena = record.after(store)
+        before = {member.slot for member in world.members}
+        world.members += [
+            Member(m.mine, m.slot) for m in done.world.members if m.slot not in before
+        ]  # a child dies with its parent
+        for member in world.members:
             if member.slot == slot or member.slot not in before:
                 member.alive = False
         after.deaths -= 1
         self.core.words.clock[0] = after.clock_ns = done.clock_ns
         successor = after.living()[0]
-        after.world.enter(successor)
-        after.world.leave(successor)
-        after.world.members = [m for m in after.world.members if m.alive or in_use(after.world, m)]
-        starts = [pair.model, *done.between, done.model]
-        if move is reap:
-            starts.insert(1, self.half_reaped(pair, after))
-        if move is expire:
-            starts.insert(1, self.half_expired(pair, after))
-        after.model = self.outcome(starts, after, slot, before)
+        world.enter(successor)
+        world.leave(successor)
+        world.members = [m for m in world.members if m.alive or in_use(world, m)]
+        after.model = outcome(pair, done, after, self.seen(after).facts, slot)
         return after
 
-    def outcome(
-        self, starts: list[Reference], after: Pair, slot: int, before: set[int]
-    ) -> Reference:
-        """Return the model's state that the arena shows: before, after, or half allocated."""
-        found = self.checked_facts(after.world)
-        wrong: list[str] = []
-        for start in starts:
-            model = start.copy()
-            for other in {m.slot for m in after.world.members} - before:
-                self.half_forked(model, found, slot, other)
-            self.half_allocated(model, found, slot)
-            self.half_counted(model, found, slot)
-            model.die(slot)
-            wrong = differences(model, found, model.dead)
-            if not wrong:
-                # Slots that the one who died had reaped are free: of them nothing is left.
-                gone = model.dead - {m.slot for m in after.world.members}
-                model.members -= gone
-                model.dead -= gone
-                return model
-        raise Violation("model: neither before nor after: " + "; ".join(wrong))
 
-    def half_reaped(self, pair: Pair, after: Pair) -> Reference:
-        """Some of what the dead held is gone: record by record, whoever reaps next goes on."""
-        model, found = pair.model.copy(), self.checked_facts(after.world)
-        for member in model.dead:
-            for key in [k for k, obj in model.objects.items() if member in obj.held]:
-                seen = found.objects.get(key)
-                if seen is None or member not in seen.held:
-                    model.drop_dead(member, key, pair.now_s)
-                elif model.objects[key].held[member].get(IO, 0):
-                    # First the mark; then the counts, which no roll-back brings back.
-                    counted = seen.held[member].get(IO, 0)
-                    obj = model.objects[key]
-                    obj.tainted = obj.tainted or seen.tainted or counted == 0
-                    obj.held[member][IO] = counted
-        return model
-
-    def half_expired(self, pair: Pair, after: Pair) -> Reference:
-        """Some of the loans that are due are gone: each ends by itself."""
-        model, found = pair.model.copy(), self.checked_facts(after.world)
-        model.expire(after.now_s, frozenset(model.loans.keys() - found.loans.keys()))
-        return model
-
-    def half_counted(self, model: Reference, found: Facts, slot: int) -> None:
-        """Who dies letting go may have taken its I/O off the count, and hold the object still."""
-        for key, obj in model.objects.items():
-            if slot in obj.held and key in found.objects:
-                seen = found.objects[key].held.get(slot, {}).get(IO, 0)
-                obj.held[slot][IO] = min(seen, obj.held[slot].get(IO, 0))
-
-    def half_allocated(self, model: Reference, found: Facts, slot: int) -> None:
-        for key, obj in found.objects.items():
-            if key not in model.objects and not obj.live and obj.held.keys() == {slot}:
-                free = model.free()
-                if found.wanted[key] <= len(free) and free.issuperset(obj.frames):
-                    model.allocate(slot, key, obj.frames, live=False)
-
-    def half_forked(self, model: Reference, found: Facts, slot: int, child: int) -> None:
-        """The child's records are some of its parent's; it dies with it."""
-        model.members |= {child}
-        model.dead |= {child}
-        for key, obj in model.objects.items():
-            seen = found.objects.get(key)
-            obj.held.pop(child, None)
-            if seen and child in seen.held and slot in obj.held:
-                obj.held[child] = dict(obj.held[slot])
-
-
-def replay(core: Core, trace: str, members: int = 2) -> None:
+def replay(core: Core, trace: str, members: int = 2, sections: int = 1) -> None:
     """Run one trace again, move by move; says what is wrong where it is."""
-    exploration = Exploration(core, members, moves_of=all_moves_of)
+    exploration = Exploration(core, members, sections=sections, merge=False)
     pair = exploration.first()
     for label in trace.split("; "):
-        ways = dict(exploration.after(pair, ()))
-        if label not in ways:
-            exploration.all_stores = True
-            ways = dict(exploration.after(pair, ()))
-        pair = ways[label]
+        pair = step(exploration, pair, label)
+
+
+def step(exploration: Exploration, pair: Pair, label: str) -> Pair:
+    """Return the pair after one move, given by its label."""
+    name, _, store = label.partition(" dies")
+    slot = int(name.split()[0])
+    if name == str(slot):
+        return exploration.rests(pair, slot)
+    move = next(move for known, _, move in exploration.moves(pair) if known == name)
+    done, record = exploration.done(pair, slot, move)
+    if not store:
+        return done
+    return exploration.dies(pair, done, slot, record, int(store.removeprefix("@")))
 
 
 def main(arguments: list[str]) -> None:
-    """Run `TRACE [MEMBERS]` again, or explore `MEMBERS DEATHS DEPTH STATES [MOVES]`."""
+    """Run `TRACE [MEMBERS [SECTIONS]]` again, or explore `MEMBERS DEATHS DEPTH STATES [FAMILY]`."""
     if not arguments[0].isdecimal():
         replay(Core(), arguments[0], *map(int, arguments[1:]))
         return
     members, deaths, depth, states = map(int, arguments[:4])
-    moves = getattr(operations, arguments[4]) if arguments[4:] else operations.all_moves_of
-    Exploration(Core(), members, deaths, moves_of=moves).explore(depth, states, print)
+    moves = getattr(families, arguments[4] if arguments[4:] else "everything")
+    Exploration(Core(), members, deaths, moves).explore(depth, states, print)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ A move of the interleaving explorer is one of these. An operation of several tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,12 @@ from scamem.core import walk
 from scamem.core.store import layout as L
 from tests.explore import scenarios as S
 from tests.explore.arena import Violation
-from tests.explore.facts import facts
+from tests.explore.facts import Facts
 from tests.explore.world import CREATED_NS, Member, World
 from tests.model.reference import HAND, IO, MAPPING, Key, Reference
 
 BY = {HAND: L.BY_HAND, MAPPING: L.BY_MAPPING, IO: L.BY_IO}
 NAME = 1
-CHILDREN_MAX = 3  # members that may be alive at once
 Move = Callable[["Pair", Member], None]
 
 
@@ -33,6 +32,8 @@ class Pair:
     clock_ns: int
     deaths: int
     between: list[Reference] = field(default_factory=list)  # of the last move's transactions
+    half: Callable[[Reference, Facts], Reference] | None = None  # or the arena says how far it came
+    seen: Any = None  # what interleave.py knows of the arena's words
 
     def copy(self) -> Pair:
         return Pair(self.world.copy(), self.model.copy(), self.clock_ns, self.deaths)
@@ -40,10 +41,6 @@ class Pair:
     @property
     def now_s(self) -> int:
         return (self.clock_ns - CREATED_NS) // L.NS_PER_S + 1
-
-    def key(self) -> tuple[Any, ...]:
-        members = tuple((m.slot, m.alive, hash(m.mine.tobytes())) for m in self.world.members)
-        return self.world.arena.key(), members, self.clock_ns, self.deaths
 
     def living(self) -> list[Member]:
         return [member for member in self.world.members if member.alive]
@@ -60,6 +57,13 @@ def in_use(world: World, member: Member) -> bool:
 
 def key_of(world: World, obj: int) -> Key:
     return obj, S.generation(world, obj)
+
+
+def frames_of(world: World, obj: int) -> list[int]:
+    """Return an object's frames, in its order."""
+    mine = world.members[0].mine
+    runs = walk.runs_of(world.arena, mine, walk.place(mine, L.TABLE_OBJECTS, obj))[0]
+    return [pfn for start, count in runs for pfn in range(start, start + count)]
 
 
 def try_allocate(world: World, member: Member, frames: int) -> int:
@@ -90,7 +94,7 @@ def allocated(pair: Pair, member: Member, frames: int) -> Key | None:
     if not possible:
         return None
     key = key_of(world, status)
-    pair.model.allocate(member.slot, key, facts(world).objects[key].frames)
+    pair.model.allocate(member.slot, key, frames_of(world, status))
     return key
 
 
@@ -243,17 +247,50 @@ def join(pair: Pair, member: Member) -> None:
     pair.model.join(pair.world.join().slot)
 
 
-def reap(pair: Pair, member: Member) -> None:
-    dead = pair.world.dead()
-    pair.world.reap(member)
-    pair.world.members = pair.living()
-    pair.world.check(dead)
-    pair.model.reap(pair.now_s)
+def reap(slot: int) -> Move:
+    """Reap one of the dead."""
+
+    def half(model: Reference, found: Facts) -> Reference:
+        """Some of what it held is gone: record by record, whoever reaps next goes on."""
+        for key in [k for k, obj in model.objects.items() if slot in obj.held]:
+            seen = found.objects.get(key)
+            if seen is None or slot not in seen.held:
+                model.drop_dead(slot, key, now_s)
+            elif model.objects[key].held[slot].get(IO, 0):
+                # First the mark; then the counts, which no roll-back brings back.
+                counted = seen.held[slot].get(IO, 0)
+                obj = model.objects[key]
+                obj.tainted = obj.tainted or seen.tainted or counted == 0
+                obj.held[slot][IO] = counted
+        if model.changing == slot:
+            model.changing = found.changing
+        return model
+
+    now_s = 0
+
+    def move(pair: Pair, member: Member) -> None:
+        nonlocal now_s
+        now_s, pair.half = pair.now_s, half
+        pair.world.reap(member, slot)
+        pair.world.members = [m for m in pair.world.members if m.alive or m.slot != slot]
+        if pair.world.arena[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_STATE] & L.MASK_8:
+            raise Violation(f"I6: slot {slot} is dead and was reaped, and is not free")
+        pair.model.reap(slot, pair.now_s)
+
+    return move
 
 
 def expire(pair: Pair, member: Member) -> None:
     """A minute goes by, and memory is wanted."""
     pair.clock_ns += 60 * L.NS_PER_S
+    now_s = pair.now_s
+
+    def half(model: Reference, found: Facts) -> Reference:
+        """Some of the loans that are due are gone: each ends by itself."""
+        model.expire(now_s, frozenset(model.loans.keys() - found.loans.keys()))
+        return model
+
+    pair.half = half
     world = pair.world
     world.core.words.clock[0] = pair.clock_ns
     record = world.core.lend.oldest(world.arena, member.mine)
@@ -263,76 +300,27 @@ def expire(pair: Pair, member: Member) -> None:
     pair.model.expire(pair.now_s)
 
 
-def online(pair: Pair, member: Member) -> None:
-    world = pair.world
-    size = world.geometry.section_frames
-    first = len(pair.model.frames)
-    status = world.run(member, world.core.online.begin, first // size)
-    if status == L.ONLINE_BUSY and world.dead():
-        return  # the owner is dead, and not yet reaped: nobody else finishes it
-    S.must(status)
-    S.must(world.run(member, world.core.online.finish), L.OK)
-    pair.model.online(range(first, first + size))
+def migrate(key: Key) -> Move:
+    """Copy an object to other frames and exchange them, as a member does that empties a section."""
 
+    def move(pair: Pair, member: Member) -> None:
+        world, model = pair.world, pair.model
+        copy = allocated(pair, member, len(model.objects[key].frames))
+        if copy is None:
+            return
+        pair.between.append(model.copy())
+        S.must(world.run(member, world.core.move.begin, *copy), L.OK)
+        model.begin_move(member.slot, copy)
+        pair.between.append(model.copy())
+        marked = world.run(member, world.core.move.mark, *key)
+        if (marked == L.OK) == model.is_watched(member.slot, key):
+            raise Violation(f"model: the mark of migration gave {marked:#x}")
+        if marked == L.OK:
+            S.must(world.alone(member, world.core.move.describe, copy[0], key[0]), L.OK)
+            S.must(world.run(member, world.core.move.exchange, key[0], copy[0]), L.OK)
+            model.exchange(member.slot, key, copy)
+            pair.between.append(model.copy())
+        S.let_go(world, member, copy[0])
+        model.let_go(member.slot, copy, HAND, pair.now_s)
 
-def moves_of(pair: Pair, member: Member) -> Iterator[tuple[str, Move]]:
-    """Return what one member may do now."""
-    model, slot = pair.model, member.slot
-    yield "alloc1", allocate(1)
-    yield "alloc3", allocate(3)
-    for key in sorted(k for k, obj in model.objects.items() if obj.live):
-        held = model.objects[key].held.get(slot, {})
-        if held and held.get(MAPPING, 0) < 1:
-            yield f"map{key[0]}", hold_again(key, MAPPING)
-        for kind in (HAND, MAPPING):
-            if held.get(kind, 0):
-                yield f"drop{key[0]}{kind}", let_go(key, kind)
-        if held and model.names.get(NAME) != key:
-            yield f"publish{key[0]}", publish(key)
-        if held and len(model.used_loans) < 2:
-            yield f"lend{key[0]}", lend(key)
-    if NAME in model.names:
-        yield "get", get_name
-        yield "unpublish", unpublish
-    for number, (key, _) in sorted(model.loans.items()):
-        yield f"load{number}", load(key, number)
-    if len(pair.living()) < CHILDREN_MAX:
-        yield "fork", fork
-    if model.in_transit_any():
-        yield "expire", expire
-    if len(model.frames) < pair.world.geometry.frames:
-        yield "online", online
-
-
-def frame_moves_of(pair: Pair, member: Member) -> Iterator[tuple[str, Move]]:
-    """Return what one member may do now that moves frames, or makes them unclean."""
-    model, slot = pair.model, member.slot
-    yield "alloc2", allocate(2)
-    for key in sorted(k for k, obj in model.objects.items() if obj.live):
-        held = model.objects[key].held.get(slot, {})
-        if not held:
-            continue
-        if held.get(IO, 0) < 1:
-            yield f"io{key[0]}", hold_again(key, IO)
-        for kind in (HAND, IO):
-            if held.get(kind, 0):
-                yield f"drop{key[0]}{kind}", let_go(key, kind)
-        if len(model.used_loans) < 1:
-            yield f"lend{key[0]}", lend(key)
-        yield f"grow{key[0]}", grow(key)
-        if len(model.objects[key].frames) > 1 and model.is_alone(slot, key):
-            yield f"shrink{key[0]}", shrink(key, 1)
-        for other in sorted(model.objects):
-            if other != key and model.may_give(slot, other):
-                yield f"splice{other[0]}to{key[0]}", splice(other, key)
-    for number, (key, _) in sorted(model.loans.items()):
-        yield f"load{number}", load(key, number)
-    if len(pair.living()) < CHILDREN_MAX:
-        yield "fork", fork
-    if model.in_transit_any():
-        yield "expire", expire
-
-
-def all_moves_of(pair: Pair, member: Member) -> Iterator[tuple[str, Move]]:
-    """Return what one member may do now, of either kind."""
-    return iter(dict((*moves_of(pair, member), *frame_moves_of(pair, member))).items())
+    return move

@@ -134,9 +134,9 @@ class World:
         living = {m.slot for m in self.members if m.alive}
         return tuple(sorted({m.slot for m in self.members if not m.alive} - living))
 
-    def reap(self, member: Member) -> None:
-        """Reap whoever is dead and free what is dying, as a member does before it goes on."""
-        for slot in self.dead():
+    def reap(self, member: Member, only: int | None = None) -> None:
+        """Reap the dead, or one slot, and free what is dying, as members do before they go on."""
+        for slot in self.dead() if only is None else (only,):
             if self.core.reap.is_reapable(self.arena, member.mine, slot):
                 self.run(member, self.core.reap.begin, slot)
                 while self.run(member, self.core.reap.step, slot) == L.MORE:
@@ -168,9 +168,7 @@ class World:
 
     def check(self, dead: tuple[int, ...] = ()) -> None:
         """Ask I1 to I7."""
-        found = check(self.arena.plain(), self.members[0].mine, dead)
-        if found:
-            raise Violation("; ".join(f"{f.rule} {f.place}: {f.message}" for f in found[:6]))
+        check_words(self.arena.plain(), self.members[0].mine, dead)
 
     def nothing_left(self) -> None:
         """Ask that every member's record stands for something. Needs: the stacks are empty."""
@@ -181,6 +179,13 @@ class World:
             counts = self.arena[at + L.HOLDER_COUNTS] | self.arena[at + L.HOLDER_PINS]
             if kind == L.HOLDER_MEMBER and counts == 0:
                 raise Violation(f"drops: record {record} stands for nothing, and nobody drops it")
+
+
+def check_words(arena: Any, mine: Any, dead: tuple[int, ...] = ()) -> None:
+    """Ask I1 to I7 of a copy of an arena's words."""
+    found = check(arena, mine, dead)
+    if found:
+        raise Violation("; ".join(f"{f.rule} {f.place}: {f.message}" for f in found[:6]))
 
 
 def new_world(core: Core, geometry: Geometry = TINY, members: int = 2, sections: int = 2) -> World:

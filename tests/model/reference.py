@@ -1,8 +1,8 @@
 """An arena in a few lines, written from the rules of the design, not from the code.
 
-It knows frames, objects, who holds them how often, names, loans and members; nothing of words,
-records or locks. Which frames an allocation gets is the allocator's affair: the model is told, and
-says whether they were free. It imports nothing of the library.
+It knows frames and which of them have memory, objects, who holds them how often, names, loans and
+members; nothing of words, records or locks. Which frames an allocation gets is the allocator's
+affair: the model is told, and says whether they were free. It imports nothing of the library.
 """
 
 from __future__ import annotations
@@ -32,15 +32,21 @@ class Object:
     live: bool = True
     held: dict[int, dict[str, int]] = field(default_factory=dict)
     tainted: bool = False  # a dead member's I/O may still reach its frames
+    promised: int = 0  # frames that it was promised beyond those it has
 
     def copy(self) -> Object:
         held = {member: dict(kinds) for member, kinds in self.held.items()}
-        return Object(self.frames, self.live, held, self.tainted)
+        return Object(self.frames, self.live, held, self.tainted, self.promised)
 
 
 @dataclass
 class Reference:
-    """The state of an arena, as its members may rely on it."""
+    """The state of an arena, as its members may rely on it.
+
+    `frames` can be used: they are free, or an object's. Those of an online section that cannot are
+    absent. Memory is given and taken outside the lock, in one section at a time; `memory` is where
+    there is some for sure, `perhaps` where there may be some, whenever its giver or taker dies.
+    """
 
     frames: frozenset[int]
     members: frozenset[int]
@@ -50,12 +56,23 @@ class Reference:
     loans: dict[Loan, tuple[Key, int | None]] = field(default_factory=dict)  # lender; None: transit
     since: dict[Loan, int] = field(default_factory=dict)  # when the lender let go
     used_loans: frozenset[Loan] = frozenset()
+    online: frozenset[int] = frozenset()
+    memory: frozenset[int] = frozenset()
+    perhaps: frozenset[int] = frozenset()
+    changing: int | None = None  # the member that changes a section
+
+    @classmethod
+    def begin(cls, frames: Iterable[int], members: Iterable[int]) -> Reference:
+        """Return a new arena: its frames are online and have memory."""
+        there = frozenset(frames)
+        return cls(there, frozenset(members), online=there, memory=there, perhaps=there)
 
     def copy(self) -> Reference:
         objects = {key: obj.copy() for key, obj in self.objects.items()}
         return Reference(
             self.frames, self.members, self.dead, objects,
             dict(self.names), dict(self.loans), dict(self.since), self.used_loans,
+            self.online, self.memory, self.perhaps, self.changing,
         )  # fmt: skip
 
     # --- what can be asked ---------------------------------------------------------------------
@@ -64,6 +81,10 @@ class Reference:
         """Frames that no object has."""
         taken = [obj.frames for obj in self.objects.values()]
         return self.frames.difference(*taken)
+
+    def unpromised(self) -> int:
+        """Frames that are free, and promised to no allocation under way."""
+        return len(self.free()) - sum(obj.promised for obj in self.objects.values())
 
     def references(self, key: Key) -> int:
         """Holders of an object: members, names, and members whose loans outlived their holding."""
@@ -88,20 +109,19 @@ class Reference:
             raise Disagreement(f"slot {member} was given to two members")
         self.members |= {member}
 
-    def online(self, frames: Iterable[int]) -> None:
-        self.frames |= frozenset(frames)
-
     def can_allocate(self, nr: int) -> bool:
-        return nr <= len(self.free())
+        return nr <= self.unpromised()
 
-    def allocate(self, member: int, key: Key, frames: Iterable[int], *, live: bool = True) -> None:
+    def allocate(
+        self, member: int, key: Key, frames: Iterable[int], *, live: bool = True, promised: int = 0
+    ) -> None:
         """A new object of these frames, in the member's hand."""
         chosen = tuple(frames)
         if not self.free().issuperset(chosen):
             raise Disagreement(f"frames {sorted(set(chosen) - self.free())} were not free")
         if key in self.objects:
             raise Disagreement(f"object {key} exists")
-        self.objects[key] = Object(chosen, live, {member: {HAND: 1}})
+        self.objects[key] = Object(chosen, live, {member: {HAND: 1}}, promised=promised)
 
     def hold(self, member: int, key: Key, kind: str) -> None:
         counts = self.objects[key].held.setdefault(member, {})
@@ -139,6 +159,12 @@ class Reference:
         """Tell whether a member may splice an object to another: it is alone, and holds it once."""
         return self.is_alone(member, key) and self.objects[key].held[member][HAND] == 1
 
+    def is_watched(self, member: int, key: Key) -> bool:
+        """Tell whether somebody may look at an object: another member, or this one by a view."""
+        obj = self.objects[key]
+        own = obj.held.get(member, {})
+        return bool(obj.held.keys() - {member} or own.get(MAPPING, 0) or own.get(IO, 0))
+
     def begin_move(self, member: int, key: Key) -> None:
         """From here on nobody comes to hold the object; its frames are on their way."""
         if not self.may_give(member, key):
@@ -158,6 +184,14 @@ class Reference:
         obj, other = self.objects[key], self.objects[tail]
         obj.frames, other.frames = obj.frames[:left], obj.frames[left:]
         other.tainted = obj.tainted
+
+    def exchange(self, member: int, key: Key, other: Key) -> None:
+        """An object and its copy, which this member made, change frames. Nobody may look at it."""
+        obj, copy = self.objects[key], self.objects[other]
+        if self.is_watched(member, key) or copy.live or copy.held.keys() != {member}:
+            raise Disagreement(f"object {key} was given other frames while somebody might look")
+        obj.frames, copy.frames = copy.frames, obj.frames
+        obj.tainted, copy.tainted = copy.tainted, obj.tainted or copy.tainted
 
     def publish(self, name: Name, key: Key) -> None:
         old = self.names.get(name)
@@ -214,10 +248,64 @@ class Reference:
         obj.tainted = obj.tainted or obj.held[member].get(IO, 0) != 0
         self.drop(member, key, now_s)
 
-    def reap(self, now_s: int) -> None:
-        """Whatever the dead held goes."""
-        for member in self.dead:
-            for key in [k for k, obj in self.objects.items() if member in obj.held]:
-                self.drop_dead(member, key, now_s)
-        self.members -= self.dead
-        self.dead = frozenset()
+    def reap(self, member: int, now_s: int) -> None:
+        """Whatever a dead member held goes, and the section that it was changing is nobody's."""
+        for key in [k for k, obj in self.objects.items() if member in obj.held]:
+            self.drop_dead(member, key, now_s)
+        if self.changing == member:
+            self.changing = None
+        self.members -= {member}
+        self.dead -= {member}
+
+    # --- memory that comes and goes ------------------------------------------------------------
+
+    def begin_change(self, member: int) -> None:
+        """From here on nobody else changes a section."""
+        if self.changing is not None:
+            raise Disagreement(f"slots {self.changing} and {member} both change a section")
+        self.changing = member
+
+    def end_change(self, member: int) -> None:
+        if self.changing != member:
+            raise Disagreement(f"slot {member} ended a change that is not its own")
+        self.changing = None
+
+    def trimmable(self, blocks: Iterable[frozenset[int]], busy: frozenset[int]) -> frozenset[int]:
+        """Frames of the blocks that a trim takes: wholly free ones, lowest first, unless promised.
+
+        `busy`: free frames that nobody can be given before a dead member is reaped.
+        """
+        free = self.free() - busy
+        left = self.unpromised() - len(busy & self.free())
+        taken: frozenset[int] = frozenset()
+        for block in blocks:
+            if block <= free and len(block) <= left:
+                taken |= block
+                left -= len(block)
+        return taken
+
+    def withdraw(self, frames: frozenset[int]) -> None:
+        """Free frames cannot be used any more."""
+        if not self.free() >= frames:
+            raise Disagreement(f"frames {sorted(frames - self.free())} were taken, and not free")
+        self.frames -= frames
+
+    def begin_punch(self, frames: frozenset[int]) -> None:
+        """From here on these frames may lose their memory any moment."""
+        if frames & self.frames:
+            raise Disagreement(f"frames {sorted(frames & self.frames)} lose their memory in use")
+        self.memory -= frames
+
+    def end_punch(self, frames: frozenset[int]) -> None:
+        self.perhaps -= frames
+
+    def begin_populate(self, frames: frozenset[int]) -> None:
+        """From here on these frames may get memory any moment."""
+        self.perhaps |= frames
+
+    def end_populate(self, frames: frozenset[int]) -> None:
+        """They have it, and can be used."""
+        if frames & self.frames:
+            raise Disagreement(f"frames {sorted(frames & self.frames)} become free while in use")
+        self.memory |= frames
+        self.frames |= frames

@@ -13,7 +13,7 @@ X = (1, 0)
 
 @pytest.fixture
 def arena() -> Reference:
-    arena = Reference(frozenset(range(8)), frozenset({3, 4}))
+    arena = Reference.begin(range(8), {3, 4})
     arena.allocate(3, X, (0, 1))
     return arena
 
@@ -45,7 +45,7 @@ def test_a_name_holds(arena: Reference) -> None:
 def test_a_loan_outlives_its_lender_for_a_while(arena: Reference) -> None:
     arena.lend(3, X, 7)
     arena.die(3)
-    arena.reap(now_s=10)
+    arena.reap(3, now_s=10)
     assert arena.references(X) == 1
     arena.expire(now_s=69)
     assert X in arena.objects
@@ -72,3 +72,42 @@ def test_loans_are_used_once(arena: Reference) -> None:
     arena.lend(3, X, 7)
     with pytest.raises(Disagreement, match="second time"):
         arena.lend(3, X, 7)
+
+
+def test_memory_is_taken_of_free_blocks_only(arena: Reference) -> None:
+    blocks = [frozenset({k, k + 1}) for k in range(0, 8, 2)]
+    arena.allocate(3, (2, 0), (4,), live=False, promised=3)
+    assert arena.trimmable(blocks, frozenset()) == {2, 3}
+    assert arena.trimmable(blocks, frozenset({3})) == frozenset()
+    with pytest.raises(Disagreement, match=r"\[1\] were taken"):
+        arena.withdraw(frozenset({1, 2}))
+
+
+def test_memory_is_not_taken_in_use(arena: Reference) -> None:
+    arena.begin_change(3)
+    with pytest.raises(Disagreement, match="lose their memory in use"):
+        arena.begin_punch(frozenset({2, 3}))
+    arena.withdraw(frozenset({2, 3}))
+    arena.begin_punch(frozenset({2, 3}))
+    assert not arena.can_allocate(5)
+    with pytest.raises(Disagreement, match="both change"):
+        arena.begin_change(4)
+    arena.die(3)
+    arena.reap(3, now_s=10)
+    assert arena.perhaps - arena.memory == {2, 3}
+    arena.begin_change(4)
+    arena.begin_populate(frozenset({2, 3}))
+    arena.end_populate(frozenset({2, 3}))
+    arena.end_change(4)
+    assert arena.can_allocate(8)
+
+
+def test_nobody_looks_while_frames_are_exchanged(arena: Reference) -> None:
+    arena.allocate(3, (2, 0), (4, 5))
+    arena.begin_move(3, (2, 0))
+    arena.hold(4, X, MAPPING)
+    with pytest.raises(Disagreement, match="might look"):
+        arena.exchange(3, X, (2, 0))
+    arena.let_go(4, X, MAPPING, 0)
+    arena.exchange(3, X, (2, 0))
+    assert arena.objects[X].frames == (4, 5)
