@@ -171,3 +171,20 @@ def test_huge_sizes_and_trim(huge: scamem.Arena) -> None:
     assert file.allocated_bytes() > 0
     huge.trim()
     assert file.allocated_bytes() == 0
+
+
+def test_a_section_empties_into_another_node(nodes: scamem.Arena) -> None:
+    """Its own node first; where that is full, the next one of the same kind."""
+    kept = nodes.alloc(6 * MIB, node=1)
+    view = np.frombuffer(memoryview(kept.map()), np.uint8)
+    view[:] = 9
+    del view
+    (first,) = np.unique(nodes.page_to_section(kept.pages)).tolist()
+    nodes.offline_section(first)
+    assert nodes_of(nodes, kept) == [1]
+    (second,) = np.unique(nodes.page_to_section(kept.pages)).tolist()
+    assert second != first
+    nodes.offline_section(second)
+    assert nodes_of(nodes, kept) == [0]
+    assert (np.frombuffer(memoryview(kept.map()), np.uint8) == 9).all()
+    assert [info.state for info in nodes.sections()[2:4]] == ["offline", "offline"]

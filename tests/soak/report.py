@@ -30,6 +30,7 @@ NEVER_ZERO_IN_THE_LONG_FORM = (  # chance decides in the short one
     "raw forks",
     "arenas closed and joined again",
     "workers that ended by themselves",
+    "sections taken offline",
     "processes that ended with everything held",
     "processes that let go first",
     "loans left in bytes that nobody reads",

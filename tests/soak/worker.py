@@ -29,6 +29,7 @@ from tests.backing.children import raw_fork
 from tests.soak.contents import fill, verify
 
 FRAME_BYTES = 4096
+SECTION_BYTES = 8 << 20
 MESSAGE_BYTES_MAX = 16_384
 NAMES = 12
 HELD_MAX = 24
@@ -42,6 +43,7 @@ EXPECTED = (  # what a full arena, or another worker's doing, may answer
     scamem.NameNotFoundError,
     scamem.NameExistsError,
     scamem.TooManyLoansError,
+    scamem.SectionBusyError,
 )
 
 
@@ -94,7 +96,7 @@ class Thread:
             *[self.alloc_small, self.alloc_large, self.make_array, self.scatter, self.again] * 2,
             *[self.drop, self.check_one, self.send, self.receive] * 3,
             *[self.publish, self.get_name, self.unpublish, self.put_any, self.fork],
-            *[self.look_up, self.reap, self.cancel, self.raw, self.tangle],
+            *[self.look_up, self.reap, self.cancel, self.raw, self.tangle, self.move],
         ]
 
     def arena(self) -> Arena:
@@ -285,12 +287,23 @@ class Thread:
     def look_up(self, arena: Arena) -> None:
         thing = self.one_of(arena)
         if isinstance(thing, Scamem):
-            pages = thing.pages
-            found = thing.arena.page_to_scamem(int(self.random.choice(pages)))
+            pfn = int(self.random.choice(thing.pages))
+            found = thing.arena.page_to_scamem(pfn)
             if found is None or (found.index, found.generation) != (thing.index, thing.generation):
-                raise AssertionError(f"a page of {thing!r} belongs to {found!r}")
+                if pfn in thing.pages:  # another thread may have moved it
+                    raise AssertionError(f"page {pfn} of {thing!r} belongs to {found!r}")
             if thing.refcount < 1:
                 raise AssertionError(f"{thing!r} is held, and counts 0 references")
+
+    def move(self, arena: Arena) -> None:
+        """Empty a section: what a name or this process alone has moves; then fill it again."""
+        number = self.random.randrange(arena.capacity // SECTION_BYTES)
+        try:
+            arena.offline_section(number)
+            self.counts["sections taken offline"] += 1
+        finally:
+            arena.online_section(number)  # the one of somebody who was killed, perhaps
+        arena.trim()
 
     def reap(self, arena: Arena) -> None:
         arena.reap()
