@@ -34,7 +34,6 @@ NEVER_ZERO_IN_THE_LONG_FORM = (  # chance decides in the short one
     "processes that ended with everything held",
     "processes that let go first",
     "loans left in bytes that nobody reads",
-    "messages that nobody took",
 )
 LONG_S = 60.0
 
