@@ -1,4 +1,4 @@
-"""Arenas with huge pages: real ones, reserved for a test and given back."""
+"""Arenas, with huge pages and without: real ones, reserved for a test and given back."""
 
 import gc
 from collections.abc import Iterator
@@ -12,6 +12,15 @@ from scamem.backing import huge_pages
 MIB = 1 << 20
 POOL = Path("/proc/sys/vm/nr_hugepages")
 PAGES = 24
+
+
+@pytest.fixture
+def arena() -> Iterator[scamem.Arena]:
+    """An arena without huge pages, in order at the end."""
+    with scamem.Arena.create(capacity=64 * MIB, huge=0) as made:
+        yield made
+        gc.collect()
+        assert made.check() == []
 
 
 @pytest.fixture

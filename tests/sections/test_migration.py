@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import multiprocessing
 import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
@@ -26,14 +25,6 @@ MIB = 1 << 20
 FRAME = 4096
 SPAWN = multiprocessing.get_context("spawn")
 Looks = list[Callable[[], None]]
-
-
-@pytest.fixture
-def arena() -> Iterator[scamem.Arena]:
-    with scamem.Arena.create(capacity=64 * MIB, huge=0) as made:
-        yield made
-        gc.collect()
-        assert made.check() == []
 
 
 @pytest.fixture

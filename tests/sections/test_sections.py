@@ -3,7 +3,6 @@
 import gc
 import os
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -13,14 +12,6 @@ from scamem.arena.sections import REST_S
 
 MIB = 1 << 20
 SECTION_BYTES = 8 * MIB
-
-
-@pytest.fixture
-def arena() -> Iterator[scamem.Arena]:
-    with scamem.Arena.create(capacity=64 * MIB, huge=0) as made:
-        yield made
-        gc.collect()
-        assert made.check() == []
 
 
 def memory(arena: scamem.Arena) -> int:

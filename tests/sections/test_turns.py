@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -19,14 +18,6 @@ from scamem.core.store import layout as L
 
 MIB = 1 << 20
 WAIT_S = 60.0
-
-
-@pytest.fixture
-def arena() -> Iterator[scamem.Arena]:
-    with scamem.Arena.create(capacity=64 * MIB, huge=0) as made:
-        yield made
-        gc.collect()
-        assert made.check() == []
 
 
 @pytest.fixture
