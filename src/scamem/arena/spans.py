@@ -62,7 +62,7 @@ def spans_of(held: Hold, start: word, nbytes: word) -> bytes:
 
     Parameters
     ----------
-    start, nbytes : bytes, inside the object.
+    start, nbytes : bytes, inside the object, and held by a pin or an array.
 
     Ownership: addresses are good for as long as somebody in this process holds the object.
     """
@@ -71,7 +71,7 @@ def spans_of(held: Hold, start: word, nbytes: word) -> bytes:
     nr: word
     nr = member.nr(held)
     if start > nr * FRAME_BYTES or nbytes > nr * FRAME_BYTES - start:
-        raise IndexError(f"bytes {start} to {start + nbytes} of an object of {nr} frames")
+        raise member.refuse(L.DAMAGED)  # nobody takes frames away from what is pinned or an array
     with cython.nogil:
         count = find_spans(member, held.index, start, nbytes, cython.NULL, 0)
     if count >= L.STATUS:
