@@ -9,7 +9,7 @@ from typing import Any
 
 import scamem
 from scamem.core.store import layout as L
-from tests.backing.children import Talk, child, in_child
+from tests.backing.children import Talk, child, in_child, run_script
 
 CAPACITY = 16 << 20
 ROUNDS = 60
@@ -118,3 +118,32 @@ def test_beside_a_thread_that_allocates(place: Path) -> None:
         arena.reap()
         assert arena.objects() == []
         assert arena.check() == []
+
+
+CLOSED = """
+import sys
+import numpy as np
+import scamem
+
+arena = scamem.Arena.create(capacity=16 << 20)
+arena.close()
+others = {"create", "join", "open", "default", "from_file"}  # of no arena, and of files
+for name in sorted({name for name in dir(arena) if not name.startswith("_")} - others):
+    print(name, flush=True)
+    try:
+        found = getattr(arena, name)
+        for given in ((), (0,), (4096,), ("x",), ("x", np.zeros(3)), (bytes(200),)):
+            if callable(found):
+                try:
+                    found(*given)
+                except (scamem.ScamemError, AttributeError, IndexError, TypeError, ValueError):
+                    pass
+    except scamem.ScamemError:
+        pass
+print("end", name)
+"""
+
+
+def test_what_is_closed_says_so_and_crashes_nobody() -> None:
+    """Every public attribute of an arena whose mappings are gone, with arguments of many kinds."""
+    assert run_script(CLOSED).splitlines()[-1].startswith("end ")

@@ -366,6 +366,7 @@ class ArenaBase(Sections):
 
         Up to the last section that is online; frames without memory count as free.
         """
+        self._check_open()
         words = changes.section_words(self.member, 0, self.geometry.sections)
         online = max(
             (k + 1 for k, word in enumerate(words) if word & L.MASK_8 in USABLE), default=0

@@ -3,7 +3,7 @@
 import cython
 from cython.cimports.scamem.arena.member import Member
 from cython.cimports.scamem.core import holders, objects
-from cython.cimports.scamem.core.frames import memdesc, sections
+from cython.cimports.scamem.core.frames import memdesc, sections, zones
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import tables
 from cython.cimports.scamem.core.store.words import high, low, word
@@ -79,6 +79,7 @@ def find_section(member: Member, wanted: cython.int, first: int, end: int) -> in
     state: word
     missing: word
     full: word = sections.all_blocks(member.mine)
+    member.check_active()
     if last > member.mine[L.MINE_SECTIONS]:
         last = member.mine[L.MINE_SECTIONS]
     while section < last:
@@ -115,8 +116,7 @@ def objects_of(member: Member, pfns: object, numbers: object, generations: objec
     last: word = 0
     last_use: word = 0
     last_value: word = 0
-    if member.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
-        raise member.refuse(L.NOT_HELD)
+    member.check_active()
     with cython.nogil:
         for k in range(count):
             pfn: word = frames[k]
@@ -150,6 +150,7 @@ def live_object(member: Member, value: word, use: cython.pointer(word)) -> word:
 def section_words(member: Member, first: int, count: int) -> list[int]:
     """Return the words of some sections, each as of about now."""
     start: word = first
+    member.check_active()
     return [member.arena[sections.at(member.mine, start + k)] for k in range(count)]
 
 
@@ -158,6 +159,7 @@ def count_absent(member: Member) -> int:
     section: word = 0
     bits: word
     found: word = 0
+    member.check_active()
     while section < member.mine[L.MINE_SECTIONS]:
         bits = sections.absent(member.arena, member.mine, section)
         while bits != 0:
@@ -193,7 +195,6 @@ def forget_surplus(member: Member) -> None:
 
 def zone_free(member: Member, zone: int) -> int:
     """Return how many frames of a zone are free and promised to nobody, at about this moment."""
-    about: word = L.ZONES + L.ZONE_WORDS * cython.cast(word, zone)
-    free: word = member.arena[about + L.ZONE_FREE]
-    promised: word = member.arena[about + L.ZONE_RESERVED]
-    return free - promised if free > promised else 0
+    which: word = zone
+    member.check_active()
+    return zones.unpromised(member.arena, which)

@@ -24,6 +24,7 @@ cdef class Member(Membership):
     cdef word prefix_ns
     cdef word prefix_slot
     cdef bytes prefix
+    cdef bint is_lent(self, word loan, word loan_id) except -1
     cdef word lend_words(self, Hold held, word* loan_id) except? MAYBE_RAISED
     cpdef object load(self, word index, word generation, word loan, word loan_id, word by)
     cpdef object alloc_one_run(self, word frames, word zone, word by)

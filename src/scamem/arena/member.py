@@ -218,6 +218,11 @@ class Member(Membership):
             return status
         return new_hold(self, index, generation, by)
 
+    def is_lent(self, loan: word, loan_id: word) -> cython.bint:
+        """Tell whether a loan was not taken yet, at about this moment."""
+        self.check_active()
+        return loans.holder_of(self.arena, self.mine, loan, loan_id) != 0
+
     def lend_words(self, held: Hold, loan_id: cython.pointer(word)) -> word:
         """Lend an object once, under the id given, or a new one for 0: the loan, and its id there.
 

@@ -12,6 +12,7 @@ cdef class Membership:
     cdef int begin(self) except -1
     cdef int wait(self, word deadline_ns) except -1
     cdef int end(self) except -1
+    cdef int check_active(self) except -1
     cdef void stop(self) noexcept nogil
     cdef object refuse(self, word status)
     cdef object record(self, word holder)

@@ -246,10 +246,18 @@ class Membership:
 
     # --- looking -------------------------------------------------------------------------------
 
-    def read_word(self, at: int) -> int:
-        """Read one word of the control file, without the lock."""
+    def check_active(self) -> cython.int:
+        """See to it that the mappings are there, before they are looked at without the lock.
+
+        They stay until the GIL is given up: another thread may close an arena that is idle.
+        """
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
             raise self.refuse(L.NOT_HELD)
+        return 0
+
+    def read_word(self, at: int) -> int:
+        """Read one word of the control file, without the lock."""
+        self.check_active()
         place: word = at
         if place >= self.mine[L.MINE_CONTROL_WORDS]:
             raise IndexError(f"word {at} of {self.mine[L.MINE_CONTROL_WORDS]}")
@@ -292,6 +300,7 @@ class Membership:
 
     def runs_of(self, index: word) -> list[tuple[int, int]]:
         """Return the runs of an object that need not be held: a look, of about this moment."""
+        self.check_active()
         if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
             raise self.refuse(L.DAMAGED)
         run: word = low(self.arena[tables.place(self.mine, L.TABLE_OBJECTS, index) + L.OBJECT_RUNS])
@@ -339,6 +348,7 @@ class Membership:
         slots: word[256]
         k: cython.int
         holder: word
+        self.check_active()
         if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
             return found
         self.begin()
@@ -444,8 +454,7 @@ class Membership:
 
         No lock: the memdesc first, then the object's generation and state.
         """
-        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
-            raise self.refuse(L.NOT_HELD)
+        self.check_active()
         if pfn >= self.mine[L.MINE_FRAMES]:
             raise IndexError(f"asked for frame {pfn:,}; the arena has {self.mine[L.MINE_FRAMES]:,}")
         section: word = pfn >> self.mine[L.MINE_SECTION_SHIFT]

@@ -23,7 +23,6 @@ import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.string import memcpy
 from cython.cimports.scamem.arena.member import Hold, Member, release
-from cython.cimports.scamem.core import loans
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store.words import monotonic_ns
 
@@ -195,7 +194,7 @@ def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
     """
     tail: WireTail = wire.tail
     while True:
-        wire.lent = loans.holder_of(member.arena, member.mine, tail.loan, tail.loan_id) != 0
+        wire.lent = member.is_lent(tail.loan, tail.loan_id)
         held = member.load(tail.index, tail.generation, tail.loan, tail.loan_id, by)
         if isinstance(held, Hold):
             return held
@@ -216,7 +215,7 @@ def put_back(held: Hold, wire: Wire) -> None:
     """
     member: Member = held.member
     loan_id: cython.ulonglong = wire.tail.loan_id
-    if wire.lent and loans.holder_of(member.arena, member.mine, wire.tail.loan, loan_id) == 0:
+    if wire.lent and not member.is_lent(wire.tail.loan, loan_id):
         member.lend_words(held, cython.address(loan_id))
     release(held)
 
