@@ -116,7 +116,7 @@ def form_of(arena: Any, mine: Any) -> Form:
         memdescs_of(arena, mine, names, generations),
         tuple(arena[sections : sections + mine[L.MINE_SECTIONS]]),
         arena[L.ZONES + L.ZONE_ROOT_LEVEL],
-        arena[L.NEXT_LOAN_ID],  # how many loans there were: operations.py has a bound of them
+        arena[L.NEXT_LOAN_ID],  # an id that was used must not come again
         arena[L.DRAINING],
     )
     parts.pop(L.SLOT_AREAS, None)  # whose records areas_of() names
