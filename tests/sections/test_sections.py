@@ -9,6 +9,7 @@ import pytest
 
 import scamem
 from scamem.arena.sections import REST_S
+from tests.backing.children import run_script
 
 MIB = 1 << 20
 SECTION_BYTES = 8 * MIB
@@ -59,6 +60,18 @@ def test_retention_trims_by_itself(arena: scamem.Arena) -> None:
         if memory(arena) == 4 * MIB:
             break
     assert memory(arena) == 4 * MIB
+
+
+def test_what_dies_at_exit_is_not_trimmed() -> None:
+    """A release among modules that were taken apart: nothing is called, nothing is said."""
+    script = """
+        import scamem
+        arena = scamem.Arena.create(capacity=32 << 20)
+        arena.retention = 0
+        kept = [arena.zeros(1 << 20)]
+        kept.append(kept)
+        """
+    assert run_script(script) == ""
 
 
 def test_retention_rests_where_memory_is_wanted_again(

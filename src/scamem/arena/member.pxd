@@ -10,6 +10,12 @@ cdef extern from *:
     const unsigned long long FNV_PRIME "SCAMEM_FNV_PRIME"
 
 cdef extern from "Python.h":
+    """
+    #if PY_VERSION_HEX < 0x030D0000
+    #define Py_IsFinalizing _Py_IsFinalizing
+    #endif
+    """
+    int Py_IsFinalizing() nogil
     int Py_AddPendingCall(int (*function)(void*) noexcept, void* argument) nogil
 
 cdef enum:

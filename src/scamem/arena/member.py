@@ -71,14 +71,17 @@ def ask_for_trim(member: Member) -> cython.void:
     """Have the interpreter call `surplus_handlers` soon, in its main thread, between bytecodes.
 
     Nothing is done here: this may be a deallocation inside anything. A full queue of such calls
-    leaves the mark, and the next release asks again.
+    leaves the mark, and the next release asks again. Not when the interpreter takes its modules
+    apart: what is called then finds nothing of itself.
     """
-    if Py_AddPendingCall(handle_surplus, cython.NULL) == 0:
+    if Py_IsFinalizing() == 0 and Py_AddPendingCall(handle_surplus, cython.NULL) == 0:
         member.mine[L.MINE_SURPLUS] = 2
 
 
 def handle_surplus(_unused: cython.p_void) -> cython.int:
     """Call the handlers; what they raise has no caller to go to, and is reported as unraisable."""
+    if Py_IsFinalizing() != 0:
+        return 0
     for handler in surplus_handlers:
         handler()
     return 0

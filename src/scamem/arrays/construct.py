@@ -72,10 +72,11 @@ def new_array(
 
 
 def copy_bytes(address: cython.ulonglong, source: object) -> cython.void:
-    """Copy a contiguous buffer's bytes to an address that has room for them."""
+    """Copy a contiguous buffer's bytes to an address that has room for them, without the GIL."""
     view = cython.declare(Py_buffer)
     PyObject_GetBuffer(source, cython.address(view), PyBUF_SIMPLE)
-    memcpy(cython.cast(cython.p_void, address), view.buf, view.len)
+    with cython.nogil:
+        memcpy(cython.cast(cython.p_void, address), view.buf, view.len)
     PyBuffer_Release(cython.address(view))
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scamem.arena.member import Hold
 
 OFFSET_FROM_BYTES = 1 << 20  # arrays of at least so many bytes choose where in a frame they begin
-OFFSET_BYTES = 1024  # (destination - source) modulo a frame; see array()
+OFFSET_BYTES = 384  # (destination - source) modulo a frame; see offset_for_copy()
 ALIGN_BYTES = 64
 DIMENSIONS_MAX = 64
 
@@ -190,24 +190,32 @@ def array(
 ) -> Array:
     """Return a copy of an array, or of what NumPy makes an array of, in an arena.
 
-    Arrays of 1 MiB and more begin 1,024 bytes ahead of their source, modulo a frame: a copy whose
-    stores run 16 to 128 bytes ahead of its loads in the low 12 bits of the address waits for them
-    ("4K aliasing"). See `empty` for errors and ownership.
+    Arrays of 1 MiB and more begin where in a frame the copy is fastest, which may take one frame
+    more. See `empty` for errors and ownership.
     """
     if order not in ("K", "A", "C", "F"):
         raise ValueError(f"order must be one of 'K', 'A', 'C' or 'F', not {order!r}")
     source = np.asarray(values, dtype=dtype)
     kind = checked_dtype(source.dtype)
     nbytes = checked_nbytes(source.shape, kind.itemsize)
-    offset = 0
-    if nbytes >= OFFSET_FROM_BYTES:
-        start = source.__array_interface__["data"][0] % arena.frame_bytes
-        offset = -(-(start + OFFSET_BYTES) // ALIGN_BYTES) * ALIGN_BYTES % arena.frame_bytes
+    offset = offset_for_copy(arena, source, nbytes)
     strides = kept_strides(source, kind.itemsize, order)
     hold = arena.alloc_hold(nbytes + offset, L.BY_PIN, node=node, zone=zone)
     made = over(arena, hold, offset, source.shape, kind, strides)
     np.copyto(made.view(np.ndarray), source, casting="safe")
     return made
+
+
+def offset_for_copy(arena: ArenaBase, source: NDArray[Any], nbytes: int) -> int:
+    """Return where in its first frame a copy of an array should begin, in bytes.
+
+    A copy whose stores and loads are close by in the low 12 bits of the address waits for itself
+    ("4K aliasing"), on some processors up to 128 bytes apart, on others from 512 bytes on.
+    """
+    if nbytes < OFFSET_FROM_BYTES:
+        return 0
+    start = source.__array_interface__["data"][0] % arena.frame_bytes
+    return int(-(-(start + OFFSET_BYTES) // ALIGN_BYTES) * ALIGN_BYTES % arena.frame_bytes)
 
 
 def kept_strides(source: NDArray[Any], itemsize: int, order: str) -> tuple[int, ...] | None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from scamem.arrays.array import locate
 from scamem.arrays.construct import copy_bytes
-from scamem.arrays.create import array, over
+from scamem.arrays.create import array, offset_for_copy, over
 from scamem.core.store import layout as L
 from scamem.errors import ScamemError
 
@@ -58,14 +58,15 @@ def _put_array(arena: ArenaBase, value: np.ndarray[Any, Any]) -> Handle | None:
             return None
         description = encode_array(made, place.offset, read_only=True)
         return Handle(arena, place.hold.another(L.BY_HAND), description)
-    hold = arena.alloc_hold(value.nbytes, L.BY_HAND)
+    offset = offset_for_copy(arena, value, value.nbytes)
+    hold = arena.alloc_hold(value.nbytes + offset, L.BY_HAND)
     pinned = hold.another(L.BY_PIN)  # what is only in hand may be migrated
     address = arena.direct_address_of(pinned)
     if address:
-        copy_bytes(address, value.reshape(-1).view(U8))
+        copy_bytes(address + offset, value.reshape(-1).view(U8))
     else:
-        over(arena, pinned, 0, value.shape, value.dtype)[...] = value
-    return Handle(arena, hold, encode_array(value, 0, read_only=True))
+        over(arena, pinned, offset, value.shape, value.dtype)[...] = value
+    return Handle(arena, hold, encode_array(value, offset, read_only=True))
 
 
 def _put_pickled(arena: ArenaBase, value: Any) -> Handle:
