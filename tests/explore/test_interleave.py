@@ -23,16 +23,17 @@ RUNS = (
     (everything, 2, 1, 3),
     (everything, 3, 2, 3),
 )
-# in `make explore`
+# in `make explore`: each whole, the last as far as LAST_STATES
 DEEP = (
     (areas, 3, 2, 8),
     (sections, 3, 2, 6),
     (moving, 3, 2, 7),
     (objects, 3, 2, 8),
     (everything, 2, 1, 4),
-    (everything, 3, 2, 4),
+    (everything, 3, 2, 8),
 )
 STATES_MAX = 10_000_000
+LAST_STATES = 1_000_000
 # where no two states are merged but those of the same words, and no member is passed over
 UNMERGED = (
     (objects, 3, 2, 3),
@@ -65,10 +66,11 @@ def test_every_order_agrees_with_the_model(
 ) -> None:
     family, members, deaths, depth = (DEEP if deep else RUNS)[number]
     exploration = Exploration(core, members, deaths, family)
-    whole = exploration.explore(depth, STATES_MAX, print)
+    last = deep and number == len(DEEP) - 1
+    whole = exploration.explore(depth, LAST_STATES if last else STATES_MAX, print)
     said = exploration.figures(whole, whole == depth)
     figures.say(f"interleaving explorer, {family.__name__}, {said}")
-    assert whole == depth
+    assert whole == depth or (last and len(exploration.reached) > LAST_STATES)
     reached |= exploration.reached
 
 
