@@ -65,6 +65,12 @@ def forking(pair: Pair, member: Member) -> Moves:
         yield "fork", O.fork
 
 
+def leaving(pair: Pair, member: Member) -> Moves:
+    """Close, where others go on."""
+    if len(pair.living()) > 1:
+        yield "leave", O.leave
+
+
 def objects(pair: Pair, member: Member) -> Moves:
     """Objects and loans: allocate, map, let go, lend, load, expire."""
     yield "alloc1", O.allocate(1)
@@ -77,11 +83,12 @@ def objects(pair: Pair, member: Member) -> Moves:
 
 
 def areas(pair: Pair, member: Member) -> Moves:
-    """Names and fork: allocate, publish, replace, get, unpublish, let go, fork."""
+    """Names and fork: allocate, publish, replace, get, unpublish, let go, fork, close."""
     yield "alloc2", O.allocate(2)
     yield from drops(pair, member)
     yield from naming(pair, member)
     yield from forking(pair, member)
+    yield from leaving(pair, member)
 
 
 def sections(pair: Pair, member: Member) -> Moves:

@@ -56,4 +56,10 @@ FAULTS = (
         "    objects.set_flag(arena, mine, obj, L.OBJECT_MIGRATING)\n",
         family("moving", 3), "model: the mark of migration gave 0x0",
     ),
+    Fault(
+        "left with an object in hand", "transactions/leave",
+        "if arena[about + L.SLOT_HOLDERS] != 0 or arena[about + L.SLOT_HOLDERS_COUNT] != 0:",
+        "if arena[about + L.SLOT_HOLDERS] == L.ALL_ONES:",
+        family("areas", 2), "model: leaving gave 0x0",
+    ),
 )  # fmt: skip

@@ -247,6 +247,17 @@ def join(pair: Pair, member: Member) -> None:
     pair.model.join(pair.world.join().slot)
 
 
+def leave(pair: Pair, member: Member) -> None:
+    """Close the arena: the slot of who holds nothing is free, who holds something stays."""
+    world = pair.world
+    status = world.run(member, world.core.leave.leave)
+    if (status == L.OK) != pair.model.is_idle(member.slot):
+        raise Violation(f"model: leaving gave {status:#x}")
+    if status == L.OK:
+        world.members.remove(member)
+        pair.model.leave(member.slot)
+
+
 def reap(slot: int) -> Move:
     """Reap one of the dead."""
 

@@ -109,6 +109,18 @@ class Reference:
             raise Disagreement(f"slot {member} was given to two members")
         self.members |= {member}
 
+    def is_idle(self, member: int) -> bool:
+        """Whether a member holds nothing: no object, no loan that hangs on it, no section."""
+        held = any(member in obj.held for obj in self.objects.values())
+        lent = any(lender == member for _, lender in self.loans.values())
+        return not held and not lent and self.changing != member
+
+    def leave(self, member: int) -> None:
+        """A member that is idle is none any more; nobody has to reap it."""
+        if not self.is_idle(member):
+            raise Disagreement(f"slot {member} is free, and its member holds something")
+        self.members -= {member}
+
     def can_allocate(self, nr: int) -> bool:
         return nr <= self.unpromised()
 
