@@ -92,7 +92,7 @@ def areas(pair: Pair, member: Member) -> Moves:
 
 
 def sections(pair: Pair, member: Member) -> Moves:
-    """Memory that comes and goes: allocate, let go, online, offline, trim, populate."""
+    """Memory that comes and goes: allocate, let go, online, offline, isolate, trim, populate."""
     yield "alloc1", O.allocate(1)
     yield "alloc3", O.allocate(3)
     yield from drops(pair, member)
@@ -107,6 +107,7 @@ def changes(pair: Pair, member: Member) -> Moves:
         if frames & model.online:
             yield f"trim{section}", T.trim(section)
             yield f"offline{section}", T.offline(section)
+            yield f"isolate{section}", T.isolate(section)
             if frames - model.frames:
                 yield f"populate{section}", T.populate(section)
                 yield f"populate{section}fails", T.populate(section, memory=False)

@@ -6,12 +6,16 @@ frame whether it has memory for sure, or perhaps, and refuses to take it from a 
 
 from __future__ import annotations
 
+import itertools
+
 from scamem.core.store import layout as L
 from tests.explore import scenarios as S
 from tests.explore.arena import Violation
 from tests.explore.facts import facts
-from tests.explore.operations import Move, Pair
+from tests.explore.operations import Move, Pair, key_of
+from tests.explore.operations import frames_of as frames_in_order
 from tests.explore.world import Member, World
+from tests.model.reference import HAND
 
 ALL = 1 << 8  # more blocks than a section has
 
@@ -147,3 +151,40 @@ def offline(section: int, kept: int = 1) -> Move:
         model.end_change(member.slot)
 
     return move
+
+
+def isolate(section: int) -> Move:
+    """Keep from everybody what is free of a section, run by run, and let go of it again."""
+
+    def move(pair: Pair, member: Member) -> None:
+        world, model = pair.world, pair.model
+        plug = key_of(world, S.reserve(world, member, 0))
+        model.allocate(member.slot, plug, (), live=False)
+        status, free = L.MORE, frozenset[int]()
+        while status == L.MORE:
+            pair.between.append(model.copy())
+            going = facts(world).going & model.free()
+            free = frames_of(world, section) & model.free() - going
+            status = world.run(member, world.core.isolate.take, plug[0], section)
+            if status == L.MORE:
+                taken = frames_in_order(world, plug[0])[len(model.objects[plug].frames) :]
+                if not taken or not free.issuperset(taken):
+                    raise Violation(f"model: {taken} were kept of section {section}, not {free}")
+                model.take(plug, taken)
+        if status == L.WRONG_STATE and model.changing is not None:
+            free = frozenset()  # somebody dead was changing it, and is not yet reaped
+        else:
+            S.must(status, L.IN_USE if free else L.DONE)
+        # What was promised to a request under way is left to it, and nothing else.
+        if free and longest_run(free) <= model.unpromised() - len(going):
+            raise Violation(f"model: {sorted(free)} were left in section {section}")
+        S.let_go(world, member, plug[0])
+        model.let_go(member.slot, plug, HAND, pair.now_s)
+
+    return move
+
+
+def longest_run(frames: frozenset[int]) -> int:
+    """Return how many frames lie side by side at most."""
+    starts = [pfn for pfn in frames if pfn - 1 not in frames]
+    return max(next(n for n in itertools.count() if pfn + n not in frames) for pfn in starts)

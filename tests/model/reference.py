@@ -135,6 +135,13 @@ class Reference:
             raise Disagreement(f"object {key} exists")
         self.objects[key] = Object(chosen, live, {member: {HAND: 1}}, promised=promised)
 
+    def take(self, key: Key, frames: Iterable[int]) -> None:
+        """An object that is not live yet gets more frames, which were free."""
+        chosen = tuple(frames)
+        if self.objects[key].live or not self.free().issuperset(chosen):
+            raise Disagreement(f"object {key} took {chosen}; {sorted(self.free())} were free")
+        self.objects[key].frames += chosen
+
     def hold(self, member: int, key: Key, kind: str) -> None:
         counts = self.objects[key].held.setdefault(member, {})
         counts[kind] = counts.get(kind, 0) + 1
