@@ -15,6 +15,7 @@ import pytest
 import scamem
 from scamem.arena import changes, room
 from scamem.core.store import layout as L
+from tests.backing.children import run_script
 
 MIB = 1 << 20
 WAIT_S = 60.0
@@ -34,6 +35,44 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], None]]
     monkeypatch.setattr(room, "_allocate_frames", first_do)
     yield todo
     assert todo == []
+
+
+def test_closing_leaves_a_thread_its_change(inside: list[Callable[[], None]]) -> None:
+    """The slot is not given up under a thread that changes a section, nor are the mappings."""
+    arena = scamem.Arena.create(capacity=32 * MIB, huge=0)
+    inside.append(arena.close)  # as another thread would, while the kernel is at work
+    arena.online_section(1)
+    assert arena.closed
+    assert arena.member.is_active()
+    assert changes.section_words(arena.member, 1, 1)[0] & L.MASK_8 == L.SECTION_STATE_ONLINE
+
+
+def test_closing_beside_a_look_at_many_frames() -> None:
+    """The look ends with an error, or is done; it reads no memory that is gone."""
+    script = """
+        import contextlib, threading
+        import numpy as np
+        import scamem
+
+        pfns = np.arange(1 << 20) % 4096
+        for _ in range(20):
+            arena = scamem.Arena.create(capacity=16 << 20)
+            arena.alloc(4096).close()
+            there = threading.Event()
+
+            def look():
+                with contextlib.suppress(scamem.ScamemError):
+                    while True:
+                        there.set()
+                        arena.page_to_object(pfns)
+
+            thread = threading.Thread(target=look)
+            thread.start()
+            there.wait()
+            arena.close()
+            thread.join()
+        """
+    assert run_script(script) == ""
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Sections that change, and lookups of many frames: the core's transactions and loops for them."""
 
 import cython
+from cython.cimports.scamem.arena import process
 from cython.cimports.scamem.arena.member import Member
 from cython.cimports.scamem.core import holders, objects
 from cython.cimports.scamem.core.frames import memdesc, sections, zones
@@ -101,7 +102,10 @@ def find_section(member: Member, wanted: cython.int, first: int, end: int) -> in
 
 
 def objects_of(member: Member, pfns: object, numbers: object, generations: object) -> None:
-    """Write which object each frame belongs to, and its generation; 0 where to none. No lock.
+    """Write which object each frame belongs to, and its generation; 0 where to none.
+
+    Without the GIL and the arena's lock. The local lock is held for LOOKED_AT_ONCE frames at a
+    time: another thread that closes the arena takes it before it unmaps.
 
     Parameters
     ----------
@@ -112,25 +116,36 @@ def objects_of(member: Member, pfns: object, numbers: object, generations: objec
     found: cython.ulonglong[::1] = numbers
     uses: cython.ulonglong[::1] = generations
     k: cython.Py_ssize_t
+    done: cython.Py_ssize_t = 0
+    end: cython.Py_ssize_t
     count: cython.Py_ssize_t = len(pfns)
     last: word = 0
     last_use: word = 0
     last_value: word = 0
-    member.check_active()
     with cython.nogil:
-        for k in range(count):
-            pfn: word = frames[k]
-            section: word = pfn >> member.mine[L.MINE_SECTION_SHIFT]
-            value: word = 0
-            if sections.flags(member.arena, member.mine, section) & L.SECTION_BACKED != 0:
-                value = memdesc.read(member.arena, member.mine, pfn)
-            if value != last_value or last == 0:
-                last_value = value
-                last = live_object(member, value, cython.address(last_use))
-            elif not objects.is_live(member.arena, member.mine, last, last_use):
-                last = 0
-            found[k] = last
-            uses[k] = last_use if last != 0 else 0
+        while done < count:
+            end = min(count, done + LOOKED_AT_ONCE)
+            process.lock_local()
+            if member.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
+                process.unlock_local()
+                break
+            for k in range(done, end):
+                pfn: word = frames[k]
+                section: word = pfn >> member.mine[L.MINE_SECTION_SHIFT]
+                value: word = 0
+                if sections.flags(member.arena, member.mine, section) & L.SECTION_BACKED != 0:
+                    value = memdesc.read(member.arena, member.mine, pfn)
+                if value != last_value or last == 0:
+                    last_value = value
+                    last = live_object(member, value, cython.address(last_use))
+                elif not objects.is_live(member.arena, member.mine, last, last_use):
+                    last = 0
+                found[k] = last
+                uses[k] = last_use if last != 0 else 0
+            process.unlock_local()
+            done = end
+    if done < count:
+        raise member.refuse(L.NOT_HELD)
 
 
 def live_object(member: Member, value: word, use: cython.pointer(word)) -> word:

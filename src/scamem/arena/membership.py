@@ -200,6 +200,10 @@ class Membership:
     def close(self) -> bool:
         """Stop being used if nothing is held; False, and nothing done, if something is.
 
+        Nor while another thread changes a section: the slot given up, others would finish its
+        change, and its late punch would hit their frames. Only threads of this process begin one,
+        under the local lock, so that this can be asked without the arena's.
+
         The slot is free then, or, where that would take a wait, left to be reaped. The caller
         unlocks its byte, and only then unmaps.
         """
@@ -214,6 +218,7 @@ class Membership:
             about: word = holders.slot_at(self.mine, self.mine[L.MINE_SLOT])
             closed = self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE
             closed = closed and self.arena[about + L.SLOT_HOLDERS_COUNT] == 0
+            closed = closed and sections.owned(self.arena, self.mine) >= L.STATUS
             if closed:
                 self.stop()
             process.unlock_local()
