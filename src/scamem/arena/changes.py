@@ -52,7 +52,12 @@ def change(member: Member, step: cython.int, section: int = 0, most: int = 0) ->
 
 
 def is_changing(member: Member) -> bool:
-    """Tell whether this process is between the begin and the finish of a change. No lock."""
+    """Tell whether this process is between the begin and the finish of a change. No lock.
+
+    One that has closed the arena is not (membership.close), and its words may be gone.
+    """
+    if member.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
+        return False
     return sections.owned(member.arena, member.mine) < L.STATUS
 
 
@@ -61,7 +66,7 @@ def give_up(member: Member) -> None:
 
     Needs: the turn of this process's threads (room.in_turn), so that it is none of another's.
     """
-    if member.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or not is_changing(member):
+    if not is_changing(member):
         return
     member.begin()
     online.abort(member.arena, member.mine)
