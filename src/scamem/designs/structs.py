@@ -86,6 +86,7 @@ class Struct:
         expected = 0
         for member, offset in rows:
             if offset > expected:
+                # "XXX" is pahole's own word for a hole, and marks nothing that is to be done here.
                 lines.append(f"\n\t/* XXX {offset - expected} bytes hole, try to pack */\n")
             ctype, declarator = member.declaration()
             shown = 0 if member.array else member.size
