@@ -380,6 +380,8 @@ class ArenaBase(Sections):
 
 def _trim_surplus() -> None:
     for arena in list(ArenaBase._joined.values()):
+        if arena.member.is_active():
+            arena.member.free_dying()
         arena.trim_surplus()
 
 

@@ -3,7 +3,7 @@
 import cython
 from cython.cimports.scamem.arena import process
 from cython.cimports.scamem.arena.member import Member
-from cython.cimports.scamem.core import holders, objects
+from cython.cimports.scamem.core import objects
 from cython.cimports.scamem.core.frames import memdesc, sections, zones
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import tables
@@ -193,7 +193,7 @@ def changed_by_nobody(member: Member) -> bool:
     """Tell whether a section is said to be changed by who is no member: a damaged arena."""
     member.begin()
     owner: word = high(member.arena[L.CHANGING])
-    about: word = holders.slot_at(member.mine, owner)
+    about: word = tables.slot_at(member.mine, owner)
     section: word = low(member.arena[L.CHANGING])
     wrong: cython.bint = (
         section == 0

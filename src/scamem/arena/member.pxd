@@ -1,5 +1,5 @@
 from scamem.arena.membership cimport Membership
-from scamem.core.store.words cimport word
+from scamem.core.store.words cimport Words, word
 
 cdef extern from *:
     """
@@ -39,6 +39,7 @@ cdef class Member(Membership):
     cpdef Hold hold_again(self, Hold held, word by)
     cpdef word nr(self, Hold held) except? MAYBE_RAISED
     cpdef word address_of(self, Hold held) except? MAYBE_RAISED
+    cdef void finish_dying(self) noexcept
     cdef void store_name(self, char* name, size_t name_bytes, char* text,
                          size_t text_bytes) noexcept nogil
 
@@ -48,6 +49,7 @@ cdef class Hold:
     cdef readonly word generation
     cdef word by
 
+cdef void clean_left(Member member) noexcept
 cdef void ask_for_trim(Member member) noexcept
 cdef int handle_surplus(void* _unused) noexcept
 cdef Hold new_hold(Member member, word obj, word generation, word by)

@@ -9,16 +9,11 @@ object has the reference; its deallocation lets go, in any thread and at any tim
 import cython
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.scamem.arena import process
-from cython.cimports.scamem.core import holders, loans, objects
+from cython.cimports.scamem.core import loans, objects
+from cython.cimports.scamem.core.procedures import cleaning, reaping, waiting
+from cython.cimports.scamem.core.store import events, tables
 from cython.cimports.scamem.core.store import layout as L
-from cython.cimports.scamem.core.store import tables
-from cython.cimports.scamem.core.store.words import (
-    futex_wait,
-    high,
-    low,
-    monotonic_ns,
-    word,
-)
+from cython.cimports.scamem.core.store.words import Words, futex_wait, high, low, word
 from cython.cimports.scamem.core.transactions import (
     alloc,
     hold,
@@ -63,8 +58,19 @@ def release(held: Hold) -> object:
     held.index = 0
     if index != 0:
         process.let_go(held.member.arena, held.member.mine, index, held.by)
+        if held.member.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
+            if held.member.arena[L.CLEANING_HEAD] != 0:
+                clean_left(held.member)
         if held.member.mine[L.MINE_SURPLUS] == 1:
             ask_for_trim(held.member)
+
+
+def clean_left(member: Member) -> cython.void:
+    """Clean what a release left, if the locks are to be had now; gives up the GIL."""
+    watch: word[8]  # layout.WATCH_WORDS
+    seen: Words = cython.cast(Words, cython.address(watch[0]))
+    with cython.nogil:
+        cleaning.clean_left(member.arena, member.mine, seen)
 
 
 def ask_for_trim(member: Member) -> cython.void:
@@ -255,7 +261,7 @@ class Member(Membership):
         before: word
         self.begin()
         holder: word = lend.oldest(self.arena, self.mine)
-        about: word = holders.slot_at(self.mine, L.SLOT_TRANSIT)
+        about: word = tables.slot_at(self.mine, L.SLOT_TRANSIT)
         left: word = self.arena[L.LOANS_COUNT] + self.arena[about + L.SLOT_HOLDERS_COUNT]
         self.end()
         while holder != 0 and left > 0:  # bound: each look takes a loan or passes a record
@@ -273,21 +279,32 @@ class Member(Membership):
         """Give the runs of DYING objects back, whoever left them, and clean what needs it."""
         if self.arena[L.DYING_HEAD] != 0 or self.arena[L.CLEANING_HEAD] != 0:
             self.begin()
-            process.free_dying(self.arena, self.mine)
+            self.finish_dying()
+
+    def finish_dying(self) -> cython.void:
+        """As free_dying. Needs: both locks, which are given up. Cleaning gives up the GIL."""
+        watch: word[8]  # layout.WATCH_WORDS
+        seen: Words = cython.cast(Words, cython.address(watch[0]))
+        if self.arena[L.CLEANING_HEAD] == 0 and self.arena[L.CLEANING] == 0:
+            cleaning.free_dying(self.arena, self.mine, seen)
+            return
+        with cython.nogil:
+            cleaning.free_dying(self.arena, self.mine, seen)
 
     def reap(self) -> int:
         """Reap every dead member and free what is DYING; how many were reaped."""
+        watch: word[8]  # layout.WATCH_WORDS
+        seen: Words = cython.cast(Words, cython.address(watch[0]))
         status: word = L.BUSY
         before: word = self.mine[L.MINE_REAPED]
         while status != L.OK:
             self.begin()  # waits with signal checks, and not for ever; inside there are naps only
-            status = process.reap_all(self.arena, self.mine, monotonic_ns() + SLICE_NS)
+            waiting.begin(seen, SLICE_NS)
+            status = reaping.reap_all(self.arena, self.mine, seen)
             if status == L.OK and self.mine[L.MINE_SLOT] >= L.SLOT_FIRST:
-                process.free_dying(self.arena, self.mine)
+                self.finish_dying()
             elif status == L.OK:
                 self.end()  # a guest owns nothing: nobody would reap it
-            else:
-                process.unlock_local()
         return self.mine[L.MINE_REAPED] - before
 
     def is_slot_dead(self, slot: word) -> bool:
@@ -455,7 +472,7 @@ class Member(Membership):
         self.begin()
         self.store_name(address, length, address, 0)
         obj: word = publish.find(self.arena, self.mine)
-        event: word = self.arena[L.AREAS_EVENT]
+        event: word = self.arena[L.EVENTS + L.EVENT_AREAS]
         status: word = obj
         if obj < L.STATUS:
             generation = objects.generation(self.arena, self.mine, obj)
@@ -495,5 +512,7 @@ class Member(Membership):
     def await_names(self, seen: word, timeout_s: float) -> None:
         """Wait until a name is published after `seen`, at most so long; then look again."""
         nap_ns: word = cython.cast(word, max(0.0, min(1.0, timeout_s)) * 1e9)
+        self.check_active()
+        events.announce(self.arena, L.EVENT_AREAS)
         with cython.nogil:
-            futex_wait(self.arena, L.AREAS_EVENT, seen, nap_ns)
+            futex_wait(self.arena, L.EVENTS + L.EVENT_AREAS, seen, nap_ns)

@@ -1,8 +1,5 @@
 from scamem.core.store.words cimport Words, word
 
-cdef enum:
-    NAP_NS = 2000000
-
 cdef class Membership:
     cdef Words arena
     cdef Words mine
@@ -10,11 +7,9 @@ cdef class Membership:
     cdef public object find_descriptor
     cdef public object owner
     cdef int begin(self) except -1
-    cdef int wait(self, word deadline_ns) except -1
+    cdef int wait(self) except -1
+    cdef object waited_too_long(self, word status, word seen)
     cdef int end(self) except -1
     cdef int check_active(self) except -1
-    cdef void stop(self) noexcept nogil
     cdef object refuse(self, word status)
     cdef object record(self, word holder)
-
-cdef int await_slot(Membership member, word seen, word deadline_ns) except -1

@@ -10,59 +10,21 @@ import cython
 from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.libc.string import memcpy
 from cython.cimports.scamem.arena import process
-from cython.cimports.scamem.core import holders, objects
+from cython.cimports.scamem.core import objects
 from cython.cimports.scamem.core.frames import free_runs, memdesc, sections
+from cython.cimports.scamem.core.procedures import entering, leaving, waiting
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import lock, tables
-from cython.cimports.scamem.core.store.words import (
-    Words,
-    futex_wait,
-    high,
-    low,
-    monotonic_ns,
-    word,
-)
-from cython.cimports.scamem.core.transactions import (
-    join,
-    leave,
-)
+from cython.cimports.scamem.core.store.words import Words, high, low, word
+from cython.cimports.scamem.core.transactions import join
 
 from scamem.errors import (
-    ArenaBusyError,
     ArenaDamagedError,
     ClosedError,
     LockTimeoutError,
     NotAMemberError,
     ScamemError,
 )
-
-
-def await_slot(member: Membership, seen: word, deadline_ns: word) -> cython.int:
-    """Look at the slot that the lock word names: take the lock over if it is dead.
-
-    0: look again. 1: this process holds both locks now. 2: the lock is damaged.
-    """
-    status: word
-    if member.find_descriptor is not None and process.probe(member.mine, L.SLOT_GUEST) < 0:
-        member.find_descriptor()
-    process.lock_local()
-    status = process.probe_holder(member.arena, member.mine)
-    if status == L.OK:
-        return 1
-    process.unlock_local()
-    if status == L.DAMAGED:
-        raise member.refuse(L.DAMAGED)
-    if monotonic_ns() > deadline_ns:
-        slot: word = lock.held_by(seen)
-        pid = member.arena[holders.slot_at(member.mine, slot) + L.SLOT_PID]
-        raise LockTimeoutError(
-            f"waited {member.lock_timeout_s:g} s for the arena's lock; the process {pid} (slot "
-            f"{slot}) has it and is alive, perhaps stopped. Let it go on (kill -CONT {pid}), or "
-            "end it",
-            slot=slot,
-            pid=pid,
-        )
-    return 0
 
 
 @cython.cclass
@@ -91,40 +53,64 @@ class Membership:
 
     def begin(self) -> cython.int:
         """Take both locks, waiting for the arena's if it must."""
-        status: word = process.enter(self.arena, self.mine)
+        status: word = entering.enter(self.arena, self.mine)
         if status == L.OK:
             return 0
         if status != L.BUSY:
             raise self.refuse(status)
-        return self.wait(monotonic_ns() + cython.cast(word, self.lock_timeout_s * 1e9))
+        return self.wait()
 
-    def wait(self, deadline_ns: word) -> cython.int:
+    def wait(self) -> cython.int:
         """Wait for the arena's lock: naps of some milliseconds, a signal check after each."""
-        seen: word
-        status: word
-        while True:
-            seen = self.arena[L.LOCK]
-            if lock.held_by(seen) != 0 and lock.announce_wait(self.arena, seen):
-                seen |= L.LOCK_WAITERS
+        watch: word[8]  # layout.WATCH_WORDS
+        seen: Words = cython.cast(Words, cython.address(watch[0]))
+        status: word = L.BUSY
+        waiting.begin(seen, cython.cast(word, self.lock_timeout_s * 1e9))
+        try:
+            while True:
+                status = waiting.look(self.arena, self.mine, seen)
+                if status != L.BUSY:
+                    break
                 with cython.nogil:
-                    futex_wait(self.arena, L.LOCK, seen, NAP_NS)
+                    waiting.nap(self.arena, seen)
                 PyErr_CheckSignals()
-                if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
-                    raise self.refuse(L.NOT_HELD)
-                if self.arena[L.LOCK] | L.LOCK_FLAGS == seen | L.LOCK_FLAGS:
-                    if await_slot(self, seen, deadline_ns) == 1:
-                        return 0
-            status = process.enter(self.arena, self.mine)
-            if status == L.OK:
-                return 0
-            if status != L.BUSY:
-                raise self.refuse(status)
-            if monotonic_ns() > deadline_ns and lock.held_by(self.arena[L.LOCK]) != 0:
-                await_slot(self, self.arena[L.LOCK], deadline_ns)
+                if self.find_descriptor is not None:
+                    if process.probe(self.mine, L.SLOT_GUEST) < 0:
+                        self.find_descriptor()
+        finally:
+            if status == L.BUSY:  # a signal handler raised: the wake may have been for another
+                waiting.give_up(self.arena, self.mine)
+        if status == L.OK:
+            return 0
+        if status == L.STUCK or status == L.STARVED:
+            raise self.waited_too_long(status, watch[L.WATCH_SEEN])
+        raise self.refuse(status)
+
+    def waited_too_long(self, status: word, seen: word) -> object:
+        """Return the error of a wait that ended without the lock; `seen`: who had it last."""
+        slot: word = lock.held_by(seen)
+        pid: word = 0
+        if status == L.STARVED:
+            return LockTimeoutError(
+                f"waited {L.STARVED_TIMES * self.lock_timeout_s:g} s for the arena's lock; others "
+                "took it in turn all the time, and none kept it. Try again, let fewer processes "
+                "use the arena at once, or raise lock_timeout_s",
+                slot=0,
+                pid=0,
+            )
+        if self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
+            pid = self.arena[tables.slot_at(self.mine, slot) + L.SLOT_PID]
+        return LockTimeoutError(
+            f"waited {self.lock_timeout_s:g} s for the arena's lock; the process {pid} (slot "
+            f"{slot}) has had it all that time and is alive, perhaps stopped. Let it go on "
+            f"(kill -CONT {pid}), or end it",
+            slot=slot,
+            pid=pid,
+        )
 
     def end(self) -> cython.int:
         """Give both locks up."""
-        process.leave(self.arena, self.mine)
+        entering.leave(self.arena, self.mine)
         return 0
 
     def refuse(self, status: word) -> object:
@@ -165,7 +151,9 @@ class Membership:
     def join(self, slot: int, pid: int, descriptors: int) -> bool:
         """Become the member of a slot whose byte this process has locked; False if it is not FREE.
 
-        For the time of the call the private words say that this process has the slot.
+        The private words say from now on that this process has the slot. Fork's handlers know
+        nothing of it before `enter_table`, the last step of joining; if one before it fails, the
+        caller calls `abandon` before it unlocks the byte.
         """
         status: word
         words: word = descriptors
@@ -180,13 +168,24 @@ class Membership:
             raise self.refuse(status)
         if status != L.OK:
             self.mine[L.MINE_STATUS] = L.MEMBER_CLOSED
-            return False
+        return status == L.OK
+
+    def enter_table(self) -> None:
+        """Let fork's handlers know of this arena: all else of joining is done.
+
+        Raises
+        ------
+        MemoryError : the table could not grow.
+        """
+        if process.add_member(self.arena, self.mine) != L.OK:
+            raise MemoryError("no memory for the table of joined arenas")
+
+    def abandon(self) -> None:
+        """Stop being a member because joining failed; the slot is reaped once its byte is free."""
         process.lock_local()
-        status = process.add_member(self.arena, self.mine)
+        process.remove_member(self.mine)
+        self.mine[L.MINE_STATUS] = L.MEMBER_CLOSED
         process.unlock_local()
-        if status != L.OK:
-            raise ArenaBusyError(f"this process has joined {process.JOINED_MAX} arenas; close some")
-        return True
 
     def reap_as_guest(self) -> int:
         """Reap dead members for a joiner that found no FREE slot. Needs: the guest byte."""
@@ -200,34 +199,10 @@ class Membership:
     def close(self) -> bool:
         """Stop being used if nothing is held; False, and nothing done, if something is.
 
-        Nor while another thread changes a section: the slot given up, others would finish its
-        change, and its late punch would hit their frames. Only threads of this process begin one,
-        under the local lock, so that this can be asked without the arena's.
-
-        The slot is free then, or, where that would take a wait, left to be reaped. The caller
-        unlocks its byte, and only then unmaps.
+        The slot is free then, or left to be reaped (core/procedures/leaving.py). The caller unlocks
+        its byte, and only then unmaps.
         """
-        closed: cython.bint = False
-        if process.enter(self.arena, self.mine) == L.OK:  # waits for nobody
-            closed = leave.leave(self.arena, self.mine) == L.OK
-            if closed:
-                self.stop()
-            process.leave(self.arena, self.mine)
-        if not closed:
-            process.lock_local()
-            about: word = holders.slot_at(self.mine, self.mine[L.MINE_SLOT])
-            closed = self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE
-            closed = closed and self.arena[about + L.SLOT_HOLDERS_COUNT] == 0
-            closed = closed and sections.owned(self.arena, self.mine) >= L.STATUS
-            if closed:
-                self.stop()
-            process.unlock_local()
-        return closed
-
-    def stop(self) -> cython.void:
-        """Refuse all later work: deallocations do nothing then. Needs: local lock held."""
-        self.mine[L.MINE_STATUS] = L.MEMBER_CLOSED
-        process.remove_member(self.mine)
+        return leaving.close(self.arena, self.mine)
 
     def add_range(self, address: int, length: int) -> None:
         """Note a mapping of frames or of the control file, which fork opens and closes."""
