@@ -134,7 +134,7 @@ FAULTS = (
     Fault(
         "a push taken for a pop", "transactions/hold",
         "    if holder != 0 and pops != arena[L.DRAINING] >> L.DRAINING_POPS_SHIFT:",
-        "    top: word = low(arena[holders.slot_at(mine, slot) + L.SLOT_DROPS])\n"
+        "    top: word = low(arena[tables.slot_at(mine, slot) + L.SLOT_DROPS])\n"
         "    if holder != 0 and top != holder:",
         order(T.pushed_meanwhile), "drops: |I2 ",
     ),

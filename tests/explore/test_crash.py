@@ -60,8 +60,8 @@ STORES = {
     "populate.begin": 17,
     "populate.finish": 61,
     "publish.find": 1,
-    "publish.publish": 181,
-    "publish.unpublish": 130,
+    "publish.publish": 183,
+    "publish.unpublish": 132,
     "reap.begin": 9,
     "trim.begin": 73,
     "trim.finish": 13,
@@ -76,7 +76,6 @@ PARTS = {
     "hold.drain_one": "hold.leave",
     "hold.recover_drain": "hold.leave",
     "hold.leave": "ends every transaction, and has a scenario of its own",
-    "publish.announce": "publish.publish",
     "publish.read_area": "publish.find",
 }
 
