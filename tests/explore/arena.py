@@ -21,7 +21,7 @@ LOGGED, ANY, UNDER_LOCK, OWN, JOURNAL = range(5)  # who may store a word, and ho
 # Words that never repeat or only count: two states that differ in them alone are one.
 EVENT_BITS = range(L.EVENTS_AWAITED, L.EVENTS_AWAITED + (L.EVENTS_MAX >> L.EVENTS_SHIFT))
 IGNORED = frozenset(
-    {L.LOCK, L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.REAPED_MEMBERS, L.REAPED_HOLDERS, L.EVENT_POSTED}
+    {L.LOCK, L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.REAPED_MEMBERS, L.REAPED_HOLDERS}
 ) | {*range(L.EVENTS, L.EVENTS + L.EVENTS_MAX), *EVENT_BITS}
 
 
@@ -39,7 +39,7 @@ def kinds_of(geometry: Geometry) -> bytes:
     kinds = bytearray(geometry.control_words)
     kinds[L.LOCK] = ANY
     for at in (
-        L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.DRAINING, L.EVENT_POSTED,
+        L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.DRAINING,
         L.JOURNAL_LENGTH, L.JOURNAL_FAILED, L.JOURNAL_DAMAGED,
         *range(L.EVENTS, L.EVENTS + L.EVENTS_MAX),
     ):  # fmt: skip

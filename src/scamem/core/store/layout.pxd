@@ -72,7 +72,6 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_RETENTION_FRAMES 0x53ULL
     #define SCAMEM_LAYOUT_POPULATED_S 0x54ULL
     #define SCAMEM_LAYOUT_DRAINING 0x51ULL
-    #define SCAMEM_LAYOUT_EVENT_POSTED 0x50ULL
     #define SCAMEM_LAYOUT_TABLES 0x60ULL
     #define SCAMEM_LAYOUT_TABLE_WORDS 0x4ULL
     #define SCAMEM_LAYOUT_TABLES_MAX 0x10ULL
@@ -418,7 +417,6 @@ cdef extern from *:
     const unsigned long long RETENTION_FRAMES "SCAMEM_LAYOUT_RETENTION_FRAMES"  # 83
     const unsigned long long POPULATED_S "SCAMEM_LAYOUT_POPULATED_S"  # 84
     const unsigned long long DRAINING "SCAMEM_LAYOUT_DRAINING"  # 81
-    const unsigned long long EVENT_POSTED "SCAMEM_LAYOUT_EVENT_POSTED"  # 80
     const unsigned long long TABLES "SCAMEM_LAYOUT_TABLES"  # 96
     const unsigned long long TABLE_WORDS "SCAMEM_LAYOUT_TABLE_WORDS"  # 4
     const unsigned long long TABLES_MAX "SCAMEM_LAYOUT_TABLES_MAX"  # 16

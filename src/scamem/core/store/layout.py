@@ -91,7 +91,6 @@ CLEANING_INCARNATION = 82
 RETENTION_FRAMES = 83  # free frames that are kept; what is free beyond is given back by itself
 POPULATED_S = 84  # unlogged: second of CLOCK_MONOTONIC when trimmed memory was last wanted again
 DRAINING = 81  # unlogged: {record that is being popped 32, its slot 16, low bits of its pops 16}
-EVENT_POSTED = 80  # unlogged: {event + 1} from before it is posted until its waiters are awake
 
 # --- tables with free lists: {free head, next fresh, backed} per table --------------------------
 TABLES = 96

@@ -1,0 +1,15 @@
+from scamem.core.store.words cimport Words, word
+
+cdef class Membership:
+    cdef Words arena
+    cdef Words mine
+    cdef public double lock_timeout_s
+    cdef public object find_descriptor
+    cdef public object seat
+    cdef int begin(self) except -1
+    cdef int wait(self) except -1
+    cdef object waited_too_long(self, word status, word seen)
+    cdef int end(self) except -1
+    cdef int check_active(self) except -1
+    cdef object refuse(self, word status)
+    cdef object record(self, word holder)

@@ -1,0 +1,278 @@
+"""This process's side of its arenas: the table of those that it has joined, and the fork handlers.
+
+State. `state` has the local lock and what deallocations left (core/procedures/local_lock.py). The
+table beside it gives each joined arena a number, which leads to two addresses: its control words,
+and this member's private words (layout.MINE_*), which hold all that a fork handler needs, since no
+Python object may be asked there. `host.table` is filled here with what the core's procedures ask
+of a process: slot locks, mappings, pages, memory.
+
+The table grows by being replaced: the new one is made before the local lock is taken, the old one
+is freed after it was given up. Handlers look at it under that lock alone, so they meet either, and
+never call malloc. An arena enters the table when all else of joining is done, and goes out of it
+before anything of it is unmapped.
+
+The order of prepare and its two other handlers is argued where it runs: core/procedures/forking.py.
+"""
+
+import cython
+from cython.cimports.libc.errno import EAGAIN
+from cython.cimports.libc.stdlib import calloc
+from cython.cimports.libc.stdlib import free as free_memory
+from cython.cimports.libc.string import memcpy
+from cython.cimports.posix.mman import MADV_DOFORK, MADV_DONTFORK, MADV_REMOVE, madvise
+from cython.cimports.posix.unistd import getpid
+from cython.cimports.scamem.backing import slot_locks
+from cython.cimports.scamem.core.procedures import forking, host, letting_go, local_lock
+from cython.cimports.scamem.core.store import layout as L
+from cython.cimports.scamem.core.store.words import Words, word
+
+
+def lock_local() -> None:
+    """Take the process-local lock."""
+    local_lock.lock()
+
+
+def unlock_local() -> None:
+    """Give the process-local lock up, and let go of what deallocations left behind meanwhile."""
+    letting_go.release()
+
+
+# --- the table of joined arenas ------------------------------------------------------------------
+
+
+def is_joined(number: word) -> cython.bint:
+    """Tell whether a number is a joined arena's."""
+    return number < joined_max and joined[2 * number + 1] != 0
+
+
+def arena_of(number: word) -> Words:
+    """Return the control words of an arena."""
+    return cython.cast(Words, joined[2 * number])
+
+
+def mine_of(number: word) -> Words:
+    """Return the private words of an arena."""
+    return cython.cast(Words, joined[2 * number + 1])
+
+
+def add_member(arena: Words, mine: Words) -> word:
+    """Enter an arena in the table: OK, or NO_SLOTS if there is no memory for it. No lock is held.
+
+    Last of all that joining does: a fork in another thread goes by the table from here on.
+    """
+    global joined, joined_max
+    number: word
+    size: word
+    made: cython.pointer(word)
+    old: cython.pointer(word)
+    while True:
+        local_lock.lock()
+        number = 0
+        while number < joined_max and joined[2 * number + 1] != 0:
+            number += 1
+        if number < joined_max:
+            joined[2 * number] = cython.cast(word, arena)
+            joined[2 * number + 1] = cython.cast(word, mine)
+            mine[L.MINE_NUMBER] = number
+            if number >= state[L.LOCAL_JOINED]:
+                state[L.LOCAL_JOINED] = number + 1
+            letting_go.release()
+            return L.OK
+        size = joined_max
+        letting_go.release()
+        made = cython.cast(cython.pointer(word), calloc(2 * (2 * size + FIRST), L.WORD_BYTES))
+        if made == cython.NULL:
+            return L.NO_SLOTS
+        local_lock.lock()
+        old = made
+        if size == joined_max:  # no other thread has replaced it meanwhile
+            memcpy(made, joined, 2 * size * L.WORD_BYTES)
+            old = joined
+            joined = made
+            joined_max = 2 * size + FIRST
+        letting_go.release()
+        if old != first:
+            free_memory(old)
+
+
+def remove_member(mine: Words) -> None:
+    """Take an arena out of the table. Needs: local lock held."""
+    number: word = mine[L.MINE_NUMBER]
+    if is_joined(number) and joined[2 * number + 1] == cython.cast(word, mine):
+        joined[2 * number] = 0
+        joined[2 * number + 1] = 0
+        while state[L.LOCAL_JOINED] > 0 and not is_joined(state[L.LOCAL_JOINED] - 1):
+            state[L.LOCAL_JOINED] -= 1
+
+
+# --- the mappings of an arena --------------------------------------------------------------------
+
+
+def add_range(mine: Words, address: word, length: word) -> word:
+    """Note a mapping that fork opens and closes; TOO_MANY if the table is full. Local lock held."""
+    ranges: Words = cython.cast(Words, mine[L.MINE_RANGES])
+    count: word = mine[L.MINE_RANGES_COUNT]
+    if count >= mine[L.MINE_RANGES_MAX]:
+        return L.TOO_MANY
+    ranges[2 * count] = address
+    ranges[2 * count + 1] = length
+    mine[L.MINE_RANGES_COUNT] = count + 1
+    return L.OK
+
+
+def remove_range(mine: Words, address: word) -> None:
+    """Forget a mapping, before it is unmapped. Needs: local lock held."""
+    ranges: Words = cython.cast(Words, mine[L.MINE_RANGES])
+    count: word = mine[L.MINE_RANGES_COUNT]
+    index: word = count
+    while index > 0:  # newest first: views are mostly short-lived
+        index -= 1
+        if ranges[2 * index] == address:
+            ranges[2 * index] = ranges[2 * count - 2]
+            ranges[2 * index + 1] = ranges[2 * count - 1]
+            mine[L.MINE_RANGES_COUNT] = count - 1
+            return
+
+
+def advise(mine: Words, advice: cython.int) -> None:
+    """Open (MADV_DOFORK) or close (MADV_DONTFORK) all mappings of an arena to children."""
+    ranges: Words = cython.cast(Words, mine[L.MINE_RANGES])
+    index: word = 0
+    while index < mine[L.MINE_RANGES_COUNT]:
+        madvise(
+            cython.cast(cython.p_void, ranges[2 * index]),
+            cython.cast(cython.size_t, ranges[2 * index + 1]),
+            advice,
+        )
+        index += 1
+
+
+# --- what the core asks of a process (core/procedures/host.py) -----------------------------------
+
+
+def open_mappings(mine: Words) -> None:
+    """Let a child inherit all mappings of an arena."""
+    advise(mine, MADV_DOFORK)
+
+
+def close_mappings(mine: Words) -> None:
+    """Let no child inherit any mapping of an arena."""
+    advise(mine, MADV_DONTFORK)
+
+
+def probe(mine: Words, slot: word) -> cython.int:
+    """Ask whether a slot's byte is locked: 1, 0, or -1 where this process has no way to ask."""
+    return slot_locks.probe_slot(
+        cython.cast(cython.int, mine[L.MINE_CONTROL_FD]),
+        mine[L.MINE_CONTROL_DEVICE],
+        mine[L.MINE_CONTROL_INODE],
+        slot,
+    )
+
+
+def lock_child(mine: Words, slot: word) -> word:
+    """Lock a slot's byte for a child and map its page: OK; BUSY: another has it; NOT_FOUND."""
+    error: cython.int = 0
+    page: cython.p_void = slot_locks.lock_slot(
+        cython.cast(cython.int, mine[L.MINE_CONTROL_FD]),
+        mine[L.MINE_CONTROL_DEVICE],
+        mine[L.MINE_CONTROL_INODE],
+        slot,
+        True,
+        cython.address(error),
+    )
+    if page == cython.NULL:
+        return L.BUSY if error == EAGAIN else L.NOT_FOUND
+    mine[L.MINE_CHILD_PAGE] = cython.cast(word, page)
+    return L.OK
+
+
+def keep_child(mine: Words) -> None:
+    """In the child: the page that was mapped for it is its own from now on."""
+    slot_locks.keep_page(cython.cast(cython.p_void, mine[L.MINE_CHILD_PAGE]))
+    mine[L.MINE_SLOT_PAGE] = mine[L.MINE_CHILD_PAGE]
+
+
+def drop_child(mine: Words) -> None:
+    """Unmap the child's page, if there is one."""
+    if mine[L.MINE_CHILD_PAGE] != 0:
+        slot_locks.unlock_slot(cython.cast(cython.p_void, mine[L.MINE_CHILD_PAGE]))
+    mine[L.MINE_CHILD_PAGE] = 0
+
+
+def back_table(mine: Words, which: word, records: word) -> cython.bint:
+    """Give memory to the first records of a table; False: the kernel has none, or no file."""
+    about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * which
+    start: word = mine[about + L.MINE_TABLE_AT] * L.WORD_BYTES
+    length: word = records * mine[about + L.MINE_TABLE_RECORD] * L.WORD_BYTES
+    fd: cython.int = cython.cast(cython.int, mine[L.MINE_CONTROL_FD])
+    if not slot_locks.is_file(fd, mine[L.MINE_CONTROL_DEVICE], mine[L.MINE_CONTROL_INODE]):
+        return False
+    # Whole pages: the table begins on one, and the file ends with whole pages of tables.
+    length = (length + L.FRAME_BYTES - 1) // L.FRAME_BYTES * L.FRAME_BYTES
+    return fallocate(fd, 0, start, length) == 0
+
+
+def renew(mine: Words, pfn: word, frames: word, again: word) -> cython.bint:
+    """Give the memory of a run back to the kernel (again: 0), or take new memory for it (1).
+
+    Through the direct map, so that no descriptor has to be trusted.
+    """
+    return (
+        madvise(
+            cython.cast(cython.p_void, mine[L.MINE_DIRECT] + pfn * L.FRAME_BYTES),
+            frames * L.FRAME_BYTES,
+            MADV_POPULATE_WRITE if again != 0 else MADV_REMOVE,
+        )
+        == 0
+    )
+
+
+def pid() -> word:
+    """Return this process's number."""
+    return getpid()
+
+
+def prepare() -> None:
+    """pthread_atfork's first handler."""
+    watch: word[8]
+    forking.prepare(cython.cast(Words, cython.address(watch[0])))
+
+
+def in_parent() -> None:
+    """pthread_atfork's second handler."""
+    forking.in_parent()
+
+
+def in_child() -> None:
+    """pthread_atfork's third handler."""
+    forking.in_child()
+
+
+def fill_table() -> None:
+    """Introduce the core to this process."""
+    global joined, joined_max
+    joined = first
+    joined_max = FIRST
+    host.table.local = cython.cast(Words, cython.address(state[0]))
+    host.table.is_joined = is_joined
+    host.table.arena_of = arena_of
+    host.table.mine_of = mine_of
+    host.table.forget = remove_member
+    host.table.probe = probe
+    host.table.lock_child = lock_child
+    host.table.keep_child = keep_child
+    host.table.drop_child = drop_child
+    host.table.open_mappings = open_mappings
+    host.table.close_mappings = close_mappings
+    host.table.back_table = back_table
+    host.table.renew = renew
+    host.table.pid = pid
+
+
+def install() -> cython.int:
+    """Register the three handlers, once for this process and its children; 0, or an errno."""
+    return pthread_atfork(prepare, in_parent, in_child)
+
+
+fill_table()
