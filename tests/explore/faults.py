@@ -51,7 +51,7 @@ def model(depth: int, deaths: int = 0) -> Callable[[Core], object]:
     return lambda core: Exploration(core, deaths=deaths).explore(depth, 100_000)
 
 
-def order(function: Callable[..., Interleaver], **flags: bool) -> Callable[[Core], object]:
+def order(function: Callable[..., Interleaver], **flags: int) -> Callable[[Core], object]:
     """Interleave accesses in every order."""
     return lambda core: function(core, **flags).explore()
 
@@ -343,7 +343,7 @@ FAULTS = (
     Fault(
         "fork copies a record without its counts", "transactions/fork",
         "    store(arena, new + L.HOLDER_COUNTS, arena[place + L.HOLDER_COUNTS])\n", "",
-        order(F.fork), "fork: the child does not hold",
+        order(F.fork, thread=False, reaper=False), "fork: the child does not hold",
     ),
     Fault(
         "damage noticed and forgotten", "store/tables",

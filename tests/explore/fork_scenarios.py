@@ -111,16 +111,16 @@ class MapAgain:
         return None, None
 
 
-def fork(core: Core) -> Interleaver:
+def fork(core: Core, *, thread: bool = True, reaper: bool = True) -> Interleaver:
     """One thread forks, another maps; a third process reaps whoever is dead."""
     world = new_world(core, members=2)
     obj = S.small(world, world.members[0])
     child = S.child_slot(world)
-    actors: list[tuple[int, list[Operation]]] = [
-        (0, [Fork()]),
-        (0, [MapAgain(obj)]),
-        (1, [Reap(child)]),
-    ]
+    actors: list[tuple[int, list[Operation]]] = [(0, [Fork()])]
+    if thread:
+        actors.append((0, [MapAgain(obj)]))
+    if reaper:
+        actors.append((1, [Reap(child)]))
     racy = {L.LOCK} | holder_words(world, 1, 2)
     return Interleaver(world, actors, forked, 0, racy)
 

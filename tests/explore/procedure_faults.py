@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.explore import event_scenarios as E
 from tests.explore import fork_scenarios as F
 from tests.explore import step_scenarios as T
 from tests.explore import waiting_stories as W
@@ -25,7 +26,8 @@ FAULTS = (
         "    if status == L.BUSY and lock.held_by(seen) != 0:\n"
         "        watch[L.WATCH_NAP] = seen\n",
         order(T.lock, members=2, deaths=0), "hang: |bound: ",
-        (("lock.held_by(seen) != 0 and lock.announce_wait(arena, seen)", "lock.held_by(seen) == 0"),),
+        (("lock.held_by(seen) != 0 and lock.announce_wait(arena, seen)",
+          "lock.held_by(seen) == 0"),),
     ),
     Fault(
         "a look after the deadline drops what it took", "procedures/waiting",
@@ -46,9 +48,9 @@ FAULTS = (
         "        watch[L.WATCH_HELD_NS] = 0\n    else:\n", "        pass\n    else:\n",
         W.a_new_holder_is_not_blamed, "wait: a holder is blamed",
         (("    if lock.held_by(seen) == 0 or acquisition(seen) != before:\n",
-          "    if acquisition(seen) != before:\n"
-          "        watch[L.WATCH_HELD_NS] = watch[L.WATCH_HELD_NS] + lapse\n"
-          "    if lock.held_by(seen) == 0 or acquisition(seen) != before:\n"),),
+          ("    if acquisition(seen) != before:\n"
+           "        watch[L.WATCH_HELD_NS] = watch[L.WATCH_HELD_NS] + lapse\n"
+           "    if lock.held_by(seen) == 0 or acquisition(seen) != before:\n")),),
     ),
     Fault(
         "a wait without an end", "procedures/waiting",
@@ -104,16 +106,16 @@ FAULTS = (
     Fault(
         "fork without the process-local lock", "procedures/forking",
         "    local_lock.lock()\n    number = 0\n", "    number = 0\n",
-        order(F.fork), "fork: the child does not hold",
+        order(F.fork, reaper=False), "fork: the child does not hold",
     ),
     Fault(
         "records before the lock page", "procedures/forking",
         "        status = table.lock_child(mine, slot)\n        if status == L.OK:\n",
         "        status = L.OK\n        if status == L.OK:\n",
-        order(F.fork), "fork: the child's slot was taken|result: ",
+        order(F.fork, thread=False), "fork: the child's slot was taken|result: ",
         (("            mine[L.MINE_CHILD_READY] = 1\n",
-          "            table.lock_child(mine, slot)\n"
-          "            mine[L.MINE_CHILD_READY] = 1\n"),),
+          ("            table.lock_child(mine, slot)\n"
+           "            mine[L.MINE_CHILD_READY] = 1\n")),),
     ),
     Fault(
         "two threads clean one object", "procedures/cleaning",
@@ -134,17 +136,17 @@ FAULTS = (
     Fault(
         "posted with a plain store", "store/events",
         "    if is_awaited(arena, event):\n", "    if False:\n",
-        order(T.awaited), "hang: ",
+        order(E.awaited), "hang: ",
     ),
     Fault(
         "waited for without announcing it", "store/events",
         "        if compare_exchange(arena, at, seen, seen | bit):\n            return\n",
         "        return\n",
-        order(T.awaited), "hang: ",
+        order(E.awaited), "hang: ",
     ),
     Fault(
         "a dead poster's waiters sleep on", "store/lock",
         "    events.wake_all(arena)\n", "",
-        order(T.awaited, deaths=1), "hang: ",
+        order(E.left_waiting), "hang: ",
     ),
 )  # fmt: skip

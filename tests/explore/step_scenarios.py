@@ -95,7 +95,7 @@ def crowd(core: Core, members: int = 3) -> Interleaver:
 
 @dataclass(frozen=True)
 class Reap:
-    """Reap a slot if its member is dead; with both locks, or (faults) without, or probing before."""
+    """Reap a slot if its member is dead: with both locks, or (faults) without, or probed before."""
 
     slot: int
     probe_first: bool = False
@@ -187,7 +187,9 @@ def newcomer(world: World) -> None:
     world.members.append(Member(mine, 0))
 
 
-def handed_on(core: Core, *, inside: bool = True, deaths: int = 0, **fault: bool) -> Interleaver:
+def handed_on(
+    core: Core, *, inside: bool = True, deaths: int = 0, whole: bool = False, **fault: bool
+) -> Interleaver:
     """A slot's member is dead, maybe inside; one waits or probes, one reaps, one joins instead.
 
     The three go in any order: the slot may be free, and somebody else's, at any moment.
@@ -203,7 +205,7 @@ def handed_on(core: Core, *, inside: bool = True, deaths: int = 0, **fault: bool
     actors: list[tuple[int, list[Operation]]] = [
         (1, [late]),
         (2, [Reap(dead.slot)]),
-        (3, [Join(), Locked(twice)]),
+        (3, [Join(), Locked(twice)] if whole else [Join()]),
     ]
     return Interleaver(world, actors, settled(world), deaths, {L.LOCK, *states})
 
@@ -241,14 +243,14 @@ def living(core: Core, **fault: bool) -> Interleaver:
     return Interleaver(world, actors, settled(world))
 
 
-def drops(core: Core, deaths: int = 0) -> Interleaver:
-    """One lets two objects go, while another enters, leaves, and lets one go."""
+def drops(core: Core, deaths: int = 0, *, whole: bool = False) -> Interleaver:
+    """One lets two objects go, while another enters, leaves, and (whole) lets one go."""
     world = new_world(core, members=2)
     a, b = world.members
     x, y, z = S.small(world, a), S.small(world, a), S.small(world, b)
     actors: list[tuple[int, list[Operation]]] = [
         (0, [LetGo(x), LetGo(y)]),
-        (1, [Locked(nothing), LetGo(z)]),
+        (1, [Locked(nothing), LetGo(z)] if whole else [Locked(nothing)]),
     ]
     racy = {L.LOCK} | holder_words(world, 1, 2, 3) | stacks(a.slot, b.slot)
     return Interleaver(world, actors, settled(world), deaths, racy)
@@ -300,7 +302,7 @@ def pages(core: Core) -> Interleaver:
 
 
 def two_threads(core: Core) -> Interleaver:
-    """Two threads of a process deallocate, while another process has the arena's lock now and then."""
+    """Two threads of a process deallocate, while another process locks the arena."""
     world = new_world(core, members=2)
     x, y = S.small(world, world.members[0]), S.small(world, world.members[0])
     actors: list[tuple[int, list[Operation]]] = [
@@ -382,42 +384,6 @@ def reaped(core: Core, deaths: int = 0) -> Interleaver:
 
 
 @dataclass(frozen=True)
-class AwaitName:
-    """Wait for an event until its counter has changed, as whoever waits for a name does."""
-
-    def phase(self, run: Run, phase: str, local: Any) -> Next:
-        at = L.EVENTS + L.EVENT_AREAS
-        if phase == "read":
-            seen = run.arena[at]
-            run.core.entering.leave(run.arena, run.mine)
-            return (None if seen else "announce"), seen
-        if phase == "announce":
-            run.core.events.announce(run.arena, L.EVENT_AREAS)
-            return "sleep", local
-        if phase == "sleep":
-            run.arena.futex_wait(at, local, L.NAP_NS)
-            return "", None
-        return enter(run, phase, local, "read")
-
-
-def post(run: Run) -> None:
-    run.core.events.post(run.arena, L.EVENT_AREAS)
-
-
-def awaited(core: Core, deaths: int = 0) -> Interleaver:
-    """One waits for an event, another posts it; with a death, a third takes over and posts."""
-    world = new_world(core, members=3)
-    bits = L.EVENTS_AWAITED + (L.EVENT_AREAS >> L.EVENTS_SHIFT)
-    actors: list[tuple[int, list[Operation]]] = [
-        (0, [AwaitName()]),
-        (1, [Locked(post)]),
-        *([(2, [Locked(post)])] if deaths else []),
-    ]
-    racy = {L.LOCK, bits, L.EVENTS + L.EVENT_AREAS}
-    return Interleaver(world, actors, settled(world), deaths, racy)
-
-
-@dataclass(frozen=True)
 class Runs:
     """Member.runs: walk an object's runs without the arena's lock, between two looks under it.
 
@@ -429,6 +395,9 @@ class Runs:
     changes: bool = True
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
+        stage: str
+        known: Any
+        word: Any
         stage, known, word = local or ("look", None, None)
         if phase == "look at it":
             seen = self.look(run)

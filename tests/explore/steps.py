@@ -21,7 +21,8 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from scamem.core import walk
@@ -30,8 +31,14 @@ from tests.explore.arena import OWN, ArenaWords, Violation
 from tests.explore.interpreted import Core
 from tests.explore.world import Member, World
 
+ASKED = (  # what the procedures ask of a process, core/procedures/host.py
+    "is_joined", "arena_of", "mine_of", "forget", "probe", "lock_child", "keep_child", "drop_child",
+    "open_mappings", "close_mappings", "back_table", "renew", "pid",
+)  # fmt: skip
 BYTES = -2  # no word of the arena: the bytes of the slots
 FUTEX = -3
+LOCAL_WORDS = frozenset(range(L.LOCAL_WORDS))
+NO_WORDS: frozenset[int] = frozenset()
 SHARED = -1  # whose words those of the arena are; else a process's number
 
 
@@ -64,7 +71,7 @@ class Process:
     slot: int
     alive: bool = True
     bytes: frozenset[int] = frozenset()  # slots whose bytes it has locked
-    local: array[int] = field(default_factory=lambda: new_local())
+    local: array[int] = field(default_factory=new_local)
 
 
 @dataclass
@@ -91,11 +98,14 @@ class State:
     naps: tuple[tuple[int, int, int], ...] = ()  # {actor, whose word, which}, in order
     short: bool = False  # whether naps for the lock end by themselves, too
 
-    def copy(self) -> State:
-        processes = [
-            Process(p.mine[:], p.slot, p.alive, p.bytes, p.local[:]) for p in self.processes
-        ]
-        actors = [replace(actor) for actor in self.actors]
+    def copy(self, index: int | None = None) -> State:
+        """Return a copy; with an actor's number, one of which that actor alone is run."""
+        processes, actors = self.processes[:], self.actors[:]
+        for k in range(len(actors)) if index is None else (index,):
+            actors[k] = copy(actors[k])
+        for k in range(len(processes)) if index is None else (actors[index].process,):
+            p = processes[k]
+            processes[k] = Process(p.mine[:], p.slot, p.alive, p.bytes, p.local[:])
         return State(self.arena.copy(), processes, actors, self.deaths, self.naps, self.short)
 
     def key(self) -> tuple[Any, ...]:
@@ -118,17 +128,15 @@ class Run:
         self.fed = list(self.actor.log)
         self.position = 0
         self.steps = 1
-        threads = sum(other.process == self.actor.process for other in state.actors)
-        own = range(L.LOCAL_WORDS) if threads > 1 else ()
+        threads = [other.process for other in state.actors].count(self.actor.process)
+        own = LOCAL_WORDS if threads > 1 else NO_WORDS
         self.arena: Any = Seen(self, state.arena, SHARED, racy)
         self.mine: Any = Seen(self, self.process.mine, self.actor.process)
-        self.local: Any = Seen(self, self.process.local, self.actor.process, frozenset(own))
-        core.host.table.__dict__.update(
-            (name, getattr(self, name))
-            for name in dir(core.host.Interpreted)
-            if not name.startswith("_")
-        )
-        core.host.table.local = self.local
+        self.local: Any = Seen(self, self.process.local, self.actor.process, own)
+        table = core.host.table.__dict__
+        for name in ASKED:
+            table[name] = getattr(self, name)
+        table["local"] = self.local
 
     def access(self, at: int, perform: Callable[[], Any], racy: bool) -> Any:
         """Return what an access gave before, or make it now."""
@@ -364,7 +372,7 @@ class Interleaver:
 
     def step(self, state: State, index: int) -> State | None:
         """Return what a state becomes by one actor's next step; None: it waits."""
-        after = state.copy()
+        after = state.copy(index)
         run = Run(after, index, self.core, self.racy)
         actor = after.actors[index]
         try:

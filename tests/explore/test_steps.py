@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.explore import event_scenarios as E
 from tests.explore import figures, waiting_stories
 from tests.explore import fork_scenarios as F
 from tests.explore import step_scenarios as T
@@ -15,7 +16,6 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "lock, one dies": T.lock,
     "lock, three members": T.crowd,
     "lock, naps end at any moment": T.short_naps,
-    "slot handed on, its member died inside": T.handed_on,
     "slot handed on, its member died outside": lambda core: T.handed_on(core, inside=False),
     "a member leaves": T.left,
     "a member leaves, another reaps": lambda core: T.left(core, reaper=True),
@@ -26,10 +26,11 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "two threads clean": T.cleaned,
     "one thread cleans, another closes": T.closed_while_cleaning,
     "a waiter gives up": T.gives_up,
-    "an event": T.awaited,
-    "an event, its poster dies": lambda core: T.awaited(core, deaths=1),
+    "an event": E.awaited,
+    "an event, its poster is dead": E.left_waiting,
     "reaping with breaths": T.reaped,
-    "fork against a thread": F.fork,
+    "fork against a thread": lambda core: F.fork(core, reaper=False),
+    "fork against a reaper": lambda core: F.fork(core, thread=False),
     "fork against a deallocation": F.fork_and_drop,
     "a reader of runs, one run so far": lambda core: T.grafted(core, runs=1),
     "a reader of runs": T.grafted,
@@ -40,9 +41,15 @@ DEEP: dict[str, Callable[[Core], Interleaver]] = {
     "lock, three members store": lambda core: T.lock(core, members=3, deaths=0),
     "lock, two die": lambda core: T.lock(core, members=3, deaths=2),
     "drops, two threads": T.two_threads,
-    "slot handed on, one dies": lambda core: T.handed_on(core, deaths=1),
+    "an event, one dies": lambda core: E.awaited(core, deaths=1),
+    "slot handed on, one dies": lambda core: T.handed_on(core, deaths=1, whole=True),
+    "slot handed on, its member died inside": T.handed_on,
+    "slot handed on, inside": lambda core: T.handed_on(core, whole=True),
+    "slot handed on, outside": lambda core: T.handed_on(core, inside=False, whole=True),
     "a member leaves, one dies": lambda core: T.left(core, deaths=1),
-    "drops, one dies": lambda core: T.drops(core, deaths=1),
+    "drops, one dies": lambda core: T.drops(core, deaths=1, whole=True),
+    "drops of both": lambda core: T.drops(core, whole=True),
+    "fork against both": F.fork,
     "reaping with breaths, one dies": lambda core: T.reaped(core, deaths=1),
 }
 

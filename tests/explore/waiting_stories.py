@@ -1,4 +1,4 @@
-"""How a wait for the arena's lock ends: who is blamed, and who is not. One thread, a clock by hand."""
+"""How a wait for the arena's lock ends, and who is blamed: one thread, and a clock set by hand."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 from scamem.membership.membership cimport Membership
-from scamem.core.store.words cimport Words, word
+from scamem.core.store.words cimport word
 
 cdef extern from *:
     """
@@ -20,7 +20,6 @@ cdef extern from "Python.h":
 
 cdef enum:
     FRAME_BYTES = 4096  # of zone NORMAL
-    SLICE_NS = 100000000  # between signal checks
     MAYBE_RAISED = 987654321
 
 cdef class Member(Membership):
@@ -39,7 +38,6 @@ cdef class Member(Membership):
     cpdef Hold hold_again(self, Hold held, word by)
     cpdef word nr(self, Hold held) except? MAYBE_RAISED
     cpdef word address_of(self, Hold held) except? MAYBE_RAISED
-    cdef void finish_dying(self) noexcept
     cdef void store_name(self, char* name, size_t name_bytes, char* text,
                          size_t text_bytes) noexcept nogil
 
@@ -49,7 +47,6 @@ cdef class Hold:
     cdef readonly word generation
     cdef word by
 
-cdef void clean_left(Member member) noexcept
 cdef void ask_for_trim(Member member) noexcept
 cdef int handle_surplus(void* _unused) noexcept
 cdef Hold new_hold(Member member, word obj, word generation, word by)

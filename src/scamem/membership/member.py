@@ -9,13 +9,7 @@ object has the reference; its deallocation lets go, in any thread and at any tim
 import cython
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.scamem.core import loans, objects
-from cython.cimports.scamem.core.procedures import (
-    cleaning,
-    letting_go,
-    local_lock,
-    reaping,
-    waiting,
-)
+from cython.cimports.scamem.core.procedures import cleaning, letting_go, local_lock
 from cython.cimports.scamem.core.store import events, tables
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store.words import Words, futex_wait, high, low, word
@@ -26,9 +20,7 @@ from cython.cimports.scamem.core.transactions import (
     mark,
     online,
     publish,
-    reap,
 )
-from cython.cimports.scamem.membership import process
 
 from scamem.errors import (
     ClosedError,
@@ -64,19 +56,9 @@ def release(held: Hold) -> object:
     held.index = 0
     if index != 0:
         letting_go.let_go(held.member.arena, held.member.mine, index, held.by)
-        if held.member.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
-            if held.member.arena[L.CLEANING_HEAD] != 0:
-                clean_left(held.member)
+        held.member.clean_now()
         if held.member.mine[L.MINE_SURPLUS] == 1:
             ask_for_trim(held.member)
-
-
-def clean_left(member: Member) -> cython.void:
-    """Clean what a release left, if the locks are to be had now; gives up the GIL."""
-    watch: word[8]  # layout.WATCH_WORDS
-    seen: Words = cython.cast(Words, cython.address(watch[0]))
-    with cython.nogil:
-        cleaning.clean_left(member.arena, member.mine, seen)
 
 
 def ask_for_trim(member: Member) -> cython.void:
@@ -281,50 +263,16 @@ class Member(Membership):
         self.free_dying()
         return given_up
 
-    def free_dying(self) -> None:
-        """Give the runs of DYING objects back, whoever left them, and clean what needs it."""
-        if self.arena[L.DYING_HEAD] != 0 or self.arena[L.CLEANING_HEAD] != 0:
-            self.begin()
-            self.finish_dying()
-
     def clean_now(self) -> None:
-        """Clean what deallocations left, if the locks are to be had now: waits for nobody."""
+        """Clean what deallocations left, if the locks are to be had now: waits for nobody.
+
+        Gives up the GIL where there is something to clean.
+        """
+        watch: word[8]  # layout.WATCH_WORDS
+        seen: Words = cython.cast(Words, cython.address(watch[0]))
         if self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE and self.arena[L.CLEANING_HEAD] != 0:
-            clean_left(self)
-
-    def finish_dying(self) -> cython.void:
-        """As free_dying. Needs: both locks, which are given up. Cleaning gives up the GIL."""
-        watch: word[8]  # layout.WATCH_WORDS
-        seen: Words = cython.cast(Words, cython.address(watch[0]))
-        if self.arena[L.CLEANING_HEAD] == 0 and self.arena[L.CLEANING] == 0:
-            cleaning.free_dying(self.arena, self.mine, seen)
-            return
-        with cython.nogil:
-            cleaning.free_dying(self.arena, self.mine, seen)
-
-    def reap(self) -> int:
-        """Reap every dead member and free what is DYING; how many were reaped."""
-        watch: word[8]  # layout.WATCH_WORDS
-        seen: Words = cython.cast(Words, cython.address(watch[0]))
-        status: word = L.BUSY
-        before: word = self.mine[L.MINE_REAPED]
-        while status != L.OK:
-            self.begin()  # waits with signal checks, and not for ever; inside there are naps only
-            waiting.begin(seen, SLICE_NS)
-            status = reaping.reap_all(self.arena, self.mine, seen)
-            if status == L.OK and self.mine[L.MINE_SLOT] >= L.SLOT_FIRST:
-                self.finish_dying()
-            elif status == L.OK:
-                self.end()  # a guest owns nothing: nobody would reap it
-        return self.mine[L.MINE_REAPED] - before
-
-    def is_slot_dead(self, slot: word) -> bool:
-        """Tell whether a slot in use is unlocked, without reaping it."""
-        self.begin()
-        dead: cython.bint = reap.is_reapable(self.arena, self.mine, slot)
-        dead = dead and slot != self.mine[L.MINE_SLOT] and process.probe(self.mine, slot) == 0
-        self.end()
-        return dead
+            with cython.nogil:
+                cleaning.clean_left(self.arena, self.mine, seen)
 
     def mark_pickled(self, held: Hold) -> None:
         """Say in the arena that a held object's bytes are a pickle, put there by this member."""

@@ -1,5 +1,8 @@
 from scamem.core.store.words cimport Words, word
 
+cdef enum:
+    SLICE_NS = 100000000  # between signal checks
+
 cdef class Membership:
     cdef Words arena
     cdef Words mine
@@ -10,6 +13,7 @@ cdef class Membership:
     cdef int wait(self) except -1
     cdef object waited_too_long(self, word status, word seen)
     cdef int end(self) except -1
+    cdef void finish_dying(self) noexcept
     cdef int check_active(self) except -1
     cdef object refuse(self, word status)
     cdef object record(self, word holder)

@@ -11,11 +11,17 @@ from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.libc.string import memcpy
 from cython.cimports.scamem.core import objects
 from cython.cimports.scamem.core.frames import free_runs, memdesc, sections
-from cython.cimports.scamem.core.procedures import entering, leaving, waiting
+from cython.cimports.scamem.core.procedures import (
+    cleaning,
+    entering,
+    leaving,
+    reaping,
+    waiting,
+)
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import lock, tables
 from cython.cimports.scamem.core.store.words import Words, high, low, word
-from cython.cimports.scamem.core.transactions import join
+from cython.cimports.scamem.core.transactions import join, reap
 from cython.cimports.scamem.membership import process
 
 from scamem.errors import (
@@ -142,13 +148,55 @@ class Membership:
         """Tell whether this process may still use the arena."""
         return self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE
 
+    # --- reaping and freeing -------------------------------------------------------------------
+
+    def free_dying(self) -> None:
+        """Give the runs of DYING objects back, whoever left them, and clean what needs it."""
+        if self.arena[L.DYING_HEAD] != 0 or self.arena[L.CLEANING_HEAD] != 0:
+            self.begin()
+            self.finish_dying()
+
+    def finish_dying(self) -> cython.void:
+        """As free_dying. Needs: both locks, which are given up. Cleaning gives up the GIL."""
+        watch: word[8]  # layout.WATCH_WORDS
+        seen: Words = cython.cast(Words, cython.address(watch[0]))
+        if self.arena[L.CLEANING_HEAD] == 0 and self.arena[L.CLEANING] == 0:
+            cleaning.free_dying(self.arena, self.mine, seen)
+            return
+        with cython.nogil:
+            cleaning.free_dying(self.arena, self.mine, seen)
+
+    def reap(self) -> int:
+        """Reap every dead member and free what is DYING; how many were reaped."""
+        watch: word[8]  # layout.WATCH_WORDS
+        seen: Words = cython.cast(Words, cython.address(watch[0]))
+        status: word = L.BUSY
+        before: word = self.mine[L.MINE_REAPED]
+        while status != L.OK:
+            self.begin()  # waits with signal checks, and not for ever; inside there are naps only
+            waiting.begin(seen, SLICE_NS)
+            status = reaping.reap_all(self.arena, self.mine, seen)
+            if status == L.OK and self.mine[L.MINE_SLOT] >= L.SLOT_FIRST:
+                self.finish_dying()
+            elif status == L.OK:
+                self.end()  # a guest owns nothing: nobody would reap it
+        return self.mine[L.MINE_REAPED] - before
+
+    def is_slot_dead(self, slot: word) -> bool:
+        """Tell whether a slot in use is unlocked, without reaping it."""
+        self.begin()
+        dead: cython.bint = reap.is_reapable(self.arena, self.mine, slot)
+        dead = dead and slot != self.mine[L.MINE_SLOT] and process.probe(self.mine, slot) == 0
+        self.end()
+        return dead
+
     # --- joining -------------------------------------------------------------------------------
 
     def find_free_slot(self, after: int) -> int:
         """Return a slot to try, 0 if none is FREE. No lock is taken."""
         return join.find_free(self.arena, self.mine, after)
 
-    def join(self, slot: int, pid: int, descriptors: int) -> bool:
+    def join(self, slot: word, pid: word, descriptors: word) -> bool:
         """Become the member of a slot whose byte this process has locked; False if it is not FREE.
 
         The private words say from now on that this process has the slot. Fork's handlers know
@@ -156,13 +204,10 @@ class Membership:
         caller calls `abandon` before it unlocks the byte.
         """
         status: word
-        words: word = descriptors
-        number: word = slot
-        process_id: word = pid
-        self.mine[L.MINE_SLOT] = number
+        self.mine[L.MINE_SLOT] = slot
         self.mine[L.MINE_STATUS] = L.MEMBER_ACTIVE
         self.begin()
-        status = join.join(self.arena, self.mine, number, process_id, words)
+        status = join.join(self.arena, self.mine, slot, pid, descriptors)
         self.end()
         if status == L.DAMAGED:
             raise self.refuse(status)
@@ -264,19 +309,6 @@ class Membership:
         number: word = value
         if L.MINE_CONTROL_FD <= place < L.MINE_TABLES_AT:
             self.mine[place] = number
-
-    def copy_words(self, start: int, count: int) -> bytes:
-        """Return a copy of words of the control file as they are at one moment, under the lock."""
-        first: word = start
-        many: word = count
-        if first + many > self.mine[L.MINE_CONTROL_WORDS]:
-            raise IndexError(f"words {start} to {start + count}")
-        made = bytearray(count * L.WORD_BYTES)
-        address: cython.p_char = made
-        self.begin()
-        memcpy(address, cython.cast(cython.p_void, self.arena + first), many * L.WORD_BYTES)
-        self.end()
-        return bytes(made)
 
     def runs_of(self, index: word) -> list[tuple[int, int]]:
         """Return the runs of an object that need not be held: a look, of about this moment."""

@@ -22,7 +22,7 @@ else:
     from ..frames import sections
     from ..store import layout as L
     from ..store import lock
-    from ..store.words import Words, word
+    from ..store.words import Words
     from ..transactions import leave
     from . import entering, letting_go, local_lock
     from .host import table
@@ -49,13 +49,12 @@ def free_slot(arena: Words, mine: Words) -> None:
 
 def close(arena: Words, mine: Words) -> bool:
     """Stop being used if nothing is held; False, and nothing done, if something is."""
-    closed: cython.bint
     local_lock.lock()
     letting_go.drain()
-    closed = is_idle(arena, mine)
-    if closed:
+    closed: cython.int = 1 if is_idle(arena, mine) else 0
+    if closed != 0:
         mine[L.MINE_STATUS] = L.MEMBER_CLOSED
         free_slot(arena, mine)
         table.forget(mine)
     letting_go.release()
-    return closed
+    return closed != 0

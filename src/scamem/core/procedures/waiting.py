@@ -59,7 +59,8 @@ def spend(watch: Words) -> word:
 
 def acquisition(value: word) -> word:
     """Return a value of the lock word without its flags: who has it, by which ticket."""
-    return value & ~cython.cast(word, L.LOCK_FLAGS)
+    flags: word = L.LOCK_FLAGS
+    return value & ~flags
 
 
 def attempt(arena: Words, mine: Words, watch: Words) -> word:

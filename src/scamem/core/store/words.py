@@ -32,7 +32,6 @@ class Words(WordArray, Protocol):
         """Store a word if `old` is there, as one step; tell whether it was."""
         ...
 
-
     def futex_wait(self, at: int, seen: int, nap_ns: int) -> int:
         """Wait while the low half of a word is that of `seen`, until a wake or the nap's end."""
         ...
