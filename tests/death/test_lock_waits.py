@@ -83,13 +83,13 @@ def fork_after_a_failed_join(step: str) -> tuple[str, int, int]:
         raise KeyboardInterrupt
 
     setattr(Interrupted, step, interrupt)
-    attach.Member = Interrupted  # type: ignore[misc]  # as a signal handler would interrupt it
+    attach.__dict__["Member"] = Interrupted  # as a signal handler would interrupt it
     name = ""
     try:
         scamem.Arena.create(capacity=8 << 20)
     except KeyboardInterrupt as error:
         name = type(error).__name__
-    attach.Member = Member  # type: ignore[misc]  # as it was
+    attach.__dict__["Member"] = Member
     arena = scamem.Arena.create(capacity=8 << 20)
     values = arena.zeros(10)
     pid = os.fork()
@@ -112,11 +112,11 @@ def slots_after_failed_joins(path: str) -> int:
         def reap(self) -> int:
             raise KeyboardInterrupt
 
-    attach.Member = Interrupted  # type: ignore[misc]  # as above
+    attach.__dict__["Member"] = Interrupted
     for _ in range(20):
         with pytest.raises(KeyboardInterrupt):
             scamem.Arena.join(path)
-    attach.Member = Member  # type: ignore[misc]  # as it was
+    attach.__dict__["Member"] = Member
     return len(scamem.Arena.join(path).stats().members)
 
 

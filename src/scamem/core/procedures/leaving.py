@@ -51,10 +51,11 @@ def close(arena: Words, mine: Words) -> bool:
     """Stop being used if nothing is held; False, and nothing done, if something is."""
     local_lock.lock()
     letting_go.drain()
-    closed: cython.int = 1 if is_idle(arena, mine) else 0
-    if closed != 0:
-        mine[L.MINE_STATUS] = L.MEMBER_CLOSED
-        free_slot(arena, mine)
-        table.forget(mine)
+    if not is_idle(arena, mine):
+        letting_go.release()
+        return False
+    mine[L.MINE_STATUS] = L.MEMBER_CLOSED
+    free_slot(arena, mine)
+    table.forget(mine)
     letting_go.release()
-    return closed != 0
+    return True
