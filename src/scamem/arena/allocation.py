@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from scamem.backing import nodes, system
+from scamem.backing.text import Size, bytes_of
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES
 from scamem.errors import OutOfMemoryError, ScamemError
@@ -44,13 +45,13 @@ class Allocation(Pages):
             self.member.fast_zone = L.ZONE_NORMAL  # no choice to be made
         self._alloc_fast = self.member.alloc_fast
 
-    def alloc(self, nbytes: int, *, node: Node = None, zone: str | None = None) -> Scamem:
+    def alloc(self, nbytes: Size, *, node: Node = None, zone: str | None = None) -> Scamem:
         """Allocate an object.
 
         Parameters
         ----------
-        nbytes : at least one frame is given; rounded up to whole frames (4,096 bytes), in zone
-            "HUGE" to whole huge pages (2 MiB).
+        nbytes : a number, or text such as "1M"; at least one frame is given; rounded up to whole
+            frames (4,096 bytes), in zone "HUGE" to whole huge pages (2 MiB).
         node : a node's number binds: memory of this node or an error. "interleave" spreads an
             object over the nodes, in as many pieces as there are nodes, if it has 2 MiB for each;
             smaller ones go to the nodes in turn. None: the node that this thread runs on, then the
@@ -68,6 +69,8 @@ class Allocation(Pages):
 
         Ownership: the returned object is one reference.
         """
+        if nbytes.__class__ is not int:
+            nbytes = bytes_of(nbytes)
         if node is None and zone is None and 0 < nbytes <= FAST_BYTES and not self._closed:
             held = self._alloc_fast((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, BY_HAND)
             if held.__class__ is Hold:

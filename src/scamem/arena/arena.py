@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scamem.address_space import map as mapping
-from scamem.backing import head_room, places, slot_locks
+from scamem.backing import head_room, naming, places, slot_locks
+from scamem.backing.naming import Name
 from scamem.backing.nodes import Machine
+from scamem.backing.text import Size, bytes_of
 from scamem.core.store import header
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
@@ -72,10 +74,10 @@ class ArenaBase(Sections):
     @classmethod
     def create(
         cls,
-        name: str | None = None,
+        name: Name | None = None,
         *,
-        capacity: int | None = None,
-        huge: int | None = None,
+        capacity: Size | None = None,
+        huge: Size | None = None,
         machine: Machine | None = None,
         slots: int = 4096,
         init_on_alloc: bool = False,
@@ -85,12 +87,13 @@ class ArenaBase(Sections):
         Parameters
         ----------
         name : of a named arena, for unrelated processes and the command line: a word (below a
-            directory of this user's on tmpfs) or a path with a slash. None: anonymous, gone with
-            its last member.
-        capacity : bytes that it may grow to, rounded up to 8 MiB; address space, not memory. None:
-            as much as this machine or cgroup could ever give.
-        huge : bytes of zone "HUGE", in pages of 2 MiB that the system's pool has set aside; 0:
-            none. None: in an anonymous arena what the pool has or may have now.
+            directory of this user's on tmpfs), a path with a slash, or a pathlib.Path. An empty
+            directory at that path is replaced. None: anonymous, gone with its last member.
+        capacity : bytes that it may grow to, rounded up to 8 MiB, as a number or as text such as
+            "64M"; address space, not memory. None: as much as this machine or cgroup could ever
+            give.
+        huge : bytes, or text, of zone "HUGE", in pages of 2 MiB that the system's pool has set
+            aside; 0: none. None: in an anonymous arena what the pool has or may have now.
         machine : nodes to lay the arena out for, instead of this machine's; then neither capacity
             nor huge can be given.
         slots : how many processes can be members at once.
@@ -100,9 +103,13 @@ class ArenaBase(Sections):
         Raises
         ------
         ArenaExistsError : there is an arena of this name.
+        ArenaRefusedError : the place is another user's; what is at the path is neither an arena
+            nor an empty directory; or another place of this user has an arena of the name.
         OutOfMemoryError : address space or file size is limited; `limit` names by what.
         """
-        wanted = head_room.default_capacity_bytes() if capacity is None else capacity
+        name = None if name is None else naming.as_text(name)
+        huge = None if huge is None else bytes_of(huge)
+        wanted = head_room.default_capacity_bytes() if capacity is None else bytes_of(capacity)
         if not 0 < wanted <= 1 << 40:
             raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB can be")
         if machine is None:
@@ -133,23 +140,28 @@ class ArenaBase(Sections):
                 raise
 
     @classmethod
-    def join(cls, name: str) -> Self:
-        """Join the named arena `name`.
+    def join(cls, name: Name) -> Self:
+        """Join the named arena `name`: a word, a path with a slash, or a pathlib.Path.
 
         Raises
         ------
-        ArenaNotFoundError : there is none.
+        ArenaNotFoundError : there is none; says so if another place of this user has the name.
         ArenaRefusedError : it is another user's, or no arena that this version can use.
         """
         with cls._lock:
-            files = attach.open_named(name)
+            files = attach.open_named(naming.as_text(name))
             arena_id = header.arena_id(attach.read_header(files.control))
             return cls._known(arena_id) or cls(attach.attach(files))
 
     @classmethod
-    def open(cls, name: str, *, capacity: int | None = None) -> Self:
-        """Join the named arena `name`, or create it with `capacity` if there is none."""
-        while True:
+    def open(cls, name: Name, *, capacity: Size | None = None) -> Self:
+        """Join the named arena `name`, or create it with `capacity` if there is none.
+
+        Raises
+        ------
+        ArenaRefusedError, OutOfMemoryError : as `join` and `create`.
+        """
+        while True:  # bound: again only where another process made or removed it just now
             try:
                 return cls.join(name)
             except ArenaNotFoundError:
@@ -232,6 +244,11 @@ class ArenaBase(Sections):
         self.reap()
         own = self.member.my_word(L.MINE_SLOT)
         return any(slot != own for slot, _, _ in attach.member_pids(self.member))
+
+    def _check_still_there(self) -> None:
+        """Raise ArenaRemovedError if newcomers cannot find this arena by its name any more."""
+        if self._made.path:
+            places.check_still_there(self._made.control)
 
     def address(self) -> Address:
         """Where this arena is, as data for handles."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scamem.backing.text import Size, bytes_of
 from scamem.core import walk
 from scamem.core.store import layout as L
 from scamem.core.walk import USABLE
@@ -208,12 +209,12 @@ class Sections(Allocation):
         changes.change(self.member, step)
         return given
 
-    def trim(self, keep: int = 0) -> int:
+    def trim(self, keep: Size = 0) -> int:
         """Give free memory back to the system, by whole blocks of 2 MiB.
 
         Parameters
         ----------
-        keep : bytes of free memory to keep.
+        keep : bytes of free memory to keep; a number, or text such as "64M".
 
         Returns
         -------
@@ -227,7 +228,7 @@ class Sections(Allocation):
         """
         self._check_open()
         self.member.reap()
-        return self._trim(keep, room.Patience(self._made, "asked to trim the arena"))
+        return self._trim(bytes_of(keep), room.Patience(self._made, "asked to trim the arena"))
 
     def _trim(self, keep: int, waited: room.Patience | None) -> int:
         """Trim what is free beyond `keep` bytes; without patience not what others change."""
@@ -274,7 +275,8 @@ class Sections(Allocation):
         return self.member.read_word(L.RETENTION_FRAMES) * self.geometry.frame_bytes
 
     @retention.setter
-    def retention(self, nbytes: int) -> None:
+    def retention(self, size: Size) -> None:
+        nbytes = bytes_of(size)
         if nbytes < 0:
             raise ValueError(f"asked to keep {nbytes} bytes; a size is not negative")
         most = self.geometry.frames

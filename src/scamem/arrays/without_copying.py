@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from numpy.typing import ArrayLike, DTypeLike
 
+from scamem.backing.text import Size, bytes_of
+
 from .array import Array
 from .concatenate import concatenate
 from .growable import GrowableArray
@@ -28,8 +30,12 @@ class WithoutCopying:
         """
         return concatenate(cast("ArenaBase", self), arrays, axis, copy)
 
-    def ring(self, nbytes: int) -> RingBuffer:
-        """Make a ring of at least `nbytes` bytes; one process writes to it, another reads.
+    def ring(self, nbytes: Size) -> RingBuffer:
+        """Make a ring that one process writes to and another reads.
+
+        Parameters
+        ----------
+        nbytes : its capacity at least, a number of bytes or text such as "64K".
 
         Returns
         -------
@@ -40,10 +46,10 @@ class WithoutCopying:
         OutOfMemoryError : with the limit that was met.
         TooScatteredError : its frames are too scattered to be mapped, twice.
         """
-        return RingBuffer.create(cast("ArenaBase", self), nbytes)
+        return RingBuffer.create(cast("ArenaBase", self), bytes_of(nbytes))
 
     def growable(
-        self, row_shape: Any = (), dtype: DTypeLike = float, *, reserve: int | None = None
+        self, row_shape: Any = (), dtype: DTypeLike = float, *, reserve: Size | None = None
     ) -> GrowableArray:
         """Make an append-only array that grows in place, and that other processes follow.
 
@@ -51,12 +57,13 @@ class WithoutCopying:
         ----------
         row_shape : an int or ints; () for an array of one dimension.
         dtype : of its elements; anything but one that holds Python objects.
-        reserve : bytes of address space that each process reserves for it, which is as far as it
-            can grow; None: the arena's capacity.
+        reserve : bytes of address space, a number or text such as "1G", that each process
+            reserves for it, which is as far as it can grow; None: the arena's capacity.
 
         Raises
         ------
         OutOfMemoryError : no frame, or no address space, is left; `limit` says which.
         TypeError, ValueError : as NumPy's.
         """
-        return GrowableArray.create(cast("ArenaBase", self), row_shape, dtype, reserve)
+        room = None if reserve is None else bytes_of(reserve)
+        return GrowableArray.create(cast("ArenaBase", self), row_shape, dtype, room)

@@ -56,7 +56,12 @@ class Arena(ArenaBase, WithoutCopying):
     _default: ClassVar[Arena | None] = None
     by_handle = False  # whether this process joined it because something of it was sent here
 
-    def __init__(self, made: attach.Attachment) -> None:
+    def __init__(self, made: Any = None, *_given: object, **_named: object) -> None:
+        if not isinstance(made, attach.Attachment):
+            raise TypeError(
+                "arenas are not made by calling the class; call Arena.open(name) to join a named "
+                "arena or create it, Arena.join(name), or Arena.create(), with a name or without"
+            )
         super().__init__(made)
         register_elsewhere()  # joblib may have been imported since
 
@@ -213,6 +218,7 @@ class Arena(ArenaBase, WithoutCopying):
         Raises
         ------
         NameNotFoundError : nobody has published the name, in that time.
+        ArenaRemovedError : nobody has, and the arena was removed, so that no newcomer can.
         StaleHandleError : the handle's object is gone.
 
         Ownership: the result holds a reference of its own.
@@ -232,6 +238,7 @@ class Arena(ArenaBase, WithoutCopying):
             if held != L.NOT_FOUND:
                 self.make_room(held)
                 continue
+            self._check_still_there()
             left_s = 0.0 if deadline_s is None else deadline_s - time.monotonic()
             if left_s <= 0:
                 raise NameNotFoundError(
@@ -257,6 +264,7 @@ class Arena(ArenaBase, WithoutCopying):
         Raises
         ------
         NameExistsError : the name is taken.
+        ArenaRemovedError : the arena was removed, so that no newcomer would find the name.
         OutOfMemoryError : no room for the name's record, or for a copy.
         ValueError : the name, or a dtype's description, is too long.
 
@@ -264,6 +272,7 @@ class Arena(ArenaBase, WithoutCopying):
         """
         encoded = encode_name(name)
         self._check_open()
+        self._check_still_there()
         hold, description = self._describe(value)
         if len(description) > DESCRIPTION_BYTES_MAX:
             raise ValueError(
