@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Loops over the core's transactions without Python in between; compiled when benchmarks run."""
 
-from scamem.arena cimport process
-from scamem.arena.member cimport Member
+from scamem.membership cimport process
+from scamem.membership.member cimport Member
 from scamem.core.store cimport layout as L
 from scamem.core.store.words cimport Words, monotonic_ns, word
 from scamem.core.transactions cimport alloc, hold, online

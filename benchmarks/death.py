@@ -60,7 +60,7 @@ def fork(report: Report) -> None:
         note = ""
         if not child_is_ready(arena):
             note = "child no member until the records' table was grown by hand"
-            arena.member.extend_table(L.TABLE_HOLDERS, 2 * held + 1000)
+            arena._seat.member.extend_table(L.TABLE_HOLDERS, 2 * held + 1000)
         prepares, parents, forks = [], [], []
         for _ in range(report.runs(15)):
             prepare_ns, parent_ns = core_loop().fork_handlers(1)[0]
@@ -83,7 +83,7 @@ def child_is_ready(arena: scamem.Arena) -> bool:
     """Run the handlers without a fork: whether a child would have been a member."""
     core_loop().fork_handlers(1)
     arena.reap()
-    return bool(arena.member.my_word(L.MINE_CHILD_READY))
+    return bool(arena._seat.member.my_word(L.MINE_CHILD_READY))
 
 
 def fork_once() -> float:

@@ -22,12 +22,13 @@ import struct
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.string import memcpy
-from cython.cimports.scamem.arena.member import Hold, Member, release
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store.words import monotonic_ns
+from cython.cimports.scamem.membership.member import Hold, Member, release
 
-from scamem.arena.attach import Address
 from scamem.errors import ClosedError, ScamemError, StaleHandleError, TooManyLoansError
+from scamem.membership.files import Address
+from scamem.memory.room import make_room
 
 MAGIC = b"scm1"
 # magic, arena's id, bytes of the prefix, candidates, bytes of the path, device, inode
@@ -135,7 +136,7 @@ def prefix_of(member: Member) -> bytes:
     now_ns: cython.ulonglong = monotonic_ns()
     slot: cython.ulonglong = member.mine[L.MINE_SLOT]
     if now_ns - member.prefix_ns > PREFIX_LIFE_NS or slot != member.prefix_slot:
-        member.prefix = pack_prefix(member.owner.address())
+        member.prefix = pack_prefix(member.seat.address())
         member.prefix_ns = now_ns
         member.prefix_slot = slot
     return member.prefix
@@ -157,10 +158,10 @@ def lend(held: Hold, description: bytes) -> bytes:
         if loan_id != 0:
             break
         if loan == L.NO_LOANS:
-            if member.expire(member.owner.transit_grace_s) == 0:
-                raise _too_many_loans(member.owner)
+            if member.expire(transit_grace_s(member)) == 0:
+                raise _too_many_loans(member)
         else:
-            member.owner.make_room(loan)
+            make_room(member.seat, loan)
     tail.index = held.index
     tail.loan = loan
     tail.generation = held.generation
@@ -176,8 +177,18 @@ def lend(held: Hold, description: bytes) -> bytes:
     return made
 
 
-def _too_many_loans(arena: object) -> TooManyLoansError:
-    limit = arena.loans_limit
+def loans_limit(member: Member) -> int:
+    """Return how many handles may be on their way at once; a setting of the whole arena."""
+    return member.read_word(L.LOANS_LIMIT)
+
+
+def transit_grace_s(member: Member) -> int:
+    """Return how many seconds a loan outlives its sender; a setting of the whole arena."""
+    return member.read_word(L.TRANSIT_GRACE_S)
+
+
+def _too_many_loans(member: Member) -> TooManyLoansError:
+    limit = loans_limit(member)
     return TooManyLoansError(
         f"asked to send one more handle; {limit:,} are on their way and were not loaded, which is "
         "the arena's limit. Load them, take them back (Handle.cancel, or arena.reap(loans=True) "
@@ -204,7 +215,7 @@ def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
                 "is gone: its loan was taken or its grace is over, and nobody holds it any more. "
                 "Keep a reference in the sender, or publish it under a name"
             )
-        member.owner.make_room(held)
+        make_room(member.seat, held)
 
 
 def put_back(held: Hold, wire: Wire) -> None:
@@ -230,10 +241,15 @@ class Handle:
     and each `bytes()` lends once more. Threads: any. fork: the child holds one of its own.
     """
 
-    def __init__(self, arena: object, held: Hold, description: bytes) -> None:
-        self.arena = arena
+    def __init__(self, seat: object, held: Hold, description: bytes) -> None:
+        self.seat = seat
         self.held = held
         self.description = description
+
+    @property
+    def arena(self) -> object:
+        """The Arena of the object."""
+        return self.seat.arena
 
     @property
     def hold(self) -> Hold:
@@ -258,7 +274,7 @@ class Handle:
         """Take back the loans made through this Python object that nobody has loaded; how many."""
         lent: list = self.lent or []
         self.lent = None
-        return sum([self.arena.member.cancel(loan, loan_id) for loan, loan_id in lent])
+        return sum([self.seat.member.cancel(loan, loan_id) for loan, loan_id in lent])
 
     def close(self) -> None:
         """Drop this reference now; loans on their way live on as the rules say. Again: nothing."""
@@ -273,24 +289,5 @@ class Handle:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple:
-        return load_handle, (bytes(self),)
-
     def __repr__(self) -> str:
         return "<Handle, closed>" if self.held is None else f"<Handle of object {self.held.index}>"
-
-
-def load_handle(data: bytes) -> object:
-    """Return a Handle from the bytes of one, joining its arena if need be.
-
-    Raises
-    ------
-    ArenaUnreachableError, StaleHandleError, ScamemError : as `from_handle`.
-
-    Ownership: the new Handle is a reference; the loan in the bytes is taken if it is still there.
-    """
-    from .arena import Arena
-
-    wire: Wire = unpack(data)
-    arena = Arena.of_handle(wire)
-    return Handle(arena, load_hold(arena.member, wire, L.BY_HAND), wire.description)
