@@ -6,8 +6,9 @@ import os
 import threading
 
 from scamem.address_space import map as mapping
-from scamem.backing import head_room, places
+from scamem.backing import head_room, naming, places
 from scamem.backing.nodes import Machine
+from scamem.backing.text import Size, bytes_of
 from scamem.core.store import header
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
@@ -64,19 +65,21 @@ def leave_abandoned() -> None:
 
 
 def create(
-    name: str,
-    capacity: int | None,
-    huge: int | None = None,
+    name: object,
+    capacity: Size | None,
+    huge: Size | None = None,
     machine: Machine | None = None,
     slots: int = L.SLOTS_DEFAULT,
     init_on_alloc: bool = False,
 ) -> Seat:
     """Make an arena and join it; see Arena.create."""
-    wanted = head_room.default_capacity_bytes() if capacity is None else capacity
+    text = naming.as_text(name) if name is not None else ""
+    huge_bytes = None if huge is None else bytes_of(huge)
+    wanted = head_room.default_capacity_bytes() if capacity is None else bytes_of(capacity)
     if not 0 < wanted <= CAPACITY_MAX:
         raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB can be")
     if machine is None:
-        machine = Machine.real(wanted, 0 if name and huge is None else huge)
+        machine = Machine.real(wanted, 0 if text and huge is None else huge_bytes)
     elif capacity is not None or huge is not None:
         raise ValueError("asked for a described machine and a capacity; its nodes say both")
     zones = [
@@ -88,7 +91,7 @@ def create(
     if len(zones) > L.ZONES_MAX:
         raise ValueError(f"asked for {len(zones)} zones; {L.ZONES_MAX} can be")
     settings = L.SETTING_INIT_ON_ALLOC if init_on_alloc else 0
-    return make(Geometry.for_zones(zones, slots_max=slots), name, files.CONTROL_LABEL, settings)
+    return make(Geometry.for_zones(zones, slots_max=slots), text, files.CONTROL_LABEL, settings)
 
 
 def make(size: Geometry, name: str, label: str, settings: int = 0) -> Seat:
@@ -104,9 +107,9 @@ def make(size: Geometry, name: str, label: str, settings: int = 0) -> Seat:
             raise
 
 
-def join_or_create(name: str, capacity: int | None) -> Seat:
+def join_or_create(name: object, capacity: Size | None) -> Seat:
     """Join a named arena, or create it if there is none; see Arena.open."""
-    while True:
+    while True:  # bound: again only where another process made or removed it just now
         try:
             return join(name)
         except ArenaNotFoundError:
@@ -116,10 +119,10 @@ def join_or_create(name: str, capacity: int | None) -> Seat:
                 continue  # another process was faster: join its arena
 
 
-def join(name: str) -> Seat:
+def join(name: object) -> Seat:
     """Join a named arena; see Arena.join."""
     with lock:
-        found = files.open_named(name)
+        found = files.open_named(naming.as_text(name))
         arena_id = header.arena_id(files.read_header(found.control))
         seat = known(arena_id.to_bytes(ID_BYTES, "little"))
         if seat is None:

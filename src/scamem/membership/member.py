@@ -85,7 +85,10 @@ def ask_for_trim(member: Member) -> cython.void:
 
 
 def handle_surplus(_unused: cython.p_void) -> cython.int:
-    """Call the handlers; what they raise has no caller to go to, and is reported as unraisable."""
+    """Call the handlers. What they raise goes on in what the main thread was doing.
+
+    They expect their own errors; a KeyboardInterrupt that arrives meanwhile belongs there.
+    """
     if Py_IsFinalizing() != 0:
         return 0
     for handler in surplus_handlers:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 from scamem.address_space.map import DirectMap
+from scamem.backing import places
 from scamem.backing.files import SharedFile
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
@@ -122,6 +123,11 @@ class Seat:
         """Raise ClosedError if this process has closed the arena."""
         if self.closed:
             raise ClosedError("this arena was closed; join or create one")
+
+    def check_still_there(self) -> None:
+        """Raise ArenaRemovedError if newcomers cannot find this arena by its name any more."""
+        if self.path:
+            places.check_still_there(self.control)
 
     def address(self) -> Address:
         """Return where this arena is, as data for handles: this process first, then others."""
