@@ -171,18 +171,20 @@ def _allocate_frames(seat: Seat, section: int, start: int, frames: int) -> None:
     """Give frames memory of their node, where this machine has it."""
     size = seat.geometry
     offset, length = start * size.frame_bytes, frames * size.frame_bytes
-    node = size.spans[size.zone_of_section(section)].node
     real = memory_of_nodes()
+    node: int | None = None  # where the kernel likes
     if len(real) > 1:
-        # Where it is not permitted or not known memory comes from where the kernel likes:
-        # page_to_nid(verify=True) tells.
-        with contextlib.suppress(OSError):
-            system.bind(seat.direct.address + offset, length, node if node in real else 0)
+        asked = size.spans[size.zone_of_section(section)].node
+        node = asked if asked in real else 0
     file, within = seat.direct.file_of(offset)
     if file is seat.huge:
-        huge_pages.allocate(file, within, length)
-    else:
-        file.allocate(within, length)
+        huge_pages.allocate(file, within, length, node)
+        return
+    if node is not None:
+        # Where that is not permitted the kernel chooses: page_to_nid(verify=True) tells.
+        with contextlib.suppress(OSError):
+            system.bind(seat.direct.address + offset, length, node)
+    file.allocate(within, length)
 
 
 def _out_of_frames(seat: Seat, frames: int, zone: int) -> OutOfMemoryError:
