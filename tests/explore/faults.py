@@ -249,9 +249,9 @@ FAULTS = (
     ),
     Fault(
         "loan age counted from lending", "transactions/lend",
-        "    if hold.seconds(arena) < high(arena[place + L.HOLDER_LOANS]) + grace_s:",
+        "    if not is_over(arena, mine, holder, grace_s):\n        return 0",
         "    lent: word = arena[loans.at(arena, mine, first) + L.LOAN_LENT_NS]\n"
-        "    if monotonic_ns() < lent + grace_s * L.NS_PER_S:",
+        "    if monotonic_ns() < lent + grace_s * L.NS_PER_S:\n        return 0",
         refusals.loans_age, "loan's age",
     ),
     Fault(
@@ -259,6 +259,49 @@ FAULTS = (
         "    if objects.count(arena, mine, obj) != objects.in_transit(arena, mine, obj):\n"
         "        return newer\n", "",
         refusals.loans_of_what_is_held, "loan of what is held: ",
+    ),
+    Fault(
+        "grace a second short", "transactions/lend",
+        "hold.seconds(arena) > second + grace_s", "hold.seconds(arena) >= second + grace_s",
+        refusals.loans_grace, "loan's grace: ",
+    ),
+    Fault(
+        "young loans are reclaimed", "transactions/lend",
+        "    if now_ns < lent_ns + grace_s * L.NS_PER_S:\n", "    if False:\n",
+        refusals.reclaimed_early, "reclaimed early: ",
+    ),
+    Fault(
+        "grace of the reclaimed not counted from letting go", "transactions/lend",
+        "    return not is_over(arena, mine, holder, grace_s)\n", "    return False\n",
+        refusals.reclaimed_early, "reclaimed early: ",
+    ),
+    Fault(
+        "reclaim ends objects", "transactions/lend",
+        "    if objects.count(arena, mine, obj) == objects.in_transit(arena, mine, obj):\n"
+        "        return True\n", "",
+        model(4), "model: ",
+    ),
+    Fault(
+        "loans about to turn over are reclaimed", "transactions/lend",
+        "        return not holders.has_counts(arena, mine, holder)\n", "        return False\n",
+        refusals.reclaimed_early, "reclaimed early: ",
+    ),
+    Fault(
+        "loan reclaimed off its record in two transactions", "transactions/lend",
+        "                take_loan(arena, mine, loan)\n                found = L.OK",
+        "                loans.unlink(arena, mine, loan)\n                found = L.OK",
+        crash("lend.reclaim"), "I2 ",
+    ),
+    Fault(
+        "loans are looked for in half of the table", "transactions/lend",
+        "mine[L.MINE_LOANS_NEXT] = loan + 1", "mine[L.MINE_LOANS_NEXT] = loan + 2",
+        crash("lend.reclaim"), "result: other loans",
+    ),
+    Fault(
+        "the oldest loan forgotten", "transactions/lend",
+        "        if lent_ns < mine[L.MINE_LOANS_SINCE]:\n"
+        "            mine[L.MINE_LOANS_SINCE] = lent_ns\n", "",
+        refusals.oldest_loan, "oldest loan: ",
     ),
     Fault(
         "loans of two keep each other", "transactions/lend",

@@ -44,6 +44,7 @@ STORES = {
     "lend.expire": 117,
     "lend.lend": 33,
     "lend.load": 97,
+    "lend.reclaim": 57,
     "mark.mark": 5,
     "move.begin": 9,
     "move.cut": 49,

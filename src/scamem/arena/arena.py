@@ -27,7 +27,7 @@ from scamem.errors import (
     StaleHandleError,
 )
 
-from . import attach, changes, look, room, snapshot, views
+from . import attach, changes, lending, look, room, snapshot, views
 from .attach import Address, Attachment
 from .member import Hold, surplus_handlers
 from .objects import Scamem
@@ -358,7 +358,7 @@ class ArenaBase(Sections):
         self._made.refresh_descriptors()
         count = self.member.reap()
         if loans:
-            self.member.expire(0)
+            lending.expire(self.member, 0)
         return count
 
     def free_bitmap(self) -> NDArray[np.bool_]:

@@ -24,7 +24,7 @@ from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError
 
-from . import changes
+from . import changes, lending
 
 if TYPE_CHECKING:
     from .attach import Attachment
@@ -110,7 +110,7 @@ def find_frames(made: Attachment, frames: int, zone: int = L.ZONE_NORMAL) -> Non
     member.reap()
     if free_frames(made, zone) >= frames:
         return
-    member.expire(member.read_word(L.TRANSIT_GRACE_S))
+    lending.expire(member, member.read_word(L.TRANSIT_GRACE_S))
     while free_frames(made, zone) < frames:
         if not _add_memory(made, frames, zone):
             raise _out_of_frames(made, frames, zone)

@@ -27,7 +27,16 @@ from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store.words import monotonic_ns
 
 from scamem.arena.attach import Address
-from scamem.errors import ClosedError, ScamemError, StaleHandleError, TooManyLoansError
+from scamem.arena.lending import make_loans
+from scamem.errors import (
+    ClosedError,
+    OutOfMemoryError,
+    ScamemError,
+    StaleHandleError,
+    TooManyLoansError,
+)
+
+from .watch import Watch
 
 MAGIC = b"scm1"
 # magic, arena's id, bytes of the prefix, candidates, bytes of the path, device, inode
@@ -111,8 +120,16 @@ def unpack(data: object) -> Wire:
     return made
 
 
+def loan_of(data: bytes) -> tuple[int, int]:
+    """Return the loan in a handle's bytes, and its id."""
+    tail: WireTail = unpack(data).tail
+    return tail.loan, tail.loan_id
+
+
 def as_bytes(data: object) -> bytes:
     """Return the bytes of a buffer; ScamemError if it is none."""
+    if isinstance(data, Watch):  # copy.copy calls the loader without a pickler between
+        return data.data
     try:
         return bytes(memoryview(data))
     except (TypeError, ValueError):
@@ -144,44 +161,59 @@ def prefix_of(member: Member) -> bytes:
 def lend(held: Hold, description: bytes) -> bytes:
     """Lend a held object once and return the bytes that take the loan over.
 
+    The loan is made last: an error leaves none.
+
     Raises
     ------
     TooManyLoansError : as many loans are on their way as the arena allows; names what to do.
     """
-    member: Member = held.member
-    tail: WireTail
-    loan: cython.ulonglong
-    loan_id: cython.ulonglong = 0
-    while True:
-        loan = member.lend_words(held, cython.address(loan_id))
-        if loan_id != 0:
-            break
-        if loan == L.NO_LOANS:
-            if member.expire(member.owner.transit_grace_s) == 0:
-                raise _too_many_loans(member.owner)
-        else:
-            member.owner.make_room(loan)
-    tail.index = held.index
-    tail.loan = loan
-    tail.generation = held.generation
-    tail.loan_id = loan_id
-    prefix: bytes = prefix_of(member)
+    prefix: bytes = prefix_of(held.member)
     before: cython.Py_ssize_t = len(prefix)
     behind: cython.Py_ssize_t = len(description)
     made: bytes = PyBytes_FromStringAndSize(cython.NULL, before + TAIL_SIZE + behind)
     at: cython.p_char = PyBytes_AS_STRING(made)
+    tail: WireTail
+    loan_id: cython.ulonglong = 0
     memcpy(at, PyBytes_AS_STRING(prefix), before)
-    memcpy(at + before, cython.address(tail), TAIL_SIZE)
     memcpy(at + before + TAIL_SIZE, PyBytes_AS_STRING(description), behind)
+    tail.index = held.index
+    tail.generation = held.generation
+    tail.loan = make_loan(held, cython.address(loan_id))
+    tail.loan_id = loan_id
+    memcpy(at + before, cython.address(tail), TAIL_SIZE)
     return made
+
+
+def make_loan(held: Hold, loan_id: cython.p_ulonglong) -> cython.uint:
+    """Lend a held object once: the loan, and its id there."""
+    member: Member = held.member
+    loan: cython.ulonglong
+    while True:
+        loan_id[0] = 0
+        loan = member.lend_words(held, loan_id)
+        if loan_id[0] != 0:
+            return loan
+        if loan == L.NO_LOANS:
+            if make_loans(member) == 0:
+                raise _too_many_loans(member.owner)
+            continue
+        try:
+            member.owner.make_room(loan)
+        except OutOfMemoryError:
+            # The table of loans cannot grow: those that nobody needs make room in it.
+            if loan != L.NO_RECORDS + L.TABLE_LOANS or make_loans(member) == 0:
+                raise
 
 
 def _too_many_loans(arena: object) -> TooManyLoansError:
     limit = arena.loans_limit
+    grace_s = arena.transit_grace_s
     return TooManyLoansError(
-        f"asked to send one more handle; {limit:,} are on their way and were not loaded, which is "
-        "the arena's limit. Load them, take them back (Handle.cancel, or arena.reap(loans=True) "
-        "for those whose sender is gone), or raise arena.loans_limit"
+        f"asked to send one more handle; {limit:,} are on their way, which is the arena's limit. "
+        f"Send less before it is loaded, take handles back (Handle.cancel), wait (what was sent "
+        f"{grace_s} s ago makes room), or raise arena.loans_limit",
+        loans=arena.member.read_word(L.LOANS_COUNT),
+        limit=limit,
     )
 
 
@@ -247,9 +279,13 @@ class Handle:
         tail: WireTail
         start: cython.Py_ssize_t = len(data) - len(self.description) - TAIL_SIZE
         memcpy(cython.address(tail), PyBytes_AS_STRING(data) + start, TAIL_SIZE)
-        if self.lent is None:
-            self.lent = []
-        self.lent.append((tail.loan, tail.loan_id))
+        try:
+            if self.lent is None:
+                self.lent = []
+            self.lent.append((tail.loan, tail.loan_id))
+        except MemoryError:
+            self.held.member.cancel(tail.loan, tail.loan_id)
+            raise
         if len(self.lent) > CANCEL_MAX:  # only the newest can be cancelled through the handle
             del self.lent[0]
         return data
@@ -273,14 +309,11 @@ class Handle:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple:
-        return load_handle, (bytes(self),)
-
     def __repr__(self) -> str:
         return "<Handle, closed>" if self.held is None else f"<Handle of object {self.held.index}>"
 
 
-def load_handle(data: bytes) -> object:
+def load_handle(data: object) -> object:
     """Return a Handle from the bytes of one, joining its arena if need be.
 
     Raises

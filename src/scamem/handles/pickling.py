@@ -28,18 +28,27 @@ from scamem.errors import ScamemError
 from .arena import RAW_DESCRIPTION, from_handle, handle
 from .description import ARRAY, Description, encode_array, extent
 from .elsewhere import is_sending, register_elsewhere, register_reducer
-from .handle import lend, load_handle
+from .handle import Handle, lend, load_handle
+from .runs import for_pickler
 
 if TYPE_CHECKING:
     from scamem.arena.arena import ArenaBase
+    from scamem.arena.member import Hold
     from scamem.arena.view import Part
+
+    from .watch import Watch
 
 _by_handle: ContextVar[bool] = ContextVar("scamem_by_handle", default=False)
 
 
 @contextmanager
 def by_handle() -> Iterator[None]:
-    """Within the block, plain pickling of arrays goes by handle too (this thread or task only)."""
+    """Within the block, plain pickling of arrays goes by handle too (this thread or task only).
+
+    A `pickle.dumps`, `pickle.dump` or `Pickler(file).dump` that fails gives back what it has lent.
+    What a pickler that is kept under a name has lent stays until its grace is over
+    (`Arena.transit_grace_s`), and then until room is wanted.
+    """
     token = _by_handle.set(True)
     try:
         yield
@@ -72,20 +81,25 @@ def reduce_by_handle(array: Array) -> Reduced:
         # The pickler sees to the ndarray: in band or out, in whatever protocol it writes.
         return np.asarray, (array.view(np.ndarray),)
     try:
-        data = lend(place.hold, encode_array(array, place.offset))
+        data = lent(place.hold, encode_array(array, place.offset))
     except TypeError:  # a dtype that only pickle knows
         plain = array.view(f"V{array.itemsize}")
-        data = lend(place.hold, encode_array(plain, place.offset))
+        data = lent(place.hold, encode_array(plain, place.offset))
         return load_array, (data, type(array), array.dtype)
     return load_array, ((data,) if type(array) is Array else (data, type(array)))
+
+
+def lent(hold: Hold, description: bytes) -> bytes | Watch:
+    """Lend an object to the message of the pickler that runs: the handle's bytes in it."""
+    return for_pickler(hold.member, lend(hold, description))
 
 
 def reduce_stitched(array: Array, view: View, parts: tuple[Part, ...]) -> Reduced:
     """Pickle an array over several objects: a handle for each, and how to join them again."""
     offset = address_of(array) - view.address
-    lent = tuple((lend(hold, RAW_DESCRIPTION), start, count) for hold, start, count in parts)
+    sent = tuple((lent(hold, RAW_DESCRIPTION), start, count) for hold, start, count in parts)
     layout = (offset, array.shape, array.strides, array.dtype, bool(array.flags.writeable))
-    return load_stitched, (lent, *layout, type(array))
+    return load_stitched, (sent, *layout, type(array))
 
 
 def load_stitched(
@@ -128,10 +142,15 @@ def reduce_in_context(array: Array) -> Reduced | None:
     return reduce_by_handle(array) if _by_handle.get() or is_sending() else None
 
 
+def reduce_handle(made: Handle) -> tuple[Any, ...]:
+    """Pickle a Handle: its bytes, in every pickler."""
+    return load_handle, (for_pickler(made.hold.member, bytes(made)),)
+
+
 def reduce_scamem(obj: Scamem) -> tuple[Any, ...]:
     """Pickle a Scamem by handle, in every pickler: it has no value of its own."""
     made = handle(obj)
-    return load_scamem, (bytes(made),)
+    return load_scamem, (for_pickler(made.hold.member, bytes(made)),)
 
 
 def load_scamem(data: bytes) -> Scamem:
@@ -144,7 +163,8 @@ def load_scamem(data: bytes) -> Scamem:
 
 def reduce_shared(obj: RingBuffer | GrowableArray) -> tuple[Any, ...]:
     """Pickle a ring or a growable array by handle, in every pickler: both ends share it."""
-    return load_shared, (type(obj), bytes(handle(obj.scamem)))
+    made = handle(obj.scamem)
+    return load_shared, (type(obj), for_pickler(made.hold.member, bytes(made)))
 
 
 def load_shared(kind: type[RingBuffer | GrowableArray], data: bytes) -> RingBuffer | GrowableArray:
@@ -191,6 +211,7 @@ def explain(value: Any) -> str:
 
 Array.reduce_by_handle = staticmethod(reduce_in_context)
 Array.on_subclass = staticmethod(register)
+copyreg.pickle(Handle, reduce_handle)
 copyreg.pickle(Scamem, reduce_scamem)
 copyreg.pickle(RingBuffer, reduce_shared)
 copyreg.pickle(GrowableArray, reduce_shared)
