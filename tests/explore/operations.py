@@ -15,6 +15,7 @@ from scamem.core.store import layout as L
 from tests.explore import scenarios as S
 from tests.explore.arena import Violation
 from tests.explore.facts import Facts
+from tests.explore.loan_scenarios import reclaim_all
 from tests.explore.world import CREATED_NS, Member, World
 from tests.model.reference import GRACE_S, HAND, IO, MAPPING, Key, Reference
 
@@ -323,7 +324,7 @@ def reclaim(pair: Pair, member: Member) -> None:
 
     pair.half = half
     pair.world.core.words.clock[0] = pair.clock_ns
-    S.reclaim_all(pair.world, member)
+    reclaim_all(pair.world, member)
     pair.model.reclaim(now_s)
 
 

@@ -7,6 +7,7 @@ from scamem.core.store import layout as L
 from tests.explore import scenarios as S
 from tests.explore.arena import Violation
 from tests.explore.interpreted import Core
+from tests.explore.loan_scenarios import reclaim_all
 from tests.explore.world import TINY, World, new_world
 
 
@@ -108,15 +109,15 @@ def reclaimed_early(core: Core) -> None:
     S.hold(world, b, obj)
     S.lend(world, a, obj)
     core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S - 1
-    expect("reclaimed early: of what is held", S.reclaim_all(world, c), 0)
+    expect("reclaimed early: of what is held", reclaim_all(world, c), 0)
     core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S
     record = world.alone(a, core.hold.subtract, obj, L.BY_HAND)
-    expect("reclaimed early: about to turn over", S.reclaim_all(world, c), 0)
+    expect("reclaimed early: about to turn over", reclaim_all(world, c), 0)
     S.must(world.run(a, core.hold.put_holder, record), L.OK)
     core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S - 1
-    expect("reclaimed early: just let go", S.reclaim_all(world, c), 0)
+    expect("reclaimed early: just let go", reclaim_all(world, c), 0)
     core.words.clock[0] += 2 * L.NS_PER_S
-    expect("reclaimed at last", S.reclaim_all(world, c), 1)
+    expect("reclaimed at last", reclaim_all(world, c), 1)
     world.check()
 
 
@@ -129,13 +130,13 @@ def oldest_loan(core: Core) -> None:
     S.lend(world, a, obj)
     core.words.clock[0] += L.NS_PER_S
     S.lend(world, a, obj)
-    S.reclaim_all(world, b)
+    reclaim_all(world, b)
     core.words.clock[0] += L.NS_PER_S
     S.lend(world, a, obj)
-    S.reclaim_all(world, b)
+    reclaim_all(world, b)
     expect("oldest loan: was lent", b.mine[L.MINE_LOANS_OLDEST], lent_ns)
     core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S - L.NS_PER_S
-    expect("oldest loan: reclaimed", S.reclaim_all(world, b), 2)
+    expect("oldest loan: reclaimed", reclaim_all(world, b), 2)
     expect("oldest loan: the last was lent", b.mine[L.MINE_LOANS_OLDEST], lent_ns + 2 * L.NS_PER_S)
 
 

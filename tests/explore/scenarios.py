@@ -223,38 +223,6 @@ def overdue(world: World) -> Any:
     return world.core.lend.oldest(world.arena, world.members[0].mine)
 
 
-def many_lent(world: World) -> Any:
-    """Loans of what their lender holds, of what is in transit and held, and of what nobody holds.
-
-    Only those of the first two are reclaimed. That of `furnish` is one of the first.
-    """
-    lent(world)
-    a, b, c, _ = world.members
-    first = small(world, b)
-    hold(world, c, first)
-    for obj in (first, small(world, b)):
-        lend(world, b, obj)
-        let_go(world, b, obj)
-    world.core.words.clock[0] += 2 * LOANS_KEPT_S * L.NS_PER_S
-    lend(world, a, small(world, a))
-
-
-def reclaim_all(world: World, member: Member) -> int:
-    """Take back what is not needed, a turn through the whole table at least; return how many."""
-    ends = taken = 0
-    while ends < 2:
-        reclaim = world.core.lend.reclaim
-        found = must(world.run(member, reclaim, LOANS_KEPT_S), L.OK, L.MORE, L.DONE)
-        ends += found == L.DONE
-        taken += found == L.OK
-    return taken
-
-
-def reclaim_them(world: World, _: Any) -> None:
-    if reclaim_all(world, world.members[0]) != 3:
-        raise Violation("result: other loans were taken back than those that nobody needs")
-
-
 def published(world: World) -> Any:
     obj = owned(world)
     publish(world, world.members[0], obj, 5)
@@ -504,7 +472,6 @@ SCENARIOS = (
     Scenario("lend.cancel", lent, cancel_it),
     Scenario("lend.cancel the last in transit", last_in_transit, cancel_it),
     Scenario("lend.expire", overdue, act("lend.expire", LOANS_KEPT_S, context=True)),
-    Scenario("lend.reclaim", many_lent, reclaim_them),
     Scenario("mark.mark", shared, act("mark.mark", context=True)),
     Scenario("mark.mark again", marked, act("mark.mark", context=True)),
     Scenario("hold.put_holder last, marked", marked, drop),

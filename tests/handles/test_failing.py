@@ -1,4 +1,4 @@
-"""A message that fails gives back what it has lent, in every pickler; one that was sent does not."""
+"""A message that fails gives back what it has lent, in every pickler; what was sent stays lent."""
 
 from __future__ import annotations
 
@@ -124,7 +124,8 @@ def test_what_was_sent_is_no_part_of_a_later_failure(arena: scamem.Arena) -> Non
 
     def one_after_the_other(dumps: Dumps) -> None:
         for value in (made, [made, Unpicklable()]):
-            messages.append(dumps(value))
+            data = dumps(value)
+            messages.append(data)
 
     def in_one_stream() -> None:
         file = io.BytesIO()
@@ -146,7 +147,7 @@ def test_what_was_sent_is_no_part_of_a_later_failure(arena: scamem.Arena) -> Non
         for story in (in_one_stream, sent_and_then):
             with pytest.raises(ZeroDivisionError):
                 story()
-    del made
+    made = None
     assert len(messages) == 4
     assert [pickle.loads(data).tolist() for data in messages] == [[0.0] * 10] * 4
 
@@ -173,7 +174,7 @@ def test_messages_inside_of_messages(arena: scamem.Arena) -> None:
     with scamem.by_handle():
         fails(pickle.dumps, [made, Sends()])
     assert arena.stats().loans == 6
-    del made
+    made = None
     assert [float(pickle.loads(data).sum()) for data in messages] == [0.0] * 6
 
 

@@ -40,7 +40,7 @@ def make_loans(member: Member) -> int:
     return reclaim(member, grace_s) or expire(member, grace_s)
 
 
-def reclaim(member: Member, grace_s: word) -> cython.Py_ssize_t:
+def reclaim(member: Member, grace_s: word) -> int:
     """Take back some loans of objects that are held without them; how many.
 
     The table is looked through from where the last one ended, once and some more if need be; not

@@ -9,7 +9,7 @@ object has the reference; its deallocation lets go, in any thread and at any tim
 import cython
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.scamem.arena import process
-from cython.cimports.scamem.core import holders, loans, objects
+from cython.cimports.scamem.core import loans, objects
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import tables
 from cython.cimports.scamem.core.store.words import (

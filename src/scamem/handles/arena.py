@@ -369,7 +369,11 @@ class Arena(ArenaBase, WithoutCopying):
 
     @property
     def loans_limit(self) -> int:
-        """How many handles may be on their way at once; a setting of the whole arena."""
+        """How many handles may be on their way at once; a setting of the whole arena.
+
+        At first as many as there is room for: one a frame, from 65,536 to 1,048,576. A lower limit
+        saves memory, 32 bytes a handle that nobody reads.
+        """
         return int(self.member.read_word(L.LOANS_LIMIT))
 
     @loans_limit.setter
@@ -381,7 +385,10 @@ class Arena(ArenaBase, WithoutCopying):
 
     @property
     def transit_grace_s(self) -> int:
-        """Seconds that a loan outlives its sender at least; a setting of the whole arena."""
+        """Seconds that a loan is kept for at least, and then outlives its sender at least.
+
+        A setting of the whole arena.
+        """
         return int(self.member.read_word(L.TRANSIT_GRACE_S))
 
     @transit_grace_s.setter

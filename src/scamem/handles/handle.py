@@ -5,11 +5,14 @@ The rules of transit, as users are to read them:
 1. Each pickling of a handle (or `bytes(handle)`) lends the object once; the first load takes the
    loan over, in the sender or a forked child as well.
 2. While the sender still holds the object, its loans cost nothing.
-3. When the sender lets go *or dies*, an untaken loan lives on in the arena for at least 60 s (from
-   that moment), then until memory is wanted, oldest first, and only where nobody else holds the
-   object.
+3. When the sender lets go *or dies*, an untaken loan keeps the object for at least 60 s (from that
+   moment), then until memory is wanted, oldest first.
 4. Later loads work while anybody holds the object, else StaleHandleError.
 5. Loans carry an id that is never used again, so old bytes cannot steal a newer loan.
+6. When there are as many loans as the arena allows, those whose grace is over make room, 60 s after
+   they were lent and after their sender let go: first those of objects that somebody holds, the
+   sender too, whose handles load by rule 4.
+7. A pickling that fails gives back what it has lent; runs.py says where that cannot be seen.
 
 Bytes of a handle are data: taking a reference by them runs no code, and they reach no memory
 outside the arena, whatever they were changed into. What a pickle says is run only where the *arena*

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import copyreg
 import multiprocessing
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +35,6 @@ from .runs import for_pickler
 
 if TYPE_CHECKING:
     from scamem.arena.arena import ArenaBase
-    from scamem.arena.member import Hold
     from scamem.arena.view import Part
 
     from .watch import Watch
@@ -72,32 +73,40 @@ def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any
 
 def reduce_by_handle(array: Array) -> Reduced:
     """Pickle an array by handle; by value where its memory is private or would not be there."""
+    return reduce_for(array, sys._getframe(1))
+
+
+def reduce_for(array: Array, caller: FrameType) -> Reduced:
+    """Pickle an array for the pickler that was called there."""
     place = locate(array)
-    view = root(array)
-    if place is None and isinstance(view, View) and view.parts is not None:
-        if not would_die_with_us(view.hold.member.owner):
-            return reduce_stitched(array, view, view.parts)
+    if place is None:
+        view = root(array)
+        if isinstance(view, View) and view.parts is not None:
+            if not would_die_with_us(view.hold.member.owner):
+                return reduce_stitched(array, view, view.parts, caller)
     if place is None or array.itemsize == 0 or would_die_with_us(place.hold.member.owner):
         # The pickler sees to the ndarray: in band or out, in whatever protocol it writes.
         return np.asarray, (array.view(np.ndarray),)
+    hold = place.hold
     try:
-        data = lent(place.hold, encode_array(array, place.offset))
+        description = encode_array(array, place.offset)
     except TypeError:  # a dtype that only pickle knows
-        plain = array.view(f"V{array.itemsize}")
-        data = lent(place.hold, encode_array(plain, place.offset))
-        return load_array, (data, type(array), array.dtype)
-    return load_array, ((data,) if type(array) is Array else (data, type(array)))
+        description = encode_array(array.view(f"V{array.itemsize}"), place.offset)
+        sent = for_pickler(hold.member, lend(hold, description), caller)
+        return load_array, (sent, type(array), array.dtype)
+    sent = for_pickler(hold.member, lend(hold, description), caller)
+    return load_array, ((sent,) if type(array) is Array else (sent, type(array)))
 
 
-def lent(hold: Hold, description: bytes) -> bytes | Watch:
-    """Lend an object to the message of the pickler that runs: the handle's bytes in it."""
-    return for_pickler(hold.member, lend(hold, description))
-
-
-def reduce_stitched(array: Array, view: View, parts: tuple[Part, ...]) -> Reduced:
+def reduce_stitched(
+    array: Array, view: View, parts: tuple[Part, ...], caller: FrameType
+) -> Reduced:
     """Pickle an array over several objects: a handle for each, and how to join them again."""
     offset = address_of(array) - view.address
-    sent = tuple((lent(hold, RAW_DESCRIPTION), start, count) for hold, start, count in parts)
+    sent = tuple(
+        (for_pickler(hold.member, lend(hold, RAW_DESCRIPTION), caller), start, count)
+        for hold, start, count in parts
+    )
     layout = (offset, array.shape, array.strides, array.dtype, bool(array.flags.writeable))
     return load_stitched, (sent, *layout, type(array))
 
@@ -139,18 +148,23 @@ def would_die_with_us(arena: ArenaBase) -> bool:
 def reduce_in_context(array: Array) -> Reduced | None:
     """Pickle by handle where by_handle() is in force, else leave it to the plain way."""
     register_elsewhere()
-    return reduce_by_handle(array) if _by_handle.get() or is_sending() else None
+    return reduce_for(array, sys._getframe(1)) if _by_handle.get() or is_sending() else None
+
+
+def sent_by(made: Handle, caller: FrameType) -> bytes | Watch:
+    """Return a Handle's bytes for the pickler that was called there."""
+    return for_pickler(made.hold.member, bytes(made), caller)
 
 
 def reduce_handle(made: Handle) -> tuple[Any, ...]:
     """Pickle a Handle: its bytes, in every pickler."""
-    return load_handle, (for_pickler(made.hold.member, bytes(made)),)
+    return load_handle, (sent_by(made, sys._getframe(1)),)
 
 
 def reduce_scamem(obj: Scamem) -> tuple[Any, ...]:
     """Pickle a Scamem by handle, in every pickler: it has no value of its own."""
     made = handle(obj)
-    return load_scamem, (for_pickler(made.hold.member, bytes(made)),)
+    return load_scamem, (sent_by(made, sys._getframe(1)),)
 
 
 def load_scamem(data: bytes) -> Scamem:
@@ -164,7 +178,7 @@ def load_scamem(data: bytes) -> Scamem:
 def reduce_shared(obj: RingBuffer | GrowableArray) -> tuple[Any, ...]:
     """Pickle a ring or a growable array by handle, in every pickler: both ends share it."""
     made = handle(obj.scamem)
-    return load_shared, (type(obj), for_pickler(made.hold.member, bytes(made)))
+    return load_shared, (type(obj), sent_by(made, sys._getframe(1)))
 
 
 def load_shared(kind: type[RingBuffer | GrowableArray], data: bytes) -> RingBuffer | GrowableArray:

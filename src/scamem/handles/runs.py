@@ -11,12 +11,13 @@ when their grace is over and room is wanted.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import sys
 from collections.abc import Callable
-from contextvars import ContextVar
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any
+
+from scamem.errors import ScamemError
 
 from .handle import loan_of
 from .watch import Watch
@@ -24,21 +25,18 @@ from .watch import Watch
 if TYPE_CHECKING:
     from scamem.arena.member import Member
 
-# What stands between a plain pickler and this module.
-OURS = (__name__, "scamem.handles.pickling", "scamem.arrays.array")
+# What stands between a plain pickler and a reducer.
+OURS = ("scamem.handles.pickling", "scamem.arrays.array")
 
-# What the innermost run of a known pickler in this thread has lent.
-_lent: ContextVar[list[tuple[Member, bytes]]] = ContextVar("scamem_lent")
 _dumps: set[CodeType] = set()  # what the known picklers' own `dump` is, where that is Python
 
 
 def watch_dump(kind: type) -> None:
     """Have a class of picklers give back what a message has lent, if it fails."""
-    dump: Callable[..., Any] = kind.dump  # type: ignore[attr-defined]
+    dump = getattr(kind, "dump")  # noqa: B009 - what is no attribute of every class
     if getattr(dump, "__code__", None) is RUN:
         return
-
-    kind.dump = in_a_run(dump)  # type: ignore[attr-defined]
+    setattr(kind, "dump", in_a_run(dump))  # noqa: B010 - likewise
     if isinstance(dump, FunctionType):
         _dumps.add(dump.__code__)
 
@@ -47,60 +45,59 @@ def in_a_run(dump: Callable[..., Any]) -> Callable[..., Any]:
     """Return a pickler's `dump` that gives back what it has lent, if it fails."""
 
     @functools.wraps(dump)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        lent: list[tuple[Member, bytes]] = []
-        before = _lent.set(lent)
+    def run(pickler: Any, obj: Any) -> Any:
+        lent: list[tuple[Member, bytes]] = []  # reducers find it in this frame: see for_pickler
         try:
-            return dump(*args, **kwargs)
+            return dump(pickler, obj)
         except BaseException:
             give_back(lent)
             raise
-        finally:
-            _lent.reset(before)
 
     return run
 
 
-RUN = in_a_run(len).__code__  # the same of all
+RUN = in_a_run(len).__code__  # the same of all of them
 
 
 def give_back(lent: list[tuple[Member, bytes]]) -> None:
     """Take back the loans of a message that failed, but for those that were loaded."""
     for member, data in lent:
-        member.cancel(*loan_of(data))
+        with contextlib.suppress(ScamemError):  # of a closed or damaged arena nothing is lent
+            member.cancel(*loan_of(data))
 
 
-def for_pickler(member: Member, data: bytes) -> bytes | Watch:
-    """Return a handle's bytes, just made, as they go into the message of the pickler that runs."""
+def for_pickler(member: Member, data: bytes, caller: FrameType) -> bytes | Watch:
+    """Return a handle's bytes, just made, as they go into the message of the pickler that runs.
+
+    Parameters
+    ----------
+    caller : what called the reducer. The pickler is C, and has no frame: it is what called that.
+    """
     try:
-        frame = calling_frame()
-        if frame is None:
+        run = caller if caller.f_code is RUN else run_of(caller)
+        if run is not None:
+            run.f_locals["lent"].append((member, data))
             return data
-        if is_run(frame):
-            _lent.get().append((member, data))
-            return data
-        return Watch(data, member, *loan_of(data), frame, frame.f_lasti)
+        return Watch(data, member, plain_caller(caller))
     except MemoryError:
         give_back([(member, data)])
         raise
 
 
-def calling_frame() -> FrameType | None:
-    """Return the frame that called the pickler."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code is not RUN:
-        if frame.f_globals.get("__name__") not in OURS:
-            break
-        frame = frame.f_back
-    return frame
+def run_of(caller: FrameType) -> FrameType | None:
+    """Return the frame of a known pickler's run, if it called the reducer by way of C.
 
-
-def is_run(frame: FrameType) -> bool:
-    """Tell whether a known pickler was called there; a plain one may be at work inside of its run.
-
-    Between its run and C there may be one `dump` of its own, as cloudpickle's.
+    Between the two there may be one `dump` of the pickler's own, as cloudpickle's. What else calls
+    a reducer inside of a run is another pickler at work for one of its reducers.
     """
-    if frame.f_code is RUN:
-        return True
-    outer = frame.f_back
-    return frame.f_code in _dumps and outer is not None and outer.f_code is RUN
+    outer = caller.f_back
+    if caller.f_code in _dumps and outer is not None and outer.f_code is RUN:
+        return outer
+    return None
+
+
+def plain_caller(caller: FrameType) -> FrameType:
+    """Return what called a plain pickler, which asks an array by its methods."""
+    while caller.f_globals.get("__name__") in OURS and caller.f_back is not None:
+        caller = caller.f_back
+    return caller

@@ -18,8 +18,7 @@ cdef extern from "Python.h":
 
 cdef class Lent:
     cdef Member member
-    cdef unsigned long long loan
-    cdef unsigned long long loan_id
+    cdef bytes data
     cdef void* frame
     cdef int at
     cdef bint is_failing(self, PyTracebackObject* traceback) noexcept

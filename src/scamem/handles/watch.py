@@ -38,10 +38,12 @@ class Lent:
     def give_back(self) -> cython.void:
         """Give the loan back if nobody has loaded it; what cannot be, ends by itself."""
         try:
-            self.member.cancel(self.loan, self.loan_id)
+            from .handle import loan_of  # which imports this module
+
+            self.member.cancel(*loan_of(self.data))
         except KeyboardInterrupt:
             PyErr_SetInterrupt()  # the pickling's own error goes first
-        except BaseException:
+        except Exception:
             return
 
 
@@ -55,20 +57,17 @@ class Watch:
     frame : where the pickler was called.
     """
 
-    def __init__(
-        self, data: bytes, member: Member, loan: int, loan_id: int, frame: object, at: int
-    ) -> None:
+    def __init__(self, data: bytes, member: Member, frame: object) -> None:
         lent: Lent = Lent.__new__(Lent)
         lent.member = member
-        lent.loan = loan
-        lent.loan_id = loan_id
+        lent.data = data
         lent.frame = cython.cast(cython.p_void, frame)  # only ever compared
-        lent.at = at
+        lent.at = PyFrame_GetLasti(cython.cast(cython.pointer(PyFrameObject), lent.frame))
         self.data = data
         self.capsule = PyCapsule_New(cython.cast(cython.p_void, lent), cython.NULL, ended)
         Py_INCREF(lent)
 
-    def __reduce__(self) -> tuple:
+    def __reduce_ex__(self, protocol: object) -> tuple:
         return bytes, (self.data,)
 
 
@@ -79,9 +78,7 @@ def ended(capsule: object) -> cython.void:
     error: cython.pointer(PyObject) = cython.NULL
     traceback: cython.pointer(PyObject) = cython.NULL
     if PyErr_Occurred() != cython.NULL:
-        PyErr_Fetch(
-            cython.address(kind), cython.address(error), cython.address(traceback)
-        )
+        PyErr_Fetch(cython.address(kind), cython.address(error), cython.address(traceback))
         if lent.is_failing(cython.cast(cython.pointer(PyTracebackObject), traceback)):
             lent.give_back()
         PyErr_Restore(kind, error, traceback)
