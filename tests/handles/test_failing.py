@@ -9,6 +9,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.pool import MaybeEncodingError
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -119,8 +120,8 @@ def test_every_protocol(arena: scamem.Arena, protocol: int) -> None:
 
 def test_what_was_sent_is_no_part_of_a_later_failure(arena: scamem.Arena) -> None:
     """The message before it, whatever the pickler, its place, and who lets go of it when."""
-    made = arena.zeros(10)
-    messages = []
+    made: Any = arena.zeros(10)
+    messages: list[Any] = []
 
     def one_after_the_other(dumps: Dumps) -> None:
         for value in (made, [made, Unpicklable()]):
@@ -154,7 +155,7 @@ def test_what_was_sent_is_no_part_of_a_later_failure(arena: scamem.Arena) -> Non
 
 def test_messages_inside_of_messages(arena: scamem.Arena) -> None:
     """What a reducer sends by itself is a message of its own; so is what another thread sends."""
-    made = arena.zeros(10)
+    made: Any = arena.zeros(10)
     messages: list[Any] = []
 
     class Sends:
@@ -246,7 +247,7 @@ def test_queues_and_pools() -> None:
         with pytest.raises((AttributeError, pickle.PicklingError, TypeError)):
             pool.apply(workers.total, ([made, lambda: None],))
         assert arena.stats().loans == 0
-        with pytest.raises(multiprocessing.pool.MaybeEncodingError):
+        with pytest.raises(MaybeEncodingError):
             pool.apply(workers.unpicklable_result, (made,))
         assert arena.stats().loans == 0
         assert pool.apply(workers.total, (made,)) == 0

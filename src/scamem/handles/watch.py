@@ -17,6 +17,8 @@ from cython.cimports.cpython.pycapsule import PyCapsule_GetPointer, PyCapsule_Ne
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
 from cython.cimports.scamem.arena.member import Member
 
+from scamem.errors import ScamemError
+
 
 @cython.cclass
 class Lent:
@@ -43,8 +45,8 @@ class Lent:
             self.member.cancel(*loan_of(self.data))
         except KeyboardInterrupt:
             PyErr_SetInterrupt()  # the pickling's own error goes first
-        except Exception:
-            return
+        except ScamemError:
+            return  # of a closed or damaged arena nothing is lent
 
 
 @cython.cclass
