@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import scamem
-from scamem.arena import room
+from scamem.memory import room
 from tests.backing.children import child, in_child
 from tests.handles.workers import answering
 
@@ -250,7 +250,7 @@ def test_a_handle_that_cannot_be_made_lends_nothing(
     def fails(_: object) -> None:
         raise error
 
-    monkeypatch.setattr(type(arena.member.owner), "address", fails)
+    monkeypatch.setattr(type(arena._seat), "address", fails)
     for send in (bytes, pickle.dumps, ForkingPickler.dumps):
         with pytest.raises(error):
             send(handle)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import scamem
-from scamem.arrays.array import locate
+from scamem.arrays.place import locate
 from tests.backing.children import Talk
 
 

@@ -1,4 +1,4 @@
-from scamem.arena.member cimport Hold, Member
+from scamem.membership.member cimport Hold, Member
 
 cdef enum:
     ID_AT = 4
@@ -23,7 +23,7 @@ cdef class Wire:
     cdef WireTail tail
 
 cdef class Handle:
-    cdef readonly object arena
+    cdef readonly object seat
     cdef readonly bytes description
     cdef Hold held
     cdef list lent

@@ -25,12 +25,10 @@ import struct
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.string import memcpy
-from cython.cimports.scamem.arena.member import Hold, Member, release
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store.words import monotonic_ns
+from cython.cimports.scamem.membership.member import Hold, Member, release
 
-from scamem.arena.attach import Address
-from scamem.arena.lending import make_loans
 from scamem.errors import (
     ClosedError,
     OutOfMemoryError,
@@ -38,6 +36,9 @@ from scamem.errors import (
     StaleHandleError,
     TooManyLoansError,
 )
+from scamem.membership.files import Address
+from scamem.membership.lending import make_loans
+from scamem.memory.room import make_room
 
 from .watch import Watch
 
@@ -155,7 +156,7 @@ def prefix_of(member: Member) -> bytes:
     now_ns: cython.ulonglong = monotonic_ns()
     slot: cython.ulonglong = member.mine[L.MINE_SLOT]
     if now_ns - member.prefix_ns > PREFIX_LIFE_NS or slot != member.prefix_slot:
-        member.prefix = pack_prefix(member.owner.address())
+        member.prefix = pack_prefix(member.seat.address())
         member.prefix_ns = now_ns
         member.prefix_slot = slot
     return member.prefix
@@ -198,24 +199,33 @@ def make_loan(held: Hold, loan_id: cython.p_ulonglong) -> cython.uint:
             return loan
         if loan == L.NO_LOANS:
             if make_loans(member) == 0:
-                raise _too_many_loans(member.owner)
+                raise _too_many_loans(member)
             continue
         try:
-            member.owner.make_room(loan)
+            make_room(member.seat, loan)
         except OutOfMemoryError:
             # The table of loans cannot grow: those that nobody needs make room in it.
             if loan != L.NO_RECORDS + L.TABLE_LOANS or make_loans(member) == 0:
                 raise
 
 
-def _too_many_loans(arena: object) -> TooManyLoansError:
-    limit = arena.loans_limit
-    grace_s = arena.transit_grace_s
+def loans_limit(member: Member) -> int:
+    """Return how many handles may be on their way at once; a setting of the whole arena."""
+    return member.read_word(L.LOANS_LIMIT)
+
+
+def transit_grace_s(member: Member) -> int:
+    """Return how many seconds a loan is kept, and outlives its sender; of the whole arena."""
+    return member.read_word(L.TRANSIT_GRACE_S)
+
+
+def _too_many_loans(member: Member) -> TooManyLoansError:
+    limit = loans_limit(member)
     return TooManyLoansError(
-        f"asked to send one more handle; {limit:,} are on their way, which is the arena's limit. "
-        f"Send less before it is loaded, take handles back (Handle.cancel), wait (what was sent "
-        f"{grace_s} s ago makes room), or raise arena.loans_limit",
-        loans=arena.member.read_word(L.LOANS_COUNT),
+        f"asked to send one more handle; {limit:,} are on their way, the limit of the arena. Load "
+        "some before you send more, take some back (Handle.cancel), wait until the oldest are "
+        f"{transit_grace_s(member):,} s old, which makes room, or raise arena.loans_limit",
+        loans=member.read_word(L.LOANS_COUNT),
         limit=limit,
     )
 
@@ -239,7 +249,7 @@ def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
                 "is gone: its loan was taken or its grace is over, and nobody holds it any more. "
                 "Keep a reference in the sender, or publish it under a name"
             )
-        member.owner.make_room(held)
+        make_room(member.seat, held)
 
 
 def put_back(held: Hold, wire: Wire) -> None:
@@ -265,10 +275,15 @@ class Handle:
     and each `bytes()` lends once more. Threads: any. fork: the child holds one of its own.
     """
 
-    def __init__(self, arena: object, held: Hold, description: bytes) -> None:
-        self.arena = arena
+    def __init__(self, seat: object, held: Hold, description: bytes) -> None:
+        self.seat = seat
         self.held = held
         self.description = description
+
+    @property
+    def arena(self) -> object:
+        """The Arena of the object."""
+        return self.seat.arena
 
     @property
     def hold(self) -> Hold:
@@ -297,7 +312,7 @@ class Handle:
         """Take back the loans made through this Python object that nobody has loaded; how many."""
         lent: list = self.lent or []
         self.lent = None
-        return sum([self.arena.member.cancel(loan, loan_id) for loan, loan_id in lent])
+        return sum([self.seat.member.cancel(loan, loan_id) for loan, loan_id in lent])
 
     def close(self) -> None:
         """Drop this reference now; loans on their way live on as the rules say. Again: nothing."""
@@ -314,19 +329,3 @@ class Handle:
 
     def __repr__(self) -> str:
         return "<Handle, closed>" if self.held is None else f"<Handle of object {self.held.index}>"
-
-
-def load_handle(data: object) -> object:
-    """Return a Handle from the bytes of one, joining its arena if need be.
-
-    Raises
-    ------
-    ArenaUnreachableError, StaleHandleError, ScamemError : as `from_handle`.
-
-    Ownership: the new Handle is a reference; the loan in the bytes is taken if it is still there.
-    """
-    from .arena import Arena
-
-    wire: Wire = unpack(data)
-    arena = Arena.of_handle(wire)
-    return Handle(arena, load_hold(arena.member, wire, L.BY_HAND), wire.description)

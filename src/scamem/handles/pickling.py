@@ -18,26 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scamem.arena import views
-from scamem.arena.objects import Scamem
-from scamem.arena.view import View
-from scamem.arrays.array import Array, Reduced, locate, root
+from scamem.arrays.array import Array, Reduced
 from scamem.arrays.construct import address_of, new_array
-from scamem.arrays.growable import GrowableArray
-from scamem.arrays.ring import RingBuffer
+from scamem.arrays.place import locate, root
+from scamem.core.store import layout as L
 from scamem.errors import ScamemError
+from scamem.membership.seat import Seat
+from scamem.objects.scamem import Scamem
+from scamem.views import making
+from scamem.views.view import View
 
-from .arena import RAW_DESCRIPTION, from_handle, handle
+from .convert import RAW_DESCRIPTION, from_handle, handle, load_handle
 from .description import ARRAY, Description, encode_array, extent
 from .elsewhere import is_sending, register_elsewhere, register_reducer
-from .handle import Handle, lend, load_handle
-from .runs import for_pickler
+from .handle import lend
+from .runs import for_pickler, sent_by
 
 if TYPE_CHECKING:
-    from scamem.arena.arena import ArenaBase
-    from scamem.arena.view import Part
-
-    from .watch import Watch
+    from scamem.views.view import Part
 
 _by_handle: ContextVar[bool] = ContextVar("scamem_by_handle", default=False)
 
@@ -82,9 +80,9 @@ def reduce_for(array: Array, caller: FrameType) -> Reduced:
     if place is None:
         view = root(array)
         if isinstance(view, View) and view.parts is not None:
-            if not would_die_with_us(view.hold.member.owner):
+            if not would_die_with_us(view.hold.member.seat):
                 return reduce_stitched(array, view, view.parts, caller)
-    if place is None or array.itemsize == 0 or would_die_with_us(place.hold.member.owner):
+    if place is None or array.itemsize == 0 or would_die_with_us(place.hold.member.seat):
         # The pickler sees to the ndarray: in band or out, in whatever protocol it writes.
         return np.asarray, (array.view(np.ndarray),)
     hold = place.hold
@@ -123,9 +121,9 @@ def load_stitched(
     """Return an array over several objects, from the bytes of a handle of each."""
     loaded = [(load_handle(data), start, count) for data, start, count in lent]
     found = Description(ARRAY, offset, shape, strides, dtype, not writable)
-    arena = loaded[0][0].arena
+    seat = loaded[0][0].seat
     parts = [(one.hold, start, count) for one, start, count in loaded]
-    view = views.stitched(arena, parts, writable=writable)
+    view = making.stitched(seat, parts, writable=writable)
     first, last = extent(found)
     if first < 0 or last > view.nbytes or dtype.hasobject:
         raise ScamemError(
@@ -136,13 +134,13 @@ def load_stitched(
     return made
 
 
-def would_die_with_us(arena: ArenaBase) -> bool:
+def would_die_with_us(seat: Seat) -> bool:
     """Tell whether an arena may be gone before a handle of it is loaded: a child's, anonymous."""
-    if arena.closed:
+    if seat.closed:
         return True  # no new handles of it are made
-    if arena.path or multiprocessing.parent_process() is None:
+    if seat.path or multiprocessing.parent_process() is None:
         return False
-    return not arena.has_other_members()
+    return not seat.has_other_members()
 
 
 def reduce_in_context(array: Array) -> Reduced | None:
@@ -151,39 +149,15 @@ def reduce_in_context(array: Array) -> Reduced | None:
     return reduce_for(array, sys._getframe(1)) if _by_handle.get() or is_sending() else None
 
 
-def sent_by(made: Handle, caller: FrameType) -> bytes | Watch:
-    """Return a Handle's bytes for the pickler that was called there."""
-    return for_pickler(made.hold.member, bytes(made), caller)
-
-
-def reduce_handle(made: Handle) -> tuple[Any, ...]:
-    """Pickle a Handle: its bytes, in every pickler."""
-    return load_handle, (sent_by(made, sys._getframe(1)),)
-
-
-def reduce_scamem(obj: Scamem) -> tuple[Any, ...]:
+def reduce_scamem(obj: Scamem, caller: FrameType | None = None) -> tuple[Any, ...]:
     """Pickle a Scamem by handle, in every pickler: it has no value of its own."""
-    made = handle(obj)
-    return load_scamem, (sent_by(made, sys._getframe(1)),)
+    return load_scamem, (sent_by(handle(obj), caller or sys._getframe(1)),)
 
 
 def load_scamem(data: bytes) -> Scamem:
     """Return the Scamem of a handle's bytes."""
-    from scamem.core.store import layout as L
-
     loaded = load_handle(data)
-    return Scamem(loaded.arena, loaded.hold.another(L.BY_HAND))
-
-
-def reduce_shared(obj: RingBuffer | GrowableArray) -> tuple[Any, ...]:
-    """Pickle a ring or a growable array by handle, in every pickler: both ends share it."""
-    made = handle(obj.scamem)
-    return load_shared, (type(obj), sent_by(made, sys._getframe(1)))
-
-
-def load_shared(kind: type[RingBuffer | GrowableArray], data: bytes) -> RingBuffer | GrowableArray:
-    """Open the ring or growable array of a handle's bytes."""
-    return kind(load_scamem(data))
+    return Scamem(loaded.seat, loaded.hold.another(L.BY_HAND))
 
 
 def register(kind: type[Array]) -> None:
@@ -201,7 +175,7 @@ def explain(value: Any) -> str:
     place = locate(value)
     base = root(value)
     if place is None and isinstance(base, View) and base.parts is not None:
-        if isinstance(value, Array) and not would_die_with_us(base.hold.member.owner):
+        if isinstance(value, Array) and not would_die_with_us(base.hold.member.seat):
             return (
                 f"by handle: {value.nbytes:,} bytes from {len(base.parts)} objects, stitched anew"
             )
@@ -209,15 +183,15 @@ def explain(value: Any) -> str:
         return f"by value ({value.nbytes:,} bytes): it lies in a private, copy-on-write view"
     if place is None:
         return f"by value ({value.nbytes:,} bytes): its memory is private; scamem.array() copies it"
-    where = f"byte {place.offset:,} of object {place.hold.index} of {place.hold.member.owner!r}"
+    where = f"byte {place.offset:,} of object {place.hold.index} of {place.hold.member.seat!r}"
     if not isinstance(value, Array):
         return (
             f"by value ({value.nbytes:,} bytes): it lies at {where}, but is a "
             f"{type(value).__name__}; x.view(scamem.Array) goes by handle"
         )
-    if value.itemsize == 0 or would_die_with_us(place.hold.member.owner):
+    if value.itemsize == 0 or would_die_with_us(place.hold.member.seat):
         return (
-            f"by value ({value.nbytes:,} bytes): {place.hold.member.owner!r} was closed, or no "
+            f"by value ({value.nbytes:,} bytes): {place.hold.member.seat!r} was closed, or no "
             "other process has joined it, so that it may end with this one"
         )
     return f"by handle: {value.nbytes:,} bytes from {where}"
@@ -225,8 +199,5 @@ def explain(value: Any) -> str:
 
 Array.reduce_by_handle = staticmethod(reduce_in_context)
 Array.on_subclass = staticmethod(register)
-copyreg.pickle(Handle, reduce_handle)
 copyreg.pickle(Scamem, reduce_scamem)
-copyreg.pickle(RingBuffer, reduce_shared)
-copyreg.pickle(GrowableArray, reduce_shared)
 register(Array)

@@ -23,7 +23,9 @@ from .handle import loan_of
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from scamem.arena.member import Member
+    from scamem.membership.member import Member
+
+    from .handle import Handle
 
 # What stands between a plain pickler and a reducer.
 OURS = ("scamem.handles.pickling", "scamem.arrays.array")
@@ -82,6 +84,11 @@ def for_pickler(member: Member, data: bytes, caller: FrameType) -> bytes | Watch
     except MemoryError:
         give_back([(member, data)])
         raise
+
+
+def sent_by(handle: Handle, caller: FrameType) -> bytes | Watch:
+    """Return a Handle's bytes, as `for_pickler` does."""
+    return for_pickler(handle.hold.member, bytes(handle), caller)
 
 
 def run_of(caller: FrameType) -> FrameType | None:

@@ -1,5 +1,5 @@
 from cpython.object cimport PyObject
-from scamem.arena.member cimport Member
+from scamem.membership.member cimport Member
 
 cdef extern from "Python.h":
     ctypedef struct PyFrameObject:

@@ -15,7 +15,7 @@ name of its own it is never so: then the loan ends as one that is not loaded.
 import cython
 from cython.cimports.cpython.pycapsule import PyCapsule_GetPointer, PyCapsule_New
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
-from cython.cimports.scamem.arena.member import Member
+from cython.cimports.scamem.membership.member import Member
 
 from scamem.errors import ScamemError
 
