@@ -173,7 +173,7 @@ class ObjectBusyError(ScamemError):
 
 
 class TooManyLoansError(ScamemError):
-    """An object has too many loans that nobody took over; cancel some.
+    """As many handles are on their way as the arena allows, and none of them is old enough to go.
 
     Attributes
     ----------

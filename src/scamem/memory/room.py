@@ -17,6 +17,7 @@ from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.errors import OutOfMemoryError
 from scamem.looks import frames as looks
+from scamem.membership import lending
 from scamem.membership.seat import Seat
 
 from . import changes
@@ -100,7 +101,7 @@ def find_frames(seat: Seat, frames: int, zone: int = L.ZONE_NORMAL) -> None:
     member.reap()
     if free_frames(seat, zone) >= frames:
         return
-    member.expire(member.read_word(L.TRANSIT_GRACE_S))
+    lending.expire(member, member.read_word(L.TRANSIT_GRACE_S))
     while free_frames(seat, zone) < frames:
         if not _add_memory(seat, frames, zone):
             raise _out_of_frames(seat, frames, zone)

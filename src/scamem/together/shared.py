@@ -16,6 +16,7 @@ Who finishes: nobody has to. What a dead member's claim means is asked at each l
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, Self
@@ -24,6 +25,7 @@ from scamem.core.store import layout as L
 from scamem.errors import BusyError, ClosedError, PeerDiedError, ScamemError
 from scamem.handles.convert import handle
 from scamem.handles.pickling import load_scamem
+from scamem.handles.runs import sent_by
 from scamem.looks.objects import holders
 from scamem.membership.waiting import Deadline
 from scamem.objects.scamem import Scamem
@@ -236,7 +238,7 @@ class SharedObject:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By handle, in every pickler: both ends share it."""
-        return type(self)._load, (bytes(handle(self.scamem)),)
+        return type(self)._load, (sent_by(handle(self.scamem), sys._getframe(1)),)
 
     @classmethod
     def _load(cls, data: bytes) -> Self:
