@@ -99,7 +99,11 @@ def join(name: object) -> Seat:
     with lock:
         found = files.open_named(naming.as_text(name))
         arena_id = header.arena_id(files.read_header(found.control))
-        return known(arena_id) or _add(attach(found))
+        seat = known(arena_id)
+        if seat is None:
+            return _add(attach(found))
+        found.close()
+        return seat
 
 
 def reach(address: Address) -> Seat:
