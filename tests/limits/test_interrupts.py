@@ -29,6 +29,12 @@ def scattered(arena: scamem.Arena) -> scamem.Scamem:
     return found
 
 
+def named(arena: scamem.Arena) -> object:
+    """Return an array that a name keeps, too."""
+    arena["x"] = np.ones(9)
+    return arena["x"]
+
+
 MAKERS: dict[str, Callable[[scamem.Arena], object]] = {
     "scamem": lambda arena: arena.alloc(4096),
     "array": lambda arena: arena.zeros(1000),
@@ -39,7 +45,7 @@ MAKERS: dict[str, Callable[[scamem.Arena], object]] = {
     "private view": lambda arena: arena.alloc(4096).map(private=True),
     "handle": lambda arena: arena.put(b"x" * 5000),
     "joined arrays": lambda arena: scamem.concatenate([arena.zeros(512), arena.zeros(512)]),
-    "named": lambda arena: [arena.__setitem__("x", np.ones(9)), arena["x"]],
+    "named": named,
     "area": lambda arena: mm.vmalloc(arena, 3 * 4096),
 }
 

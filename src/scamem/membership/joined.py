@@ -12,7 +12,7 @@ from scamem.backing.text import Size, bytes_of
 from scamem.core.store import header
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
-from scamem.errors import ArenaExistsError, ArenaNotFoundError
+from scamem.errors import ArenaExistsError, ArenaNotFoundError, ScamemError
 
 from . import files
 from .attach import attach
@@ -20,24 +20,48 @@ from .files import Address
 from .seat import Seat
 
 CAPACITY_MAX = 1 << 40
+ID_BYTES = 16
 lock = threading.RLock()  # whoever joins, creates or closes
-_seats: dict[int, Seat] = {}  # by arena id, open ones only
+_seats: dict[bytes, Seat] = {}  # by arena id, closed ones too, for as long as they are kept
 
 
 def seats() -> list[Seat]:
     """Return the seats of all arenas that are joined and not closed."""
-    return list(_seats.values())
+    return [seat for seat in list(_seats.values()) if seat.is_usable()]
 
 
-def known(arena_id: int) -> Seat | None:
-    """Return the seat in an arena that this process has joined already, None if it has not."""
+def known(arena_id: bytes) -> Seat | None:
+    """Return the seat in an arena that this process has joined already, None if it has not.
+
+    One that was closed while something of it is held is opened again: a process is a member once.
+    """
     found = _seats.get(arena_id)
-    return found if found is not None and found.is_usable() else None
+    if found is None or found.is_usable():
+        return found
+    with lock:
+        if found.closed and found.member.is_active() and found.reopen():
+            return found
+    return None
 
 
 def _add(seat: Seat) -> Seat:
-    _seats[seat.arena_id] = seat
+    _seats[seat.id_bytes] = seat
     return seat
+
+
+def leave_abandoned() -> None:
+    """Leave arenas in which nothing is held and nobody else is, of those joined for a handle.
+
+    Called before another arena is joined: so a server keeps nothing of clients that are gone. Also
+    forgets those that were left with the last reference to them.
+    """
+    for key, seat in list(_seats.items()):
+        try:
+            gone = seat.close() if seat.closed or seat.is_abandoned() else False
+        except ScamemError:
+            continue  # its lock is held by a stopped process, or it is damaged
+        if gone or not (seat.closed or seat.member.is_active()):
+            _seats.pop(key, None)
 
 
 def create(
@@ -73,6 +97,7 @@ def create(
 def make(size: Geometry, name: str, label: str, settings: int = 0) -> Seat:
     """Make an arena of a geometry and join it; `label` is what its control file is called."""
     with lock:
+        leave_abandoned()
         made = files.new_files(size, name, label, settings)
         try:
             return _add(attach(made))
@@ -99,8 +124,9 @@ def join(name: object) -> Seat:
     with lock:
         found = files.open_named(naming.as_text(name))
         arena_id = header.arena_id(files.read_header(found.control))
-        seat = known(arena_id)
+        seat = known(arena_id.to_bytes(ID_BYTES, "little"))
         if seat is None:
+            leave_abandoned()
             return _add(attach(found))
         found.close()
         return seat
@@ -114,8 +140,9 @@ def reach(address: Address) -> Seat:
     ArenaUnreachableError : none of them led there; says what was tried, and the ways out.
     """
     with lock:
-        found = known(address.arena_id)
+        found = known(address.arena_id.to_bytes(ID_BYTES, "little"))
         if found is None:
+            leave_abandoned()
             found = _add(attach(files.reach(address)))
             found.by_handle = True
         return found
@@ -124,9 +151,8 @@ def reach(address: Address) -> Seat:
 def close(seat: Seat) -> None:
     """Close an arena in this process; see Arena.close. Again: nothing."""
     with lock:
-        if not seat.closed:
-            _seats.pop(seat.arena_id, None)
-            seat.close()
+        if not seat.closed and seat.close():
+            _seats.pop(seat.id_bytes, None)
 
 
 def _after_fork_in_child() -> None:
@@ -136,7 +162,7 @@ def _after_fork_in_child() -> None:
     for seat in _seats.values():
         seat.after_fork_in_child()
     mapping.budget.after_fork_in_child()
-    if not all(seat.member.is_active() for seat in _seats.values()):
+    if any(not seat.closed and not seat.member.is_active() for seat in _seats.values()):
         message = (
             "scamem: no member slot or record was to be had for this forked process; arrays that "
             "it inherited will fault if touched. Use the spawn start method, or more slots\n"

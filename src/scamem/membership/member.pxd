@@ -48,6 +48,7 @@ cdef class Hold:
     cdef readonly word generation
     cdef word by
 
+cdef void seen_to(Member member) noexcept
 cdef void ask_for_trim(Member member) noexcept
 cdef int handle_surplus(void* _unused) except -1
 cdef Hold new_hold(Member member, word obj, word generation, word by)

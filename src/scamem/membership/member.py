@@ -49,8 +49,7 @@ class Hold:
         # Tries locks, waits for nothing, makes no object, cannot raise (process.let_go).
         if self.index != 0:
             process.let_go(self.member.arena, self.member.mine, self.index, self.by)
-            if self.member.mine[L.MINE_SURPLUS] == 1:
-                ask_for_trim(self.member)
+            seen_to(self.member)
 
     def another(self, by: word) -> Hold:
         """Return one more reference to the same object, of another kind perhaps."""
@@ -63,8 +62,15 @@ def release(held: Hold) -> object:
     held.index = 0
     if index != 0:
         process.let_go(held.member.arena, held.member.mine, index, held.by)
-        if held.member.mine[L.MINE_SURPLUS] == 1:
-            ask_for_trim(held.member)
+        seen_to(held.member)
+
+
+def seen_to(member: Member) -> cython.void:
+    """Do what letting go of a reference asks for: leave a closed arena with the last one; trim."""
+    if member.closing:
+        member.leave_now()
+    elif member.mine[L.MINE_SURPLUS] == 1:
+        ask_for_trim(member)
 
 
 def ask_for_trim(member: Member) -> cython.void:
