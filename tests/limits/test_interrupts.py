@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,18 @@ def test_letting_go_runs_no_python(kind: str) -> None:
         finally:
             sys.setprofile(None)
     assert ran == []
+
+
+def test_thousands_of_interrupts_and_none_is_lost(place: Path, root: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.limits.interrupted", "7000"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stderr == ""
+    assert re.fullmatch(r"lost 0 of [1-9]\d{2,}; \[\]\n", ended.stdout), ended.stdout
 
 
 TRIM = """
