@@ -85,10 +85,7 @@ def ask_for_trim(member: Member) -> cython.void:
 
 
 def handle_surplus(_unused: cython.p_void) -> cython.int:
-    """Call the handlers. What they raise goes on in what the main thread was doing.
-
-    They expect their own errors; a KeyboardInterrupt that arrives meanwhile belongs there.
-    """
+    """Call the handlers; what they raise (KeyboardInterrupt) goes on in the main thread."""
     if Py_IsFinalizing() != 0:
         return 0
     for handler in surplus_handlers:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import ctypes
 import sys
-import weakref
 from collections.abc import Iterable, Iterator
 from operator import index
 from typing import Any
@@ -19,6 +18,7 @@ from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
 from scamem.views.mapped import Mapped, Piece, map_frames
 
+from .known import Known
 from .looks import ScamemLook
 from .pages import Page, hold_page
 
@@ -135,7 +135,7 @@ class vm_struct(Range):  # the kernel's name
         return f"<vm_struct {first:#x}-{first + size:#x} {size} pages={pages} {self.kind}>"
 
 
-_areas: weakref.WeakSet[vm_struct] = weakref.WeakSet()
+_areas: Known[vm_struct] = Known()
 
 
 def looks_at(mapped: Mapped) -> list[ScamemLook]:
@@ -291,7 +291,7 @@ def get_vm_area_size(area: vm_struct) -> int:
 
 def find_vm_area(addr: int) -> vm_struct | None:
     """Return the area of this process that has an address, None if there is none."""
-    for area in list(_areas):
+    for area in _areas:
         if area.mapped.address <= addr < area.mapped.address + area.mapped.nbytes:
             return area
     return None
