@@ -1,4 +1,4 @@
-from scamem.membership.membership cimport Membership
+from scamem.membership.looks cimport Looks
 from scamem.core.store.words cimport word
 
 cdef extern from *:
@@ -16,13 +16,13 @@ cdef extern from "Python.h":
     #endif
     """
     int Py_IsFinalizing() nogil
-    int Py_AddPendingCall(int (*function)(void*) noexcept, void* argument) nogil
+    int Py_AddPendingCall(int (*function)(void*) except -1, void* argument) nogil
 
 cdef enum:
     FRAME_BYTES = 4096  # of zone NORMAL
     MAYBE_RAISED = 987654321
 
-cdef class Member(Membership):
+cdef class Member(Looks):
     cdef public word direct_address
     cdef public word fast_zone
     cdef public bint init_on_alloc
@@ -47,8 +47,9 @@ cdef class Hold:
     cdef readonly word generation
     cdef word by
 
+cdef void seen_to(Member member) noexcept
 cdef void ask_for_trim(Member member) noexcept
-cdef int handle_surplus(void* _unused) noexcept
+cdef int handle_surplus(void* _unused) except -1
 cdef Hold new_hold(Member member, word obj, word generation, word by)
 cdef word only_run(Member member, word obj) noexcept nogil
 cdef size_t checked_length(bytes text, word words) except? MAYBE_RAISED

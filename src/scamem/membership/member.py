@@ -42,8 +42,7 @@ class Hold:
         # Tries locks, waits for nothing, makes no object, cannot raise (letting_go.py).
         if self.index != 0:
             letting_go.let_go(self.member.arena, self.member.mine, self.index, self.by)
-            if self.member.mine[L.MINE_SURPLUS] == 1:
-                ask_for_trim(self.member)
+            seen_to(self.member)
 
     def another(self, by: word) -> Hold:
         """Return one more reference to the same object, of another kind perhaps."""
@@ -57,8 +56,15 @@ def release(held: Hold) -> object:
     if index != 0:
         letting_go.let_go(held.member.arena, held.member.mine, index, held.by)
         held.member.clean_now()
-        if held.member.mine[L.MINE_SURPLUS] == 1:
-            ask_for_trim(held.member)
+        seen_to(held.member)
+
+
+def seen_to(member: Member) -> cython.void:
+    """Do what letting go of a reference asks for: leave a closed arena with the last one; trim."""
+    if member.closing:
+        member.leave_now()
+    elif member.mine[L.MINE_SURPLUS] == 1:
+        ask_for_trim(member)
 
 
 def ask_for_trim(member: Member) -> cython.void:
@@ -73,7 +79,7 @@ def ask_for_trim(member: Member) -> cython.void:
 
 
 def handle_surplus(_unused: cython.p_void) -> cython.int:
-    """Call the handlers; what they raise has no caller to go to, and is reported as unraisable."""
+    """Call the handlers; what they raise (KeyboardInterrupt) goes on in the main thread."""
     if Py_IsFinalizing() != 0:
         return 0
     for handler in surplus_handlers:
@@ -111,7 +117,7 @@ def checked_length(text: bytes, words: word) -> cython.size_t:
 
 
 @cython.cclass
-class Member(Membership):
+class Member(Looks):
     """This process as a member of an arena: the transactions that it can run. See Membership."""
 
     # --- allocating ----------------------------------------------------------------------------
@@ -242,26 +248,6 @@ class Member(Membership):
         self.end()
         self.free_dying()
         return status == L.OK
-
-    def expire(self, grace_s: word) -> int:
-        """Give up loans in transit older than grace_s that nothing else keeps alive; how many."""
-        given_up: cython.Py_ssize_t = 0
-        before: word
-        self.begin()
-        holder: word = lend.oldest(self.arena, self.mine)
-        about: word = tables.slot_at(self.mine, L.SLOT_TRANSIT)
-        left: word = self.arena[L.LOANS_COUNT] + self.arena[about + L.SLOT_HOLDERS_COUNT]
-        self.end()
-        while holder != 0 and left > 0:  # bound: each look takes a loan or passes a record
-            left -= 1
-            self.begin()
-            before = self.arena[L.LOANS_COUNT]
-            holder = lend.expire(self.arena, self.mine, holder, grace_s)
-            if self.arena[L.LOANS_COUNT] < before:
-                given_up += 1
-            self.end()
-        self.free_dying()
-        return given_up
 
     def clean_now(self) -> None:
         """Clean what deallocations left, if the locks are to be had now: waits for nobody.

@@ -9,6 +9,11 @@ cdef class Membership:
     cdef public double lock_timeout_s
     cdef public object find_descriptor
     cdef public object seat
+    cdef public tuple descriptors
+    cdef public word private_bytes
+    cdef public bint closing
+    cpdef bint close(self) noexcept
+    cdef bint leave_now(self) noexcept
     cdef int begin(self) except -1
     cdef int wait(self) except -1
     cdef object waited_too_long(self, word status, word seen)
@@ -16,4 +21,3 @@ cdef class Membership:
     cdef void finish_dying(self) noexcept
     cdef int check_active(self) except -1
     cdef object refuse(self, word status)
-    cdef object record(self, word holder)

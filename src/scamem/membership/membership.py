@@ -1,4 +1,4 @@
-"""A process's membership of one arena: entering, waiting, joining, looking.
+"""A process's membership of one arena: entering, waiting, joining, leaving.
 
 Between `begin` and `end` both locks are held, and no Python object is touched: no signal handler,
 garbage collection or exception lands inside. Waiting for the arena's lock happens outside, without
@@ -8,9 +8,8 @@ taken over, a stopped one's is a LockTimeoutError.
 
 import cython
 from cython.cimports.cpython.exc import PyErr_CheckSignals
-from cython.cimports.libc.string import memcpy
-from cython.cimports.scamem.core import objects
-from cython.cimports.scamem.core.frames import free_runs, memdesc, sections
+from cython.cimports.scamem.backing.descriptor import Descriptor
+from cython.cimports.scamem.core import holders
 from cython.cimports.scamem.core.procedures import (
     cleaning,
     entering,
@@ -20,7 +19,7 @@ from cython.cimports.scamem.core.procedures import (
 )
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import lock, tables
-from cython.cimports.scamem.core.store.words import Words, high, low, word
+from cython.cimports.scamem.core.store.words import Words, word
 from cython.cimports.scamem.core.transactions import join, reap
 from cython.cimports.scamem.membership import process
 
@@ -44,7 +43,10 @@ class Membership:
     Attributes
     ----------
     lock_timeout_s : how long to wait for an arena's lock that a living process has.
-    seat : the Seat that it belongs to.
+    seat : the Seat that it belongs to, until the arena is left.
+    descriptors : those that are closed when the arena is left.
+    private_bytes : length of the private words' mapping, which goes then.
+    closing : whether the arena is left with the last reference that is held.
     find_descriptor : called when the control file's descriptor was lost; sets the word anew.
     """
 
@@ -54,6 +56,9 @@ class Membership:
         self.lock_timeout_s = 10.0
         self.find_descriptor = None
         self.seat = None
+        self.descriptors = ()
+        self.private_bytes = 0
+        self.closing = False
 
     # --- entering and leaving ------------------------------------------------------------------
 
@@ -241,13 +246,53 @@ class Membership:
         finally:
             self.mine[L.MINE_STATUS] = L.MEMBER_CLOSED
 
-    def close(self) -> bool:
+    def close(self) -> cython.bint:
         """Stop being used if nothing is held; False, and nothing done, if something is.
 
         The slot is free then, or left to be reaped (core/procedures/leaving.py). The caller unlocks
         its byte, and only then unmaps.
         """
         return leaving.close(self.arena, self.mine)
+
+    def leave(self) -> bool:
+        """Leave the arena if nothing is held and no thread of this process works in it.
+
+        Returns whether it has been left: the slot is given up, all is unmapped and closed.
+        """
+        return self.leave_now()
+
+    def leave_now(self) -> cython.bint:
+        """As `leave`, from a deallocation too: waits for nobody, runs no Python, cannot fail.
+
+        Why safe: the private words go only after the member was closed under the local lock and
+        what points to them points to `closed_words`, under the local lock as well. So a thread that
+        looks at them, with that lock or with the GIL, sees the old ones mapped, or the new ones.
+        """
+        mine: Words = self.mine
+        if not self.close():
+            return False
+        process.lock_local()
+        self.mine = cython.cast(Words, cython.address(process.closed_words[0]))
+        process.unlock_local()
+        process.vacate(mine, self.private_bytes)
+        for kept in self.descriptors:
+            cython.cast(Descriptor, kept).close_now()
+        self.seat = None  # whatever is left of it is plain Python objects
+        self.find_descriptor = None
+        return True
+
+    def holds_anything(self) -> bool:
+        """Tell whether this member has a reference to any object, at about this moment."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
+            return False
+        return holders.count_of(self.arena, self.mine, self.mine[L.MINE_SLOT]) != 0
+
+    def reopen(self) -> bool:
+        """Stay in an arena that was closed while something is held; False if it has been left."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
+            return False
+        self.closing = False
+        return True
 
     def add_range(self, address: int, length: int) -> None:
         """Note a mapping of frames or of the control file, which fork opens and closes."""
@@ -279,216 +324,6 @@ class Membership:
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
             raise self.refuse(L.NOT_HELD)
         return 0
-
-    def read_word(self, at: int) -> int:
-        """Read one word of the control file, without the lock."""
-        self.check_active()
-        place: word = at
-        if place >= self.mine[L.MINE_CONTROL_WORDS]:
-            raise IndexError(f"word {at} of {self.mine[L.MINE_CONTROL_WORDS]}")
-        return self.arena[place]
-
-    def set_word(self, at: int, value: int) -> None:
-        """Store one of the settings, or when memory was populated, under the lock."""
-        place: word = at
-        number: word = value
-        if place not in (L.LOANS_LIMIT, L.TRANSIT_GRACE_S, L.RETENTION_FRAMES, L.POPULATED_S):
-            raise ValueError(f"word {at} is no setting")
-        self.begin()
-        self.arena[place] = number
-        self.end()
-
-    def my_word(self, at: int) -> int:
-        """Read one of the private words."""
-        place: word = at
-        return self.mine[place] if place < L.MINE_TABLES_AT else 0
-
-    def set_my_word(self, at: int, value: int) -> None:
-        """Set one of the private words that describe this process (descriptors, pages)."""
-        place: word = at
-        number: word = value
-        if L.MINE_CONTROL_FD <= place < L.MINE_TABLES_AT:
-            self.mine[place] = number
-
-    def runs_of(self, index: word) -> list[tuple[int, int]]:
-        """Return the runs of an object that need not be held: a look, of about this moment."""
-        self.check_active()
-        if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
-            raise self.refuse(L.DAMAGED)
-        run: word = low(self.arena[tables.place(self.mine, L.TABLE_OBJECTS, index) + L.OBJECT_RUNS])
-        left: word = self.mine[L.MINE_FRAMES]
-        value: word
-        found = []
-        while run != 0:  # bound: the arena's frames, each run has one at least
-            value = objects.run_frames(self.arena, self.mine, run)
-            if value == 0:
-                raise self.refuse(L.DAMAGED)
-            if high(value) > left:
-                break  # it is freed meanwhile, and its records are others' by now
-            found.append((low(value), high(value)))
-            left -= high(value)
-            run = objects.next_run(self.arena, self.mine, run)
-        return found
-
-    def copy_into(self, target: int, ranges: object) -> None:
-        """Copy ranges of the control file to the same places of other memory, as at one moment.
-
-        Parameters
-        ----------
-        target : address of writable memory as large as the control file.
-        ranges : an array("Q") of {first word, words} pairs.
-        """
-        pairs: cython.ulonglong[::1] = ranges
-        into: Words = cython.cast(Words, cython.cast(word, target))
-        k: cython.Py_ssize_t
-        count: cython.Py_ssize_t = len(pairs) // 2
-        for k in range(count):
-            if pairs[2 * k] + pairs[2 * k + 1] > self.mine[L.MINE_CONTROL_WORDS]:
-                raise IndexError(f"words {pairs[2 * k]} and on are not all in the control file")
-        self.begin()
-        for k in range(count):
-            memcpy(
-                cython.cast(cython.p_void, into + pairs[2 * k]),
-                cython.cast(cython.p_void, self.arena + pairs[2 * k]),
-                pairs[2 * k + 1] * L.WORD_BYTES,
-            )
-        self.end()
-
-    def holders_of(self, index: word) -> list[tuple[int, int, int, int, int, int]]:
-        """Return (slot, kind, counts, pins, area, loans) of each record on an object's list."""
-        found: list = []
-        slots: word[256]
-        k: cython.int
-        holder: word
-        self.check_active()
-        if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
-            return found
-        self.begin()
-        holder = low(self.arena[tables.place(self.mine, L.TABLE_OBJECTS, index) + L.OBJECT_HOLDERS])
-        k = 0
-        while (
-            holder != 0 and k < 256 and tables.valid(self.arena, self.mine, L.TABLE_HOLDERS, holder)
-        ):
-            slots[k] = holder
-            holder = low(
-                self.arena[tables.place(self.mine, L.TABLE_HOLDERS, holder) + L.HOLDER_OBJECT_LINKS]
-            )
-            k += 1
-        self.end()
-        for at in range(k):
-            record = self.record(slots[at])
-            if record is not None and record[0] == index:
-                found.append(record[1:])
-        return found
-
-    def record(self, holder: word) -> object:
-        """Return (object, slot, kind, counts, pins, area, loans) of a record; None if free."""
-        place: word = tables.place(self.mine, L.TABLE_HOLDERS, holder)
-        owner: word = self.arena[place + L.HOLDER_OBJECT]
-        link: word = low(self.arena[place + L.HOLDER_LOANS])
-        lent: word = 0
-        loan: word = link
-        if owner == 0:
-            return None
-        if owner >> L.HOLDER_KIND_SHIFT != L.HOLDER_AREA:
-            link = 0
-            while tables.valid(self.arena, self.mine, L.TABLE_LOANS, loan) and (
-                lent < self.arena[L.LOANS_COUNT]
-            ):
-                lent += 1
-                loan = low(self.arena[tables.place(self.mine, L.TABLE_LOANS, loan) + L.LOAN_LINKS])
-        return (
-            low(owner),
-            owner >> L.HOLDER_SLOT_SHIFT & L.MASK_16,
-            owner >> L.HOLDER_KIND_SHIFT,
-            self.arena[place + L.HOLDER_COUNTS],
-            self.arena[place + L.HOLDER_PINS],
-            link,
-            lent,
-        )
-
-    def object_words(self, index: word) -> tuple[int, ...] | None:
-        """Return the words of an object's record at one moment, None if the number cannot be."""
-        if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
-            return None
-        place: word = tables.place(self.mine, L.TABLE_OBJECTS, index)
-        values: word[6]
-        k: cython.int
-        self.begin()
-        for k in range(6):
-            values[k] = self.arena[place + k]
-        self.end()
-        return tuple([values[k] for k in range(6)])
-
-    def loan_words(self, loan: word) -> object:
-        """Return (id, object, kind of who lent, lender's slot, ns when lent); None if free."""
-        found = None
-        values: word[4]
-        holder: word
-        if not tables.valid(self.arena, self.mine, L.TABLE_LOANS, loan):
-            return None
-        self.begin()
-        place: word = tables.place(self.mine, L.TABLE_LOANS, loan)
-        values[0] = self.arena[place + L.LOAN_ID]
-        holder = self.arena[place + L.LOAN_HOLDER]
-        values[1] = self.arena[place + L.LOAN_LENT_NS]
-        values[2] = 0
-        if values[0] != 0 and tables.valid(self.arena, self.mine, L.TABLE_HOLDERS, holder):
-            values[2] = self.arena[
-                tables.place(self.mine, L.TABLE_HOLDERS, holder) + L.HOLDER_OBJECT
-            ]
-        self.end()
-        if values[2] != 0:
-            found = (
-                values[0],
-                low(values[2]),
-                values[2] >> L.HOLDER_KIND_SHIFT,
-                values[2] >> L.HOLDER_SLOT_SHIFT & L.MASK_16,
-                values[1],
-            )
-        return found
-
-    def count_runs(self, index: word) -> int:
-        """Return how many runs an object has, at about this moment."""
-        if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
-            return 0
-        place: word = tables.place(self.mine, L.TABLE_OBJECTS, index)
-        run: word = low(self.arena[place + L.OBJECT_RUNS])
-        left: word = low(self.arena[place + L.OBJECT_NR])
-        found: word = 0
-        while tables.valid(self.arena, self.mine, L.TABLE_RUNS, run) and found < left:
-            found += 1
-            run = low(self.arena[tables.place(self.mine, L.TABLE_RUNS, run) + L.RUN_LINK])
-        return found
-
-    def page_to_object(self, pfn: word) -> tuple[int, int]:
-        """Return (object, generation) of the object that a frame belongs to, (0, 0) if to none.
-
-        No lock: the memdesc first, then the object's generation and state.
-        """
-        self.check_active()
-        if pfn >= self.mine[L.MINE_FRAMES]:
-            raise IndexError(f"asked for frame {pfn:,}; the arena has {self.mine[L.MINE_FRAMES]:,}")
-        section: word = pfn >> self.mine[L.MINE_SECTION_SHIFT]
-        if sections.flags(self.arena, self.mine, section) & L.SECTION_BACKED == 0:
-            return 0, 0
-        value: word = memdesc.read(self.arena, self.mine, pfn)
-        obj: word = memdesc.object_of(value)
-        if obj == 0 or not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, obj):
-            return 0, 0
-        generation: word = objects.generation(self.arena, self.mine, obj)
-        if low(generation) != memdesc.generation_of(value):
-            return 0, 0
-        if not objects.is_live(self.arena, self.mine, obj, generation):
-            return 0, 0
-        return obj, generation
-
-    def longest_free_run(self, zone: word) -> int:
-        """Return the longest free run of a zone, in frames."""
-        self.begin()
-        found: word = free_runs.longest(self.arena, self.mine, zone)
-        self.end()
-        return found
 
 
 def install_fork_handlers() -> None:

@@ -15,6 +15,8 @@ cdef word state[64]  # layout.LOCAL_WORDS
 cdef word first[128]
 cdef word* joined  # {arena, mine} of each number, by address; 0: no arena has it
 cdef word joined_max
+# what a member that has left its arena has for private words: MINE_STATUS says so
+cdef word closed_words[512]
 
 cdef void lock_local() noexcept nogil
 cdef void unlock_local() noexcept nogil
@@ -39,4 +41,5 @@ cdef void prepare() noexcept nogil
 cdef void in_parent() noexcept nogil
 cdef void in_child() noexcept nogil
 cdef void fill_table() noexcept nogil
+cdef void vacate(Words mine, word private_bytes) noexcept nogil
 cdef int install() noexcept nogil

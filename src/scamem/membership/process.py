@@ -19,7 +19,7 @@ from cython.cimports.libc.errno import EAGAIN
 from cython.cimports.libc.stdlib import calloc
 from cython.cimports.libc.stdlib import free as free_memory
 from cython.cimports.libc.string import memcpy
-from cython.cimports.posix.mman import MADV_DOFORK, MADV_DONTFORK, MADV_REMOVE, madvise
+from cython.cimports.posix.mman import MADV_DOFORK, MADV_DONTFORK, MADV_REMOVE, madvise, munmap
 from cython.cimports.posix.unistd import getpid
 from cython.cimports.scamem.backing import slot_locks
 from cython.cimports.scamem.core.procedures import forking, host, letting_go, local_lock
@@ -270,8 +270,28 @@ def fill_table() -> None:
     host.table.pid = pid
 
 
+def vacate(mine: Words, private_bytes: word) -> None:
+    """Unlock the slot's byte, and then unmap all that this process has of an arena that it left.
+
+    Needs: the member is closed, and out of the table that fork's handlers go by.
+    """
+    ranges: Words = cython.cast(Words, mine[L.MINE_RANGES])
+    table_bytes: word = mine[L.MINE_RANGES_MAX] * 2 * L.WORD_BYTES
+    index: word = 0
+    slot_locks.unlock_slot(cython.cast(cython.p_void, mine[L.MINE_SLOT_PAGE]))
+    while index < mine[L.MINE_RANGES_COUNT]:
+        munmap(
+            cython.cast(cython.p_void, ranges[2 * index]),
+            cython.cast(cython.size_t, ranges[2 * index + 1]),
+        )
+        index += 1
+    munmap(cython.cast(cython.p_void, mine[L.MINE_RANGES]), table_bytes)
+    munmap(cython.cast(cython.p_void, cython.cast(word, mine)), private_bytes)
+
+
 def install() -> cython.int:
     """Register the three handlers, once for this process and its children; 0, or an errno."""
+    closed_words[L.MINE_STATUS] = L.MEMBER_CLOSED
     return pthread_atfork(prepare, in_parent, in_child)
 
 

@@ -331,6 +331,9 @@ MINE_MIGRATING = 319  # object that this process is about to migrate; 0: somebod
 MINE_CLEANING = 320  # 1: a thread of this process cleans frames, without the local lock
 MINE_BUSY = 321  # threads of this process that work here and gave the local lock up meanwhile
 MINE_NUMBER = 322  # the arena's number in this process (LOCAL_JOINED)
+MINE_LOANS_NEXT = 323  # where this member goes on looking for loans that nobody needs
+MINE_LOANS_SINCE = 324  # all that it looked at in this turn through the table were lent since then
+MINE_LOANS_OLDEST = 325  # and all loans, when its last turn ended
 MINE_TABLES_AT = 384
 
 # --- the words of a process, for all arenas that it has joined -----------------------------------
@@ -404,8 +407,9 @@ RETENTION_SHARE = 4  # this part of the capacity is kept by default when it is f
 RETENTION_FRAMES_MIN = 16384  # and no less than 64 MiB
 SECTION_SHIFT = 11  # 8 MiB: small enough to begin with, 131,072 of them a TiB
 HOLDERS_EXTRA = 65536  # beyond two holders a frame
+LOANS_MIN = 65536  # an arena has room for a loan a frame, within these
 LOANS_MAX = 1048576
-LOANS_LIMIT_DEFAULT = 10_000
+LOANS_AT_ONCE = 256  # loans that are looked at under one hold of the lock
 AREAS_MAX = 65536
 HASH_BUCKETS = 4096
 TRANSIT_GRACE_DEFAULT_S = 60
