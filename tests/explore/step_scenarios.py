@@ -373,13 +373,15 @@ def gives_up(core: Core) -> Interleaver:
     return Interleaver(world, actors, settled(world), 0, {L.LOCK})
 
 
-def reaped(core: Core, deaths: int = 0) -> Interleaver:
-    """Two members reap a third, each giving the locks up in between."""
+def reaped(core: Core, deaths: int = 0, *, whole: bool = False) -> Interleaver:
+    """One reaps a dead member, giving the locks up in between; (whole) another reaps it too."""
     world = new_world(core, members=3)
     dead = world.members[0]
     S.small(world, dead)
     dead.alive = False
-    actors: list[tuple[int, list[Operation]]] = [(1, [ReapAll()]), (2, [Reap(dead.slot)])]
+    actors: list[tuple[int, list[Operation]]] = [(1, [ReapAll()])]
+    if whole:
+        actors.append((2, [Reap(dead.slot)]))
     return Interleaver(world, actors, settled(world), deaths, {L.LOCK})
 
 
@@ -409,6 +411,8 @@ class Runs:
                 stage = "done"
             else:
                 stage = "look"
+            return "leave", (stage, known, None)  # apart: what was seen here was under the lock
+        if phase == "leave":
             run.core.entering.leave(run.arena, run.mine)
             if stage == "done":
                 return None, None

@@ -380,7 +380,7 @@ class Interleaver:
             phase, actor.local = operation.phase(run, actor.phase, actor.local)
         except Pause:
             actor.log = tuple(run.fed)
-            return after
+            return self.kept(state, after)
         except Blocked:
             return None
         actor.log = ()
@@ -388,6 +388,12 @@ class Interleaver:
         if phase is None:
             actor.at += 1
             actor.done = actor.at == len(actor.operations)
+        return self.kept(state, after)
+
+    def kept(self, before: State, after: State) -> State:
+        """Return a state that shares the arena's words with the one before if none was stored."""
+        if after.arena.stores == 0:
+            after.arena = before.arena
         return after
 
     def kill(self, state: State, index: int) -> State:

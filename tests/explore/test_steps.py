@@ -28,7 +28,7 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "a waiter gives up": T.gives_up,
     "an event": E.awaited,
     "an event, its poster is dead": E.left_waiting,
-    "reaping with breaths": T.reaped,
+    "reaping with breaths": lambda core: T.reaped(core, deaths=1),
     "fork against a thread": lambda core: F.fork(core, reaper=False),
     "fork against a reaper": lambda core: F.fork(core, thread=False),
     "fork against a deallocation": F.fork_and_drop,
@@ -50,7 +50,7 @@ DEEP: dict[str, Callable[[Core], Interleaver]] = {
     "drops, one dies": lambda core: T.drops(core, deaths=1, whole=True),
     "drops of both": lambda core: T.drops(core, whole=True),
     "fork against both": F.fork,
-    "reaping with breaths, one dies": lambda core: T.reaped(core, deaths=1),
+    "reaping with breaths, one dies": lambda core: T.reaped(core, deaths=1, whole=True),
 }
 
 
