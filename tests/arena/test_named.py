@@ -354,7 +354,7 @@ class TestArguments:
     def test_no_names(self, name: object) -> None:
         for make in (Arena.create, Arena.join, Arena.open):
             with pytest.raises(TypeError, match="a name is a str, or a path"):
-                make(name)  # type: ignore[arg-type]  # on purpose
+                make(name)  # type: ignore[arg-type]  # what is refused
 
     def test_sizes(self) -> None:
         with Arena.create(capacity="1.5 GiB", huge="0") as arena:
@@ -373,7 +373,7 @@ class TestArguments:
 
     def test_no_whole_number(self) -> None:
         with pytest.raises(TypeError, match="'64M'"):
-            Arena.create(capacity=1e9)  # type: ignore[arg-type]  # on purpose
+            Arena.create(capacity=1e9)  # type: ignore[arg-type]  # what is refused
 
     def test_calling_the_class_says_what_to_call(self) -> None:
         for arguments in ((), ("sensors",), ("sensors", 5)):

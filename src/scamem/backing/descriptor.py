@@ -9,6 +9,7 @@ from cython.cimports.posix.unistd import close
 from cython.cimports.scamem.backing import slot_locks
 
 
+@cython.no_gc  # it refers to no Python object
 @cython.cclass
 class Descriptor:
     """A descriptor of the file (device, inode).

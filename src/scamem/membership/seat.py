@@ -21,6 +21,7 @@ from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.errors import ClosedError
 
+from . import lending
 from .files import Address, Files
 from .member import Member
 
@@ -159,7 +160,7 @@ class Seat:
         self.refresh_descriptors()
         count = self.member.reap()
         if loans:
-            self.member.expire(0)
+            lending.expire(self.member, 0)
         return count
 
     def has_other_members(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import ctypes
+import sys
 from collections.abc import Iterable, Iterator
 from operator import index
 from typing import Any
@@ -124,7 +125,7 @@ class vm_struct(Range):  # the kernel's name
         _ = self.scamem
         held = self.mapped.frames()[0][2]
         with Scamem(self.mapped.seat, held.another(L.BY_HAND)) as obj:
-            return reduce_scamem(obj)
+            return reduce_scamem(obj, sys._getframe(1))
 
     def __repr__(self) -> str:
         if not self.mapped.nbytes:
