@@ -1,6 +1,7 @@
 """`scamem designs` and `scamem kernel`, as users type them."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def data() -> dict[str, Any]:
 def test_json_of_verdicts(data: dict[str, Any]) -> None:
     cells = data["verdicts"]
     assert {cell["design"] for cell in cells} == set(NAMES)
-    assert {cell["path"] for cell in cells} == {f"P{n}" for n in range(1, 28)}
+    assert {cell["path"] for cell in cells} == {f"P{n}" for n in range(1, 30)}
     assert {cell["verdict"] for cell in cells} == {"pass", "fail", "n/a"}
     for cell in cells:
         assert {"design", "scenario", "path", "verdict", "step", "reason"} <= set(cell)
@@ -49,7 +50,7 @@ def test_json_of_costs_has_units(data: dict[str, Any]) -> None:
 
 def test_the_table_names_every_path_and_marks_failures() -> None:
     text = call(designs_command, "--snapshot", "one-node")
-    for number in range(1, 28):
+    for number in range(1, 30):
         assert re.search(rf"^ *P{number} ", text, re.MULTILINE)
     assert re.search(r"P18 +gup-fast-against-final-put .* U .* U ", text)
     assert "U use after free" in text
@@ -130,3 +131,24 @@ def test_a_machine_is_recorded_and_read_again(tmp_path: Path) -> None:
 
 def test_a_frame_number_that_is_none_is_refused() -> None:
     assert "invalid literal" in call(kernel_command, "--page", "xyz", code=2)
+
+
+def test_sections_of_several_zones_are_counted_and_numbered() -> None:
+    text = call(kernel_command, "--snapshot", "one-node")
+    assert "1 section holds several zones or nodes (number 0)" in text
+
+
+def test_a_frame_beyond_memory_is_refused() -> None:
+    if os.geteuid():
+        pytest.skip("/proc/kpageflags is for root")
+    text = call(kernel_command, "--page", "fffffffffff", code=2)
+    assert "This machine's memory has no such frame" in text
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_a_word_of_pointer_and_flags_is_measured(name: str) -> None:
+    """Every design under both words: what the tool itself advises must run."""
+    args = ("--set", f"{name}.word=both", "--snapshot", "one-node", "--json")
+    costs = json.loads(call(designs_command, *args))["costs"]
+    timed = {cost["quantity"] for cost in costs if cost["design"] == name and "ns" in cost["unit"]}
+    assert "page_to_nid" in timed

@@ -133,6 +133,11 @@ def _read_layout(seen: Snapshot) -> None:
     config = _try(seen, "/proc/config.gz", _config) or {}
     if "CONFIG_NODES_SHIFT" in config:
         layout.nodes_shift = int(config["CONFIG_NODES_SHIFT"])
+    if config.get("CONFIG_DEFERRED_STRUCT_PAGE_INIT") == "y":
+        seen.unseen.append(
+            "pages that were never used: CONFIG_DEFERRED_STRUCT_PAGE_INIT fills struct page in "
+            "when memory is first needed, so flags of 0 may mean nothing"
+        )
     if config:
         layout.sparse_vmemmap = config.get("CONFIG_SPARSEMEM_VMEMMAP") == "y"
 
