@@ -62,7 +62,7 @@ def _run(built: Image, stress_ms: int) -> Path:
         append = f"scamem={mode} lab_ms={stress_ms}"
         boots[mode] = boot(built, initrd, append, how)
         last = boot(built, initrd, f"{append} lab_only={DEADLY}", how, deadly=DEADLY)
-        boots[mode].console += last.console
+        boots[mode].console += [line for line in last.console if not line.startswith("@= ")]
         boots[mode].deadly = DEADLY
     said = [line for line in boots["today"].lines("@= ") if line.startswith("version ")]
     recording.write(path, boots, said[0].removeprefix("version "), made_of)

@@ -98,6 +98,9 @@ def test_the_page_is_whole_and_loads_nothing(tmp_path: Path) -> None:
     assert text.startswith("<!doctype html>")
     assert text.rstrip().endswith("</html>")
     assert text.count("<svg") == 2
+    assert "pages freed, 0 wrong" in text[: text.index("<h2>")]
+    assert "Costs on two-node, a made-up machine" in text
+    assert "this machine" not in text
     assert "arena" in text
     assert not re.search(r"https?://|<script|<link|<img|@import|url\(", text)
     anchors = set(re.findall(r'href="#([^"]+)"', text))
@@ -152,3 +155,19 @@ def test_a_word_of_pointer_and_flags_is_measured(name: str) -> None:
     costs = json.loads(call(designs_command, *args))["costs"]
     timed = {cost["quantity"] for cost in costs if cost["design"] == name and "ns" in cost["unit"]}
     assert "page_to_nid" in timed
+
+
+def test_the_first_screen_comes_before_any_table_of_rules() -> None:
+    text = call(designs_command, "--snapshot", "one-node")
+    screen = text[: text.index("verdicts (scamem designs --why")]
+    assert len(screen.splitlines()) <= 40
+    for said in ("The mail (linux-mm", "pages freed, 0 wrong", "harms on", "choir"):
+        assert said in screen
+
+
+def test_a_booted_kernel_beside_the_model() -> None:
+    text = call(designs_command, "--booted")
+    assert re.search(r"P11 +amplification +. . +H H", text)
+    assert "cells agree" in text
+    assert "! vrealloc-shrink (today): vrealloc() of 6.12 frees nothing" in text
+    assert "longterm-movable: not acted out: vmalloc() never allocates in ZONE_MOVABLE" in text

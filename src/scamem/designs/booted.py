@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -273,15 +274,23 @@ def compare(run: Run) -> list[Compared]:
     for act in ACTS:
         for mode, boot in run.boots.items():
             facts = boot.facts.get(act.facts_of)
-            design = booted(mode)
-            if act.answers and design.rules.count == "page":
-                continue  # there is no object whose memory could be freed otherwise
-            verdict = scenario(act.scenario).play(design.with_rules(**dict(act.answers)))
+            verdict = _model(act, mode)
+            if verdict is None:
+                continue
             today = before.facts.get(act.facts_of, {}) if before else {}
             mark = _mark(act, facts, today, bool(boot.trouble.get(act.facts_of)))
             why = "" if mark == verdict.mark else DIFFERENCES.get(act.scenario, "")
             found.append(Compared(act, mode, verdict, mark, why))
     return found
+
+
+@cache
+def _model(act: Act, mode: str) -> Verdict | None:
+    """The model's verdict of a boot; None where its design has no object to be freed otherwise."""
+    design = booted(mode)
+    if act.answers and design.rules.count == "page":
+        return None
+    return scenario(act.scenario).play(design.with_rules(**dict(act.answers)))
 
 
 def _mark(act: Act, facts: Facts | None, today: Facts, trouble: bool) -> str:

@@ -70,6 +70,8 @@ class Snapshot:
     """Runs of an area by its start address, where physical addresses were seen."""
     mappings: list[dict[str, int | str]] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    recorded: bool = False
+    """Whether it was loaded from a file, rather than read of this machine just now."""
 
     @property
     def areas(self) -> list[AreaLine]:
@@ -165,6 +167,7 @@ def record(seen: Snapshot, path: str | Path) -> None:
     """Write a snapshot as JSON, with a machine's name left out and addresses rebased."""
     data = asdict(seen)
     data["format"] = FORMAT
+    del data["recorded"]
     data["vmallocinfo"] = rebased(seen.vmallocinfo)
     data["sites"] = [line for line in seen.sites if allocinfo.parse([line])]
     if not seen.made_up:
@@ -204,6 +207,7 @@ def load(path: str | Path) -> Snapshot:
     data["blocks"] = [MemoryBlock(**item) for item in data["blocks"]]
     data["ram"] = [(start, end) for start, end in data["ram"]]
     data["layout"] = Layout(**data["layout"])
+    data["recorded"] = True
     return Snapshot(**data)
 
 
