@@ -1,4 +1,4 @@
-"""Allocating, freeing and pinning: what one process does by itself."""
+"""Allocating, freeing and pinning in one process."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ PIN_S = 0.3e-6
 
 
 def alloc_free(report: Report) -> None:
-    """One frame, at three capacities and three fills: from the core alone and from Python.
+    """Measure one frame at three capacities and three fill levels, in the core and from Python.
 
-    All sections are online, without memory (core_loop.bring_online). Filled means: cut into PIECES
-    objects of random sizes, of which a random part was freed again.
+    All sections are online, without memory (core_loop.bring_online). To fill an arena, it is cut
+    into PIECES objects of random sizes, and a random part of them is freed.
     """
     capacities = [GIBIBYTE] if report.quick else [GIBIBYTE, 64 * GIBIBYTE, 1024 * GIBIBYTE]
     for capacity in capacities:
         arena = scamem.Arena.create(capacity=capacity)
-        core_loop().bring_online(arena.member)
+        core_loop().bring_online(arena._seat.member)
         taken: list[int] = []
         for fill in (0, 50, 90):
             if fill:
@@ -37,14 +37,14 @@ def alloc_free(report: Report) -> None:
             what = f"{capacity // GIBIBYTE:,} GiB, {fill} % full"
             add_pair(report, arena, what)
         for obj in taken:
-            core_loop().give(arena.member, obj)
+            core_loop().give(arena._seat.member, obj)
         arena.close()
 
 
 def refill(arena: scamem.Arena, taken: list[int], fill: int, pieces: int) -> list[int]:
     """Cut all frames into objects of random sizes, then free all but `fill` %; return the rest."""
     loop = core_loop()
-    member = arena.member
+    member = arena._seat.member
     for obj in taken:
         loop.give(member, obj)
     frames = int(member.read_word(L.ZONES + L.ZONE_FREE))
@@ -66,17 +66,17 @@ def refill(arena: scamem.Arena, taken: list[int], fill: int, pieces: int) -> lis
 
 
 def add_pair(report: Report, arena: scamem.Arena, what: str) -> None:
-    """Measure allocating and freeing one frame, by the core alone and from Python."""
+    """Measure allocating and freeing one frame, in the core alone and from Python."""
     loops = report.loops(20_000)
     runs = report.runs(31)
     arena.alloc(1).close()  # tables have records now
-    core = measure(functools.partial(core_loop().alloc_free, arena.member, 1), loops, runs)
+    core = measure(functools.partial(core_loop().alloc_free, arena._seat.member, 1), loops, runs)
     report.add(f"core: {what}", core, budget=CORE_S + FRAME_S)
     report.add(f"Python: {what}", alloc_times(arena, 1, loops, runs), budget=PYTHON_S + FRAME_S)
 
 
 def alloc_times(arena: scamem.Arena, frames: int, loops: int, runs: int) -> Timing:
-    """Return seconds of arena.alloc() and dropping its result."""
+    """Return the seconds that arena.alloc() and deleting its result take."""
     nbytes = frames * FRAME_BYTES
 
     def operation(count: int) -> None:
@@ -88,14 +88,13 @@ def alloc_times(arena: scamem.Arena, frames: int, loops: int, runs: int) -> Timi
 
 
 def by_size(report: Report) -> None:
-    """From Python, at sizes from one frame to 1 GiB: the memdescs' nanosecond a frame.
+    """Measure sizes from one frame to 1 GiB, from Python: a memdesc costs a nanosecond a frame.
 
-    The arena keeps all free memory: giving a GiB back to the system and taking it again is not
-    what is measured here.
+    The arena keeps all free memory, so returning a GiB to the system is not part of the figures.
     """
     arena = scamem.Arena.create(capacity=2 * GIBIBYTE)
     arena.retention = 2 * GIBIBYTE
-    core_loop().bring_online(arena.member)
+    core_loop().bring_online(arena._seat.member)
     sizes = (1, 16, 64) if report.quick else (1, 16, 64, 65, 512, 16_384, 262_144)
     for frames in sizes:
         loops = report.loops(max(1, 20_000 // (1 + frames // 64)))
@@ -108,9 +107,9 @@ def by_size(report: Report) -> None:
 
 
 def pin(report: Report) -> None:
-    """Pin and unpin all of an object, at several sizes."""
+    """Pin and unpin whole objects of several sizes."""
     arena = scamem.Arena.create(capacity=2 * GIBIBYTE)
-    core_loop().bring_online(arena.member)
+    core_loop().bring_online(arena._seat.member)
     loops = report.loops(50_000)
     for frames in (1, 256) if report.quick else (1, 256, 65_536, 262_144):
         obj = arena.alloc(frames * FRAME_BYTES)
@@ -120,7 +119,7 @@ def pin(report: Report) -> None:
             for _ in range(count):
                 take()
 
-        core = functools.partial(core_loop().pin_unpin, arena.member, obj.index)
+        core = functools.partial(core_loop().pin_unpin, arena._seat.member, obj.index)
         report.add(f"core: {frames:,} frames", measure(core, loops, report.runs(31)), budget=PIN_S)
         report.add(
             f"Python: {frames:,} frames", measure(by_pin, loops, report.runs(31)), budget=PIN_S

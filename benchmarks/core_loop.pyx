@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Loops over the core's transactions without Python in between; compiled when benchmarks run."""
 
-from scamem.arena cimport process
-from scamem.arena.member cimport Member
+from scamem.membership cimport process
+from scamem.membership.member cimport Member
 from scamem.core.store cimport layout as L
 from scamem.core.store.words cimport Words, monotonic_ns, word
 from scamem.core.transactions cimport alloc, hold, online
@@ -28,7 +28,7 @@ def alloc_free(Member member, word frames, word count):
 
 
 def pin_unpin(Member member, word obj, word count):
-    """Hold an object once more and let go, `count` times; return the nanoseconds of it all."""
+    """Hold and release an object `count` times; return the total nanoseconds."""
     cdef Words arena = member.arena, mine = member.mine
     cdef word k = 0, start = monotonic_ns()
     with nogil:

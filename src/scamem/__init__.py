@@ -13,6 +13,7 @@ from .errors import (
     ArenaExistsError,
     ArenaNotFoundError,
     ArenaRefusedError,
+    ArenaRemovedError,
     ArenaUnreachableError,
     BlindError,
     BusyError,
@@ -42,18 +43,21 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
         f"{os.uname().machine}"
     )
 
-from .arena.look import Holder, LoanInfo, MemberInfo, ObjectInfo, Stats
-from .arena.objects import Pin, Scamem
-from .arena.sections import SectionInfo
-from .arena.view import View
+from .arena import Arena
 from .arrays.array import Array
-from .arrays.growable import GrowableArray
-from .arrays.ring import RingBuffer
 from .backing.nodes import Machine, MachineNode
-from .handles import array, asarray, concatenate, default, empty, full, zeros
-from .handles.arena import Arena, from_handle, handle
+from .defaults import array, asarray, concatenate, default, empty, full, zeros
+from .handles.convert import from_handle, handle
 from .handles.handle import Handle
 from .handles.pickling import by_handle, explain
+from .looks.objects import Holder, LoanInfo, ObjectInfo
+from .looks.stats import MemberInfo, Stats
+from .memory.sections import SectionInfo
+from .objects.pin import Pin
+from .objects.scamem import Scamem
+from .together.growable import GrowableArray
+from .together.ring import RingBuffer
+from .views.view import View
 
 __version__ = "0.1.0"
 
@@ -64,6 +68,7 @@ __all__ = [
     "ArenaExistsError",
     "ArenaNotFoundError",
     "ArenaRefusedError",
+    "ArenaRemovedError",
     "ArenaUnreachableError",
     "Array",
     "BlindError",

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 import scamem
-from scamem.arena import image
 from scamem.cli.repair import Repaired, repair
 from scamem.core import walk
 from scamem.core.check import check
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
+from scamem.membership import image
 from tests.backing.children import Talk, child, in_child
 from tests.fuzz.test_control_file import copied
 

@@ -16,7 +16,7 @@ import pytest
 
 import scamem
 from scamem import Arena, LockTimeoutError
-from scamem.handles.handle import load_handle
+from scamem.handles.convert import load_handle
 from tests.backing.children import Talk
 from tests.death import operations
 from tests.death.nursery import Nursery, Victim
@@ -30,7 +30,7 @@ VALUES = 100_000
 def arena(place: Path) -> Iterator[Arena]:
     made = Arena.create(str(place / "arena"), capacity=16 << 20, slots=8)
     made.alloc(SMALL_BYTES).close()
-    made.member.lock_timeout_s = 0.2
+    made._seat.member.lock_timeout_s = 0.2
     yield made
     made.close()
 

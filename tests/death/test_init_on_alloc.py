@@ -93,7 +93,7 @@ def test_every_way_to_frames(place: Path, nursery: Nursery) -> None:
         ]
         arrays = [arena.empty(10), arena.array([1]), arena.asarray([1])]
         for info in arena.objects():
-            frames = arena.member.runs_of(info.index)
+            frames = arena._seat.member.runs_of(info.index)
             obj = arena.page_to_scamem(frames[0][0])
             assert obj is not None
             assert not (words(obj) == SECRET).any()
@@ -109,15 +109,15 @@ def test_it_is_the_arenas(place: Path, nursery: Nursery) -> None:
     path = str(place / "for-all")
     with Arena.create(path, capacity=CAPACITY_BYTES, init_on_alloc=True) as arena:
         assert nursery.run(clears, path)
-        assert arena.member.init_on_alloc
+        assert arena._seat.member.init_on_alloc
     with Arena.create(str(place / "not"), capacity=CAPACITY_BYTES) as arena:
-        assert not arena.member.init_on_alloc
+        assert not arena._seat.member.init_on_alloc
         assert not nursery.run(clears, arena.path)
 
 
 def clears(path: str) -> bool:
     with Arena.join(path) as arena:
-        return bool(arena.member.init_on_alloc)
+        return bool(arena._seat.member.init_on_alloc)
 
 
 def test_memory_that_runs_out_is_an_error_as_ever(place: Path) -> None:

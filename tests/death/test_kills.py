@@ -116,8 +116,8 @@ def state_of(arena: Arena) -> tuple[object, ...]:
 
 def died_inside(arena: Arena) -> bool:
     """Whether the dead left the lock in its name, or something to be rolled back."""
-    locked = arena.member.read_word(L.LOCK) & L.LOCK_SLOT_MASK
-    return bool(locked or arena.member.read_word(L.JOURNAL_LENGTH))
+    locked = arena._seat.member.read_word(L.LOCK) & L.LOCK_SLOT_MASK
+    return bool(locked or arena._seat.member.read_word(L.JOURNAL_LENGTH))
 
 
 def allocate(arena: Arena, nursery: Nursery) -> None:

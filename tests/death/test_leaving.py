@@ -16,7 +16,9 @@ ROUNDS = 60
 
 
 def state_of(arena: Any, slot: int) -> int:
-    return int(arena.member.read_word(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_STATE)) & L.MASK_8
+    return (
+        int(arena._seat.member.read_word(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_STATE)) & L.MASK_8
+    )
 
 
 def come_and_go() -> int:
@@ -51,9 +53,11 @@ def test_what_is_held_keeps_it(place: Path) -> None:
         assert len(arena.objects()) == 1
         other.say()
         other.hear()
-        other.kill()
-        assert arena.reap() == 1
+        assert state_of(arena, slot) == L.SLOT_STATE_FREE  # it left with the last it held
         assert arena.objects() == []
+        assert arena.reap() == 0
+        other.kill()
+        assert arena.reap() == 0
 
 
 def test_it_waits_for_nobody(place: Path) -> None:
@@ -71,7 +75,7 @@ def test_it_waits_for_nobody(place: Path) -> None:
         with child(go) as other:
             slot = other.hear()
             control = os.open(place / "here" / "control", os.O_RDWR)
-            lock = arena.member.read_word(L.LOCK)
+            lock = arena._seat.member.read_word(L.LOCK)
             os.pwrite(
                 control, (lock + L.LOCK_TICKET_ONE | arena.slot).to_bytes(8, "little"), L.LOCK * 8
             )

@@ -85,7 +85,7 @@ def test_killed_while_a_section_goes_offline(place: Path, stop_nursery: Nursery)
         if not completed:
             assert os.WTERMSIG(status) == signal.SIGKILL
             kills += 1
-            inside += bool(arena.member.read_word(L.JOURNAL_LENGTH))
+            inside += bool(arena._seat.member.read_word(L.JOURNAL_LENGTH))
         judge(arena, before, where)
         arena.close()
         shutil.rmtree(arena.path)

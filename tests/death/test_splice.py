@@ -21,7 +21,7 @@ IN_THE_MIDDLE = 100  # stores: beginning takes some ten, describing one a frame
 def splice_and_stop(talk: Talk, path: str) -> None:
     """Splice, stopped between the first entering and the second; then again."""
     arena = Arena.join(path)
-    arena.member.lock_timeout_s = 0.2
+    arena._seat.member.lock_timeout_s = 0.2
     target, source = arena.alloc(SMALL_BYTES), arena.alloc(FRAMES * 4096)
     operations.fill(source)
     hook = Hook(path)

@@ -14,10 +14,10 @@ from typing import Any, cast
 
 import pytest
 
-from scamem.arena import changes
-from scamem.arena.member import Hold, Member, release
 from scamem.core.store import layout as L
 from scamem.core.store.words import Words
+from scamem.membership.member import Hold, Member, release
+from scamem.memory import changes
 from tests.explore import figures
 from tests.explore import scenarios as S
 from tests.explore.arena import IGNORED, JOURNAL, kinds_of
@@ -147,8 +147,8 @@ class Compiled:
 
     def online(self) -> None:
         section = changes.find_section(self.member, changes.OFFLINE, 0, TINY.sections)
-        changes.change(self.member, changes.ONLINE_BEGIN, section)
-        changes.change(self.member, changes.ONLINE_FINISH)
+        changes.begin_online(self.member, section)
+        changes.finish_online(self.member)
 
     def publish(self, index: int, number: int) -> None:
         name = number.to_bytes(8, "little")

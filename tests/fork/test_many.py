@@ -190,7 +190,7 @@ def test_fork_without_a_free_slot(nursery: Nursery, touch: Callable[[Arena], obj
 def fork_beside_stopped_holder(talk: Talk, path: str) -> None:
     """The lock cannot be had in a second: the child is no member."""
     arena = Arena.join(path)
-    arena.member.lock_timeout_s = 0.2
+    arena._seat.member.lock_timeout_s = 0.2
     held = arena.alloc(SMALL_BYTES)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     talk.say("joined")

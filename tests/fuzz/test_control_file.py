@@ -132,7 +132,7 @@ def look_at_everything(path: str) -> list[str]:
         if isinstance(error, scamem.ArenaRefusedError):
             assert digest(Path(path) / "control") == before
         return [type(error).__name__]
-    arena.member.lock_timeout_s = 0.2
+    arena._seat.member.lock_timeout_s = 0.2
     uses: list[Any] = [
         arena.stats,
         arena.objects,

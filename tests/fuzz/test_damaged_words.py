@@ -155,7 +155,7 @@ class Live:
 
     def __init__(self, folder: Path) -> None:
         self.arena: Any = scamem.Arena.join(str(folder))
-        self.arena.member.lock_timeout_s = 0.2
+        self.arena._seat.member.lock_timeout_s = 0.2
         self.array = self.arena.zeros(2000)
         self.scattered, self.between = scattered(self.arena, 3)
         self.view = self.scattered.map()
@@ -264,7 +264,7 @@ def damaged_before(original: Original, place: int, value: int, turn: int) -> lis
         arena: Any = scamem.Arena.join(str(original.folder))
     except scamem.ScamemError:
         return []
-    arena.member.lock_timeout_s = 0.2
+    arena._seat.member.lock_timeout_s = 0.2
     return go_through(looks(arena, np.arange(0, 4096, 3)), turn) + closed(arena)
 
 
@@ -299,7 +299,7 @@ def pilot(original: Original) -> tuple[Geometry, list[int]]:
     def body() -> Any:
         live = Live(original.folder)
         known = set(words_with_data(original.control)) | set(range(L.STOP_HITS + 1, LAST_GLOBAL))
-        return live.arena.geometry, sorted(known)
+        return live.arena._seat.geometry, sorted(known)
 
     geometry, places = outcome(original, body)
     assert {"globals", "slots", *RECORD_WORDS} <= {kind_of(geometry, at)[0] for at in places}

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import scamem
-from scamem.arrays.array import locate
+from scamem.arrays.place import locate
 from scamem.handles.description import ARRAY, BYTES, HEAD, PICKLE, RAW, STRIDED, decode
 from scamem.handles.dtypes import dtype_of
 
@@ -278,7 +278,7 @@ def test_names_hold_descriptions_too(arena: scamem.Arena) -> None:
     arena["forged"] = made
     beyond = HEAD.pack(ARRAY, 0, 1, 4, 0) + struct.pack("<q", sys.maxsize) + b'"|u1"'[:4]
     for description in (beyond, b"", b"x" * 30, HEAD.pack(ARRAY, 0, 0, 0, 0)):
-        arena.member.publish(hold, b"forged", description, True)
+        arena._seat.member.publish(hold, b"forged", description, True)
         with pytest.raises(scamem.ScamemError, match="a handle or area"):
             arena["forged"]
     del arena["forged"]

@@ -76,7 +76,7 @@ def test_a_name_is_not_believed_either(arena: scamem.Arena, tmp_path: Path) -> N
     arena["forged"] = made
     hold = scamem.handle(made).hold
     said = encode(Description(PICKLE, 0, (OBJECT_BYTES,), None, None, True))
-    arena.member.publish(hold, b"forged", said, True)
+    arena._seat.member.publish(hold, b"forged", said, True)
     with pytest.raises(scamem.ScamemError, match="nothing was unpickled"):
         arena["forged"]
     assert not (tmp_path / "ran").exists()
@@ -86,7 +86,7 @@ def test_a_name_is_not_believed_either(arena: scamem.Arena, tmp_path: Path) -> N
 def test_not_from_the_middle_of_a_pickle(arena: scamem.Arena, tmp_path: Path) -> None:
     """A pickle's buffer holds what its sender was given: only the pickle's own start is one."""
     with arena.put([stored(tmp_path / "ran")]) as handle:
-        frames = arena.member.runs(handle.hold)[0]
+        frames = arena._seat.member.runs(handle.hold)[0]
         found = arena.page_to_scamem(frames[0])
         assert found is not None
         view = np.frombuffer(memoryview(found.map()), np.uint8)
@@ -101,11 +101,11 @@ def test_not_from_the_middle_of_a_pickle(arena: scamem.Arena, tmp_path: Path) ->
 def test_the_mark_goes_with_the_object(arena: scamem.Arena, tmp_path: Path) -> None:
     """Whoever has the record and the frames next is no pickle."""
     with arena.put({"any": "object"}) as handle:
-        before = handle.hold.index, arena.member.runs(handle.hold)
+        before = handle.hold.index, arena._seat.member.runs(handle.hold)
         assert arena.get(handle) == {"any": "object"}
     made = arena.array(stored(tmp_path / "ran"))
     again = scamem.handle(made)
-    assert (again.hold.index, arena.member.runs(again.hold)) == before
+    assert (again.hold.index, arena._seat.member.runs(again.hold)) == before
     refused(again)
     assert not (tmp_path / "ran").exists()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import scamem
-from scamem.arrays.array import locate
+from scamem.arrays.place import locate
 from tests.backing.children import in_child
 
 VALUES: list[Any] = [
@@ -127,7 +127,7 @@ def test_what_is_put_is_of_one_arena(arena: scamem.Arena) -> None:
         copied = arena.put(other.get(handle))
         place = locate(arena.get(copied))
         assert place is not None
-        assert place.hold.member is arena.member
+        assert place.hold.member is arena._seat.member
         handle.close()
 
 

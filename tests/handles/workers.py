@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import scamem
-from scamem.arrays.array import locate
+from scamem.arrays.place import locate
 from tests.backing.children import Talk
 
 
@@ -83,6 +83,10 @@ def answering(make: Callable[[], object]) -> Callable[[Talk], None]:
         talk.hear()
 
     return body
+
+
+def unpicklable_result(values: Any) -> Any:
+    return [values, lambda: None]
 
 
 def load_and_sum(data: bytes) -> float:

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import scamem
-from scamem.arena import image
 from scamem.core.store import layout as L
 from scamem.core.store.header import checksum
+from scamem.membership import image
 from tests.backing.children import Talk, child, in_child
 from tests.limits.test_memory import refused, snapshot
 

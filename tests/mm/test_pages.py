@@ -260,7 +260,9 @@ def test_page_to_everything(arena: Arena) -> None:
     page = mm.vmalloc_to_page(area)
     assert mm.page_to_pfn(page) == page.pfn == mm.vmalloc_to_pfn(area)
     assert mm.pfn_to_page(arena, page.pfn) == page
-    last = mm.pfn_to_page(arena, arena.geometry.frames - 1)  # offline: nothing asked for it yet
+    last = mm.pfn_to_page(
+        arena, arena._seat.geometry.frames - 1
+    )  # offline: nothing asked for it yet
     for each in (page, last):
         assert mm.page_to_nid(each) == arena.page_to_nid(each.pfn)
         assert mm.page_zone(each) == arena.page_zone(each.pfn)
@@ -272,7 +274,7 @@ def test_page_to_everything(arena: Arena) -> None:
     for pfn in (-1, last.pfn + 1):
         with pytest.raises(IndexError):
             mm.pfn_to_page(arena, pfn)
-    assert mm.page_address(page) == arena.direct_address + page.pfn * PAGE
+    assert mm.page_address(page) == arena._seat.direct_address + page.pfn * PAGE
     assert repr(page) == f"<page pfn:{page.pfn:#x} node:0 zone:NORMAL>"
     with Arena.create(capacity=8 << 20) as other:
         assert mm.pfn_to_page(other, page.pfn) != page

@@ -13,6 +13,7 @@ import pytest
 
 import scamem
 from scamem import Arena, ObjectBusyError, OutOfMemoryError, Scamem
+from scamem.membership import joined
 
 FRAME = 4096
 SPAWN = multiprocessing.get_context("spawn")
@@ -44,7 +45,7 @@ def scatter(arena: Arena) -> list[Scamem]:
 
 def follow(reader: Connection, data: bytes) -> None:
     """Say what a name shows, each time when asked, until told to end."""
-    arena = scamem.Arena.reach(scamem.from_handle(data).arena.address())
+    arena = joined.reach(scamem.from_handle(data).arena._seat.address()).arena
     while reader.recv():
         obj = arena.get("growing")
         reader.send((obj.nr, [int(value) for value in seen(obj)[::FRAME]]))

@@ -115,7 +115,7 @@ def test_frames_that_io_may_reach_are_cleaned(huge: scamem.Arena) -> None:
     with child(pin) as other:
         assert other.hear() == 3 * 512
     huge.reap()
-    words = huge.member.object_words(obj.index)
+    words = huge._seat.member.object_words(obj.index)
     assert words is not None
     assert words[L.OBJECT_STATE] & L.OBJECT_TAINTED
     assert (bytes_of(obj) == 7).all()  # whoever holds it has its data

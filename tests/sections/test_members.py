@@ -13,6 +13,7 @@ import pytest
 
 import scamem
 from scamem.core.store import layout as L
+from scamem.membership import joined
 
 MIB = 1 << 20
 SPAWN = multiprocessing.get_context("spawn")
@@ -29,12 +30,12 @@ def arena() -> Iterator[scamem.Arena]:
 
 def memory(arena: scamem.Arena) -> int:
     """Bytes of frames that the kernel has given: st_blocks of the frame file."""
-    return int(arena._made.frames.allocated_bytes())
+    return int(arena._seat.frames.allocated_bytes())
 
 
 def work(talk: Connection, address: Any, number: int) -> None:
     """Fill arrays and verify them, trimming all the while; the last two are left and counted."""
-    arena = scamem.Arena.reach(address)
+    arena = joined.reach(address).arena
     kept: list[Any] = []
     for turn in range(ROUNDS):
         value = (number * ROUNDS + turn) % 251
@@ -53,7 +54,7 @@ def work(talk: Connection, address: Any, number: int) -> None:
 
 def empty_and_fill(talk: Connection, address: Any, number: int) -> None:
     """Take sections offline, where that can be, and bring them online again."""
-    arena = scamem.Arena.reach(address)
+    arena = joined.reach(address).arena
     done = 0
     for turn in range(ROUNDS):
         section = (turn + number) % 12
@@ -69,7 +70,7 @@ def empty_and_fill(talk: Connection, address: Any, number: int) -> None:
 
 def start(body: Any, arena: scamem.Arena, number: int) -> tuple[Any, Connection]:
     ours, theirs = SPAWN.Pipe()
-    made = SPAWN.Process(target=body, args=(theirs, arena.address(), number))
+    made = SPAWN.Process(target=body, args=(theirs, arena._seat.address(), number))
     made.start()
     theirs.close()
     return made, ours
@@ -106,6 +107,6 @@ def test_several_members_trim(arena: scamem.Arena) -> None:
     del view
     arena.unpublish("kept")
     arena.trim()
-    assert arena.member.read_word(L.CHANGING) == 0
+    assert arena._seat.member.read_word(L.CHANGING) == 0
     assert memory(arena) == 0
     assert arena.stats().frames_online == arena.stats().frames_free == 0

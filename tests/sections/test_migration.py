@@ -18,8 +18,9 @@ import pytest
 
 import scamem
 from scamem import mm
-from scamem.arena import evacuation, member, moves
 from scamem.core.store import layout as L
+from scamem.membership import joined, member
+from scamem.memory import evacuation, moves
 
 MIB = 1 << 20
 FRAME = 4096
@@ -75,7 +76,7 @@ def is_offline(arena: scamem.Arena, section: int) -> bool:
 
 def look_by_name(answers: Connection, address: Any, handle: bytes) -> None:
     """What another process finds by a name and by a handle."""
-    arena = scamem.Arena.reach(address)
+    arena = joined.reach(address).arena
     by_name, by_handle = arena.get("kept"), scamem.from_handle(handle)
     answers.send((by_name.index, by_handle.index, whole(by_name), whole(by_handle)))
 
@@ -94,7 +95,7 @@ def test_what_only_names_keep_moves(arena: scamem.Arena) -> None:
     assert is_offline(arena, 0)
     assert arena.check() == []
     ours, theirs = SPAWN.Pipe()
-    child = SPAWN.Process(target=look_by_name, args=(theirs, arena.address(), sent))
+    child = SPAWN.Process(target=look_by_name, args=(theirs, arena._seat.address(), sent))
     child.start()
     assert ours.recv() == (index, index, True, True)
     child.join()
@@ -139,7 +140,7 @@ def test_scattered_objects_over_several_sections(arena: scamem.Arena) -> None:
 
 
 def hold_in_hand(talk: Connection, address: Any) -> None:
-    arena = scamem.Arena.reach(address)
+    arena = joined.reach(address).arena
     held = arena.get("kept")
     pin = held.pin() if talk.recv() == "pin" else None
     talk.send(os.getpid())
@@ -177,7 +178,7 @@ def test_what_is_looked_at_stays(
 def test_what_another_process_holds_stays(arena: scamem.Arena, how: str) -> None:
     obj = filled(arena, 3 * FRAME, "kept")
     ours, theirs = SPAWN.Pipe()
-    child = SPAWN.Process(target=hold_in_hand, args=(theirs, arena.address()))
+    child = SPAWN.Process(target=hold_in_hand, args=(theirs, arena._seat.address()))
     child.start()
     ours.send(how)
     assert ours.recv() == child.pid
@@ -234,7 +235,7 @@ def test_what_a_thread_writes_meanwhile_is_kept(arena: scamem.Arena, after_copyi
 
 
 def write_by_name(address: Any) -> None:
-    obj = scamem.Arena.reach(address).get("kept")
+    obj = joined.reach(address).arena.get("kept")
     words(obj)[5] = 77
 
 
@@ -244,7 +245,7 @@ def test_what_another_process_writes_meanwhile_is_kept(
     filled(arena, 3 * FRAME, "kept").close()
 
     def write() -> None:
-        child = SPAWN.Process(target=write_by_name, args=(arena.address(),))
+        child = SPAWN.Process(target=write_by_name, args=(arena._seat.address(),))
         child.start()
         child.join()
         assert child.exitcode == 0
@@ -358,11 +359,11 @@ def test_taint_and_pickles(arena: scamem.Arena) -> None:
     os.close(read)
     os.close(write)
     arena.reap()
-    flags = arena.member.object_words(obj.index)
+    flags = arena._seat.member.object_words(obj.index)
     assert flags is not None
     assert flags[L.OBJECT_STATE] & L.OBJECT_TAINTED
     arena.offline_section(0)
-    flags = arena.member.object_words(obj.index)
+    flags = arena._seat.member.object_words(obj.index)
     assert flags is not None
     assert not flags[L.OBJECT_STATE] & (L.OBJECT_TAINTED | L.OBJECT_MIGRATING)
     assert is_offline(arena, 0)

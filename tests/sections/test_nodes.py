@@ -117,7 +117,7 @@ def test_lookups_agree_with_the_object(nodes: scamem.Arena) -> None:
 
 
 def test_out_of_range(nodes: scamem.Arena) -> None:
-    most = nodes.geometry.frames
+    most = nodes._seat.geometry.frames
     for look in (nodes.page_to_nid, nodes.page_zone, nodes.page_to_section, nodes.page_to_scamem):
         for wrong in (-1, most, [0, most], np.array([2**64 - 1], np.uint64)):
             with pytest.raises(IndexError, match=f"{most:,}"):
@@ -166,7 +166,7 @@ def test_huge_sizes_and_trim(huge: scamem.Arena) -> None:
     with pytest.raises(ValueError, match="HUGE"):
         held.splice(huge.alloc(4096))
     held.close()
-    file = huge._made.huge
+    file = huge._seat.huge
     assert file is not None
     assert file.allocated_bytes() > 0
     huge.trim()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scamem
-from scamem.arena.sections import REST_S
+from scamem.memory.sections import REST_S
 from tests.backing.children import run_script
 
 MIB = 1 << 20
@@ -17,7 +17,7 @@ SECTION_BYTES = 8 * MIB
 
 def memory(arena: scamem.Arena) -> int:
     """Bytes of frames that the kernel has given: st_blocks of the frame file."""
-    return int(arena._made.frames.allocated_bytes())
+    return int(arena._seat.frames.allocated_bytes())
 
 
 def test_trim_gives_back_what_is_free_and_no_more(arena: scamem.Arena) -> None:

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 import scamem
-from scamem.arena import changes, room
 from scamem.core.store import layout as L
+from scamem.looks.frames import section_words
+from scamem.memory import changes, room, sections, turns
+from scamem.memory.turns import in_turn
 from tests.backing.children import run_script
 
 MIB = 1 << 20
@@ -43,8 +45,8 @@ def test_closing_leaves_a_thread_its_change(inside: list[Callable[[], None]]) ->
     inside.append(arena.close)  # as another thread would, while the kernel is at work
     arena.online_section(1)
     assert arena.closed
-    assert arena.member.is_active()
-    assert changes.section_words(arena.member, 1, 1)[0] & L.MASK_8 == L.SECTION_STATE_ONLINE
+    assert arena._seat.member.is_active()
+    assert section_words(arena._seat.member, 1, 1)[0] & L.MASK_8 == L.SECTION_STATE_ONLINE
 
 
 def test_closing_beside_a_look_at_many_frames() -> None:
@@ -103,7 +105,7 @@ def state(arena: scamem.Arena, section: int) -> str:
 
 def is_free(arena: scamem.Arena) -> bool:
     """Whether this thread could change a section now."""
-    with room.in_turn(arena._made, None) as mine:
+    with in_turn(arena._seat, None) as mine:
         return mine
 
 
@@ -111,7 +113,7 @@ def test_a_thread_that_waits_too_long_says_so(
     arena: scamem.Arena, inside: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And it gives nothing up that is not its own."""
-    monkeypatch.setattr(room, "ONLINE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(turns, "ONLINE_TIMEOUT_S", 0.05)
     with another_in_the_middle(arena, inside):
         with pytest.raises(scamem.OutOfMemoryError, match=r"section 2 online.*another thread"):
             arena.online_section(2)
@@ -136,7 +138,7 @@ def test_retention_waits_for_nobody(arena: scamem.Arena, inside: list[Callable[[
     arena.retention = 0
     with another_in_the_middle(arena, inside):
         arena.alloc(MIB).close()  # and this thread trims, between two bytecodes
-        arena.trim_surplus()
+        sections.trim_surplus(arena._seat)
         assert arena.sections()[0].populated_bytes == 8 * MIB
     arena.alloc(MIB).close()
     for _ in range(1000):  # the interpreter looks for such calls between bytecodes
@@ -150,7 +152,7 @@ def test_a_change_inside_of_a_change(arena: scamem.Arena, inside: list[Callable[
     said: list[str] = []
 
     def interrupt() -> None:
-        assert arena._trim(0, None) == 0
+        assert sections.trim_to(arena._seat, 0, None) == 0
         with pytest.raises(scamem.OutOfMemoryError, match="signal handler") as caught:
             arena.online_section(2)
         said.append(str(caught.value))
@@ -172,7 +174,7 @@ def test_what_fails_is_given_up(
     with pytest.raises(error):
         arena.online_section(1)
     assert state(arena, 1) == "offline"
-    assert arena.member.read_word(L.CHANGING) == 0
+    assert arena._seat.member.read_word(L.CHANGING) == 0
     held = arena.alloc(20 * MIB)
     arena.retention = arena.capacity
     held.close()
@@ -180,13 +182,13 @@ def test_what_fails_is_given_up(
     inside.append(fail)
     with pytest.raises(error):
         arena.alloc(20 * MIB)
-    assert arena.member.read_word(L.CHANGING) == 0
+    assert arena._seat.member.read_word(L.CHANGING) == 0
     assert arena.alloc(20 * MIB).nr == 20 * 256
 
 
 def test_what_could_not_be_given_up_is_given_up_by_the_next(arena: scamem.Arena) -> None:
-    with room.in_turn(arena._made, None):
-        assert changes.change(arena.member, changes.ONLINE_BEGIN, 1) == 1
+    with in_turn(arena._seat, None):
+        assert changes.begin_online(arena._seat.member, 1) == 1
     assert state(arena, 1) == "onlining"
     arena.online_section(2)
     assert (state(arena, 1), state(arena, 2)) == ("offline", "online")
@@ -228,4 +230,4 @@ def test_many_threads(arena: scamem.Arena) -> None:
         for job in jobs:
             job.result()
     assert is_free(arena)
-    assert arena.member.read_word(L.CHANGING) == 0
+    assert arena._seat.member.read_word(L.CHANGING) == 0

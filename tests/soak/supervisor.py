@@ -58,7 +58,7 @@ class Soak:
         ]
         for arena in self.arenas:
             arena.transit_grace_s = GRACE_S
-        control = self.arenas[1]._made.control.descriptor()
+        control = self.arenas[1]._seat.control.descriptor()
         self.controls = [f"{name}/control", f"/proc/{os.getpid()}/fd/{control}"]
         self.anchor = scamem.handle(self.arenas[1].alloc(FRAME_BYTES))
         send, receive = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

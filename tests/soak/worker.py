@@ -366,7 +366,7 @@ def guarded(shared: Shared, body: Callable[[], object], *, end: bool = True) -> 
 
 def arrive(shared: Shared, arenas: list[Arena]) -> bool:
     """Make a forked child's first transactions; False if it is no member of some arena."""
-    active = [arena for arena in arenas if arena.member.is_active()]
+    active = [arena for arena in arenas if arena._seat.member.is_active()]
     for arena in active:
         arena.reap()
     if len(active) < len(arenas):

@@ -8,24 +8,19 @@ with np.memmap, and what owns private memory (a copy, fancy indexing) goes by va
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scamem.arena.member import Hold
-from scamem.arena.view import View
+from scamem.core.store import layout as L
+from scamem.membership.member import Hold
+from scamem.views.view import View
 
-from .construct import address_of
+from .over import copied, over
+from .place import locate, root
 
 Reduced = str | tuple[Any, ...]
-
-
-class Place(NamedTuple):
-    """Where an array lies: the reference that keeps it, its first byte's place in the object."""
-
-    hold: Hold
-    offset: int
 
 
 class Array(np.ndarray[Any, Any]):
@@ -83,9 +78,23 @@ class Array(np.ndarray[Any, Any]):
 
         Ownership: it holds a reference of its own. Cost: as getting the array from a handle.
         """
-        from .create import readonly
-
-        return readonly(self)
+        if not self.flags.writeable:
+            return self
+        place = locate(self)
+        if place is None:
+            made: Array = self.view()
+            made.flags.writeable = False
+            return made
+        return over(
+            place.hold.member.seat,
+            place.hold.another(L.BY_PIN),
+            place.offset,
+            self.shape,
+            self.dtype,
+            self.strides,
+            writable=False,
+            kind=type(self),
+        )
 
     def snapshot(self, copy: bool | None = None) -> Array:
         """Return the array as it is now, whoever writes to its memory later.
@@ -103,35 +112,16 @@ class Array(np.ndarray[Any, Any]):
         still that this process wrote itself, and nothing keeps others from writing to theirs. A
         copy of what others write meanwhile is as torn as any: agree with them when to take it.
         """
-        from .create import snapshot
-
-        return snapshot(self, copy)
-
-
-def root(array: NDArray[Any]) -> Any:
-    """Return what keeps an array's memory: a Hold, a View, another's object, or an ndarray."""
-    base: Any = array
-    while True:
-        if isinstance(base, np.ndarray):
-            if base.base is None:
-                return base
-            base = base.base
-        elif isinstance(base, memoryview):
-            base = base.obj
-        else:
-            return base
-
-
-def locate(array: NDArray[Any]) -> Place | None:
-    """Return where an array lies in an object, None if its memory is private, or of several."""
-    base = root(array)
-    if type(base) is Hold:
-        address = address_of(array)
-        start = base.member.address_of(base)
-        offset = address - start
-        if not 0 <= offset < base.member.owner.capacity:
-            offset = base.member.owner.offset_in_object(base, address)
-        return Place(base, offset)
-    if isinstance(base, View) and not base.private and base.parts is None:
-        return Place(base.hold, address_of(array) - base.address)
-    return None
+        base = root(self)
+        if not copy and isinstance(base, View) and base.growing and not self.flags.writeable:
+            return self
+        if copy is False:
+            raise ValueError(
+                f"asked for a snapshot of {self.nbytes:,} bytes without a copy (copy=False); other "
+                "processes may write these frames, and nothing could stop them. Use copy=None, or "
+                "append to a GrowableArray, whose rows do not change"
+            )
+        hold = base.hold if isinstance(base, View) else base
+        if not isinstance(hold, Hold):
+            raise TypeError("asked for a snapshot of an array in private memory: use its copy()")
+        return copied(hold.member.seat, self.view(np.ndarray), "K", kind=Array)

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scamem.arena import views
-from scamem.arena.member import Hold
 from scamem.core.store import layout as L
 from scamem.errors import OutOfMemoryError, TooScatteredError
+from scamem.membership.member import Hold
+from scamem.membership.seat import Seat
+from scamem.views import making
 
-from .array import Array, locate
+from .array import Array
 from .construct import new_array
-from .create import empty, over
-
-if TYPE_CHECKING:
-    from scamem.arena.arena import ArenaBase
+from .create import empty
+from .over import over
+from .place import locate
 
 Piece = tuple[Hold, int, int]  # reference, first byte in the object, bytes
 
 
 def concatenate(
-    arena: ArenaBase, arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = None
+    seat: Seat, arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = None
 ) -> Array:
     """Join arrays along an axis, as np.concatenate; see `scamem.concatenate`."""
     sources = [np.asanyarray(values) for values in arrays]
@@ -33,7 +33,7 @@ def concatenate(
     why = "copy=True"
     if not copy:
         try:
-            found = _stitch(arena, sources, shape, dtype, axis)
+            found = _stitch(seat, sources, shape, dtype, axis)
         except (TooScatteredError, OutOfMemoryError) as error:
             if copy is False:
                 raise
@@ -46,7 +46,7 @@ def concatenate(
             f"asked to concatenate {len(sources)} arrays without a copy (copy=False): {why}. Make "
             "them with scamem.empty or zeros, of whole frames (4,096 bytes) each, or use copy=None"
         )
-    made = empty(arena, shape, dtype)
+    made = empty(seat, shape, dtype)
     np.concatenate([source.view(np.ndarray) for source in sources], axis, out=made.view(np.ndarray))
     return made
 
@@ -73,14 +73,14 @@ def _joined(sources: list[NDArray[Any]], axis: int) -> tuple[tuple[int, ...], np
 
 
 def _stitch(
-    arena: ArenaBase,
+    seat: Seat,
     sources: list[NDArray[Any]],
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     axis: int,
 ) -> Array | str:
     """Return the arrays as one without copying them, or why that cannot be."""
-    frame = arena.frame_bytes
+    frame = seat.frame_bytes
     pieces: list[Piece] = []
     for number, source in enumerate(sources):
         if source.size == 0:
@@ -90,7 +90,7 @@ def _stitch(
         if not source.flags.c_contiguous or math.prod(source.shape[:axis]) != 1:
             return f"array {number} does not lie in one piece along axis {axis}"
         place = locate(source)
-        if place is None or place.hold.member is not arena.member:
+        if place is None or place.hold.member is not seat.member:
             return f"array {number} lies in private memory, or in no single object of this arena"
         _add_piece(pieces, place.hold, place.offset, source.nbytes)
     if not pieces:
@@ -103,14 +103,16 @@ def _stitch(
     writable = all(source.flags.writeable for source in sources if source.size)
     if len(pieces) == 1:
         hold, start, _ = pieces[0]
-        return over(arena, hold.another(L.BY_PIN), start, shape, dtype, writable=writable)
+        return over(
+            seat, hold.another(L.BY_PIN), start, shape, dtype, writable=writable, kind=Array
+        )
     parts = [
         (hold, start // frame, -(-(start + nbytes) // frame) - start // frame)
         for hold, start, nbytes in pieces
     ]
-    if views.overlaps(parts):
+    if making.overlaps(parts):
         return "the same frames come twice, so that the result would change in two places at once"
-    view = views.stitched(arena, parts, writable=writable)
+    view = making.stitched(seat, parts, writable=writable)
     address = view.address + pieces[0][1] % frame
     made: Array = new_array(Array, dtype, shape, None, address, writable, view)
     return made

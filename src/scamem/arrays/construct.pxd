@@ -1,5 +1,7 @@
 from cpython.ref cimport PyTypeObject
 
+from scamem.membership.member cimport Member
+
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(PyTypeObject* kind, void* dtype, int ndim, Py_ssize_t* dims,
                                 Py_ssize_t* strides, void* data, int flags, object parent)
@@ -10,7 +12,7 @@ cpdef object new_array(type kind, object dtype, tuple shape, tuple strides,
                        unsigned long long address, bint writable, object base)
 cpdef void copy_bytes(unsigned long long address, object source)
 cpdef unsigned long long address_of(object array)
-cpdef object put_array(object arena, object value)
+cpdef object put_array(Member member, object value)
 
 cdef enum:
     FRAME_BYTES = 4096

@@ -13,8 +13,8 @@ from cython.cimports.cpython.buffer import (
 )
 from cython.cimports.cpython.ref import Py_INCREF, PyTypeObject
 from cython.cimports.libc.string import memcpy
-from cython.cimports.scamem.arena.member import Hold, Member
 from cython.cimports.scamem.core.store import layout as L
+from cython.cimports.scamem.membership.member import Hold, Member
 
 cnp.import_array()
 
@@ -86,7 +86,7 @@ def address_of(array: object) -> cython.ulonglong:
     return cython.cast(cython.ulonglong, cnp.PyArray_DATA(found))
 
 
-def put_array(arena: object, value: object) -> object:
+def put_array(member: Member, value: object) -> object:
     """Copy a small contiguous ndarray into an object of one run: a Hold in hand; None if not so.
 
     The fast path of Arena.put: one transaction and one memcpy. None says only that the general
@@ -96,7 +96,6 @@ def put_array(arena: object, value: object) -> object:
         return None
     array: cnp.ndarray = value
     nbytes: cython.size_t = array.nbytes
-    member: Member = arena.member
     if nbytes > SMALL_BYTES or nbytes == 0 or not cnp.PyArray_IS_C_CONTIGUOUS(array):
         return None
     if array.dtype.hasobject:

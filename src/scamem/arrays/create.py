@@ -2,78 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import operator
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from scamem.arena.view import View
 from scamem.core.store import layout as L
+from scamem.membership.seat import Seat
+from scamem.memory.allocation import allocate
+from scamem.views.view import View
 
-from .array import Array, locate, root
-from .construct import new_array
-
-if TYPE_CHECKING:
-    from scamem.arena.arena import ArenaBase
-    from scamem.arena.member import Hold
-
-OFFSET_FROM_BYTES = 1 << 20  # arrays of at least so many bytes choose where in a frame they begin
-OFFSET_BYTES = 384  # (destination - source) modulo a frame; see offset_for_copy()
-ALIGN_BYTES = 64
-DIMENSIONS_MAX = 64
-
-
-def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return a dtype that frames can hold.
-
-    Raises
-    ------
-    TypeError : it holds references to Python objects, which mean nothing in another process.
-    """
-    found = np.dtype(dtype)
-    if found.hasobject:
-        raise TypeError(
-            f"asked for an array of dtype {found}: it holds Python objects, which live in one "
-            "process. Use a fixed-width dtype (numbers, 'S20', 'U20', structured), or "
-            "arena.put(obj), which pickles what cannot be shared"
-        )
-    if found.itemsize == 0 and found.kind in "SU":
-        return np.dtype(f"{found.byteorder}{found.kind}1")  # as NumPy: no string is empty for good
-    return found
-
-
-def checked_shape(shape: Any) -> tuple[int, ...]:
-    """Return a shape as a tuple; TypeError or ValueError as NumPy's."""
-    found: tuple[int, ...]
-    try:
-        found = (operator.index(shape),)
-    except TypeError:
-        found = tuple(operator.index(length) for length in shape)
-    if any(length < 0 for length in found):
-        raise ValueError("negative dimensions are not allowed")
-    if any(length > sys.maxsize for length in found):
-        raise ValueError("Maximum allowed dimension exceeded")
-    return found
-
-
-def checked_nbytes(shape: tuple[int, ...], itemsize: int) -> int:
-    """Return an array's bytes; ValueError where NumPy's is, also if a length is 0."""
-    if len(shape) > DIMENSIONS_MAX:
-        raise ValueError(
-            f"maximum supported dimension for an ndarray is {DIMENSIONS_MAX}, found {len(shape)}"
-        )
-    if itemsize * math.prod(max(length, 1) for length in shape) > sys.maxsize:
-        raise ValueError(
-            f"array is too big: {shape} of {itemsize} bytes each is more than an address space"
-        )
-    return itemsize * math.prod(shape)
+from .array import Array
+from .checks import checked_dtype, checked_nbytes, checked_shape
+from .over import copied, fortran_strides, over
+from .place import locate, root
 
 
 def empty(
-    arena: ArenaBase,
+    seat: Seat,
     shape: Any,
     dtype: DTypeLike = float,
     order: str = "C",
@@ -110,49 +56,15 @@ def empty(
         lengths += inner
     nbytes = checked_nbytes(lengths, kind_of.itemsize)
     strides = fortran_strides(lengths, kind_of.itemsize) if order == "F" else None
-    hold = arena.alloc_hold(nbytes + offset, L.BY_PIN, node=node, zone=zone)
-    return over(arena, hold, offset, lengths, kind_of, strides, kind=kind)
-
-
-def fortran_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Return the strides, in bytes, of a Fortran-ordered array."""
-    strides = []
-    step = itemsize
-    for length in shape:
-        strides.append(step)
-        step *= max(length, 1)
-    return tuple(strides)
-
-
-def over(
-    arena: ArenaBase,
-    hold: Hold,
-    offset: int,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    strides: tuple[int, ...] | None = None,
-    *,
-    writable: bool = True,
-    kind: type[Array] = Array,
-) -> Array:
-    """Return an array over a held object; the caller has checked that it lies inside.
-
-    Ownership: the array takes the reference over (a stitched view takes one of its own).
-    """
-    address = arena.direct_address_of(hold, writable)
-    base: Any = hold
-    if address == 0:
-        base = arena.make_view(hold, L.BY_MAPPING, writable=writable)
-        address = base.address
-    made: Array = new_array(kind, dtype, shape, strides, address + offset, writable, base)
-    return made
+    hold = allocate(seat, nbytes + offset, L.BY_PIN, node=node, zone=zone)
+    return over(seat, hold, offset, lengths, kind_of, strides, kind=kind)
 
 
 def zeros(
-    arena: ArenaBase, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any
+    seat: Seat, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any
 ) -> Array:
     """Return an array of zeros; see `empty`."""
-    made = empty(arena, shape, dtype, order, **where)
+    made = empty(seat, shape, dtype, order, **where)
     if made.nbytes:
         bytes_of(made).fill(0)
     return made
@@ -165,7 +77,7 @@ def bytes_of(array: Array) -> NDArray[np.uint8]:
 
 
 def full(
-    arena: ArenaBase,
+    seat: Seat,
     shape: Any,
     fill_value: Any,
     dtype: DTypeLike | None = None,
@@ -174,13 +86,13 @@ def full(
 ) -> Array:
     """Return an array filled with a value, of its dtype unless one is given; see `empty`."""
     kind = np.asarray(fill_value).dtype if dtype is None else dtype
-    made = empty(arena, shape, kind, order, **where)
+    made = empty(seat, shape, kind, order, **where)
     made[...] = fill_value
     return made
 
 
 def array(
-    arena: ArenaBase,
+    seat: Seat,
     values: ArrayLike,
     dtype: DTypeLike | None = None,
     *,
@@ -195,48 +107,11 @@ def array(
     """
     if order not in ("K", "A", "C", "F"):
         raise ValueError(f"order must be one of 'K', 'A', 'C' or 'F', not {order!r}")
-    source = np.asarray(values, dtype=dtype)
-    kind = checked_dtype(source.dtype)
-    nbytes = checked_nbytes(source.shape, kind.itemsize)
-    offset = offset_for_copy(arena, source, nbytes)
-    strides = kept_strides(source, kind.itemsize, order)
-    hold = arena.alloc_hold(nbytes + offset, L.BY_PIN, node=node, zone=zone)
-    made = over(arena, hold, offset, source.shape, kind, strides)
-    np.copyto(made.view(np.ndarray), source, casting="safe")
-    return made
-
-
-def offset_for_copy(arena: ArenaBase, source: NDArray[Any], nbytes: int) -> int:
-    """Return where in its first frame a copy of an array should begin, in bytes.
-
-    A copy whose stores and loads are close by in the low 12 bits of the address waits for itself
-    ("4K aliasing"), on some processors up to 128 bytes apart, on others from 512 bytes on.
-    """
-    if nbytes < OFFSET_FROM_BYTES:
-        return 0
-    start = source.__array_interface__["data"][0] % arena.frame_bytes
-    return int(-(-(start + OFFSET_BYTES) // ALIGN_BYTES) * ALIGN_BYTES % arena.frame_bytes)
-
-
-def kept_strides(source: NDArray[Any], itemsize: int, order: str) -> tuple[int, ...] | None:
-    """Return the strides of a copy in an order, None for C order; "K" keeps the order of axes."""
-    flags = source.flags
-    if order == "C" or (order != "F" and flags.c_contiguous):
-        return None
-    if order == "F" or flags.f_contiguous:
-        return fortran_strides(source.shape, itemsize)
-    if order == "A":
-        return None
-    strides = [0] * source.ndim
-    step = itemsize
-    for axis in sorted(range(source.ndim), key=lambda axis: (abs(source.strides[axis]), -axis)):
-        strides[axis] = step
-        step *= source.shape[axis]
-    return tuple(strides)
+    return copied(seat, np.asarray(values, dtype=dtype), order, node=node, zone=zone, kind=Array)
 
 
 def asarray(
-    arena: ArenaBase,
+    seat: Seat,
     values: ArrayLike,
     dtype: DTypeLike | None = None,
     *,
@@ -250,7 +125,7 @@ def asarray(
     returned is read-only, as by `Array.readonly`.
     """
     if not writable:
-        return asarray(arena, values, dtype, order=order, **where).readonly()
+        return asarray(seat, values, dtype, order=order, **where).readonly()
     if isinstance(values, np.ndarray) and (dtype is None or np.dtype(dtype) == values.dtype):
         flags = values.flags
         ordered = {"C": flags.c_contiguous, "F": flags.f_contiguous}.get(order, True)
@@ -259,46 +134,6 @@ def asarray(
         hold = place.hold if place is not None else None
         if isinstance(base, View) and base.parts is not None:
             hold = base.hold
-        if hold and hold.member is arena.member:
+        if hold and hold.member is seat.member:
             return values if isinstance(values, Array) else values.view(Array)
-    return array(arena, values, dtype, order=order, **where)
-
-
-def readonly(values: Array) -> Array:
-    """Return a read-only array of the same memory; see Array.readonly."""
-    place = locate(values)
-    if not values.flags.writeable:
-        return values
-    if place is None:
-        made: Array = values.view()
-        made.flags.writeable = False
-        return made
-    return over(
-        place.hold.member.owner,
-        place.hold.another(L.BY_PIN),
-        place.offset,
-        values.shape,
-        values.dtype,
-        values.strides,
-        writable=False,
-        kind=type(values),
-    )
-
-
-def snapshot(values: Array, copy: bool | None) -> Array:
-    """Return an array as it is now; see Array.snapshot."""
-    base = root(values)
-    if not copy and isinstance(base, View) and base.growing and not values.flags.writeable:
-        return values
-    if copy is False:
-        raise ValueError(
-            f"asked for a snapshot of {values.nbytes:,} bytes without a copy (copy=False); other "
-            "processes may write these frames, and nothing could stop them. Use copy=None, or "
-            "append to a GrowableArray, whose rows do not change"
-        )
-    place = locate(values)
-    if place is not None:
-        return array(place.hold.member.owner, values)
-    if isinstance(base, View):
-        return array(base.hold.member.owner, values)
-    raise TypeError("asked for a snapshot of an array in private memory: use its copy()")
+    return array(seat, values, dtype, order=order, **where)

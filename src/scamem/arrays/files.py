@@ -7,20 +7,20 @@ import math
 import os
 import stat
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from scamem.address_space.io import transfer_file
-from scamem.arena.spans import spans_of
 from scamem.errors import FileTooShortError
+from scamem.membership.seat import Seat
+from scamem.objects.spans import spans_of
 
-from .array import Array, locate
-from .create import checked_dtype, checked_shape, empty
-
-if TYPE_CHECKING:
-    from scamem.arena.arena import ArenaBase
+from .array import Array
+from .checks import checked_dtype, checked_shape
+from .create import empty
+from .place import locate
 
 PART_BYTES = 16 << 20  # read between two calls of `progress`
 HEADER_BYTES_MAX = 10_000  # as NumPy: what is longer is no honest header
@@ -43,7 +43,7 @@ class Contents(NamedTuple):
 
 
 def from_file(
-    arena: ArenaBase,
+    seat: Seat,
     path: Path,
     dtype: DTypeLike | None = None,
     shape: Any = None,
@@ -78,7 +78,7 @@ def from_file(
             contents = npy_contents(file, offset, path)
         else:
             contents = raw_contents(file, dtype, shape, offset, path)
-        made = empty(arena, contents.shape, contents.dtype, contents.order, **where)
+        made = empty(seat, contents.shape, contents.dtype, contents.order, **where)
         read_into(made, file, contents, path, progress)
     return made
 

@@ -79,7 +79,7 @@ def _remove_arena(name: str, force: bool) -> None:
             others = [
                 member.pid
                 for member in arena.stats().members
-                if member.slot != arena.member.my_word(L.MINE_SLOT)
+                if member.slot != arena._seat.member.my_word(L.MINE_SLOT)
             ]
         if others:
             raise click.ClickException(

@@ -66,7 +66,7 @@ def _stat_object(arena: scamem.Arena, name: str, as_json: bool) -> None:
             f"nothing is published as {name!r}; {len(arena)} names are (scamem ls)"
         )
     info = infos[0]
-    runs = arena.member.runs_of(info.index)
+    runs = arena._seat.member.runs_of(info.index)
     if as_json:
         print_json({**object_json(info), "frames": [list(run) for run in runs]})
         return

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from scamem.arena import attach, image
 from scamem.backing import places
 from scamem.core.check import check
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.core.walk import Finding
 from scamem.errors import ArenaDamagedError
+from scamem.membership import files, image
 
 from .rebuild import Rebuild
 
@@ -70,7 +70,7 @@ def repair(name: str) -> Repaired:
     """
     control = places.open_file(name, "control")
     try:
-        geometry = Geometry.from_words(attach.read_header(control, any_boot=True))
+        geometry = Geometry.from_words(files.read_header(control, any_boot=True))
         with (
             places.door(control, DOOR_TIMEOUT_S),
             places.without_members(control, geometry.slots_max),

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from scamem.arena.look import Holder, ObjectInfo, Stats
 from scamem.backing.text import sized
+from scamem.looks.objects import Holder, ObjectInfo
+from scamem.looks.stats import Stats
 
 RUNS_MAX = 20
 COUNTS = (

@@ -17,11 +17,11 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from scamem.arena import attach, image
 from scamem.backing import places
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.errors import LockTimeoutError
+from scamem.membership import files, image
 
 PATIENCE_S: Final = 10.0
 NAP_S: Final = 0.002
@@ -60,7 +60,7 @@ def take(name: str) -> Snapshot:
     """
     control = places.open_file(name, "control")
     try:
-        geometry = Geometry.from_words(attach.read_header(control, any_boot=True))
+        geometry = Geometry.from_words(files.read_header(control, any_boot=True))
         fd = control.descriptor()
         words, inside = _still_copy(fd, geometry.control_words * L.WORD_BYTES)
         return Snapshot(

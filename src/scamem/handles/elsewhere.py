@@ -8,6 +8,8 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any
 
+from .runs import watch_dump
+
 REGISTERS = ("loky.backend.reduction", "joblib.externals.loky.backend.reduction")
 
 _reducers: dict[type, Callable[[Any], Any]] = {}
@@ -16,6 +18,7 @@ _reducers: dict[type, Callable[[Any], Any]] = {}
 def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
     """Let objects of exactly this type be reduced so wherever processes send to each other."""
     _reducers[kind] = reduce
+    watch_dump(ForkingPickler)
     ForkingPickler.register(kind, reduce)
     register_elsewhere()
 
@@ -27,6 +30,7 @@ def register_elsewhere() -> None:
         if module is not None:
             for kind, reduce in _reducers.items():
                 module.register(kind, reduce)
+            watch_dump(module.get_loky_pickler())
 
 
 def is_sending() -> bool:

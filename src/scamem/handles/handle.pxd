@@ -1,4 +1,4 @@
-from scamem.arena.member cimport Hold, Member
+from scamem.membership.member cimport Hold, Member
 
 cdef enum:
     ID_AT = 4
@@ -23,7 +23,7 @@ cdef class Wire:
     cdef WireTail tail
 
 cdef class Handle:
-    cdef readonly object arena
+    cdef readonly object seat
     cdef readonly bytes description
     cdef Hold held
     cdef list lent
@@ -32,5 +32,6 @@ cdef class Handle:
 cpdef Wire unpack(object data)
 cpdef bytes prefix_of(Member member)
 cpdef bytes lend(Hold held, bytes description)
+cdef unsigned int make_loan(Hold held, unsigned long long* loan_id) except? 0
 cpdef Hold load_hold(Member member, Wire wire, unsigned long long by)
 cpdef put_back(Hold held, Wire wire)

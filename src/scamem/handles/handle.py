@@ -5,11 +5,14 @@ The rules of transit, as users are to read them:
 1. Each pickling of a handle (or `bytes(handle)`) lends the object once; the first load takes the
    loan over, in the sender or a forked child as well.
 2. While the sender still holds the object, its loans cost nothing.
-3. When the sender lets go *or dies*, an untaken loan lives on in the arena for at least 60 s (from
-   that moment), then until memory is wanted, oldest first, and only where nobody else holds the
-   object.
+3. When the sender lets go *or dies*, an untaken loan keeps the object for at least 60 s (from that
+   moment), then until memory is wanted, oldest first.
 4. Later loads work while anybody holds the object, else StaleHandleError.
 5. Loans carry an id that is never used again, so old bytes cannot steal a newer loan.
+6. When there are as many loans as the arena allows, those whose grace is over make room, 60 s after
+   they were lent and after their sender let go: first those of objects that somebody holds, the
+   sender too, whose handles load by rule 4.
+7. A pickling that fails gives back what it has lent; runs.py says where that cannot be seen.
 
 Bytes of a handle are data: taking a reference by them runs no code, and they reach no memory
 outside the arena, whatever they were changed into. What a pickle says is run only where the *arena*
@@ -22,12 +25,22 @@ import struct
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.string import memcpy
-from cython.cimports.scamem.arena.member import Hold, Member, release
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store.words import monotonic_ns
+from cython.cimports.scamem.membership.member import Hold, Member, release
 
-from scamem.arena.attach import Address
-from scamem.errors import ClosedError, ScamemError, StaleHandleError, TooManyLoansError
+from scamem.errors import (
+    ClosedError,
+    OutOfMemoryError,
+    ScamemError,
+    StaleHandleError,
+    TooManyLoansError,
+)
+from scamem.membership.files import Address
+from scamem.membership.lending import make_loans
+from scamem.memory.room import make_room
+
+from .watch import Watch
 
 MAGIC = b"scm1"
 # magic, arena's id, bytes of the prefix, candidates, bytes of the path, device, inode
@@ -111,8 +124,16 @@ def unpack(data: object) -> Wire:
     return made
 
 
+def loan_of(data: bytes) -> tuple[int, int]:
+    """Return the loan in a handle's bytes, and its id."""
+    tail: WireTail = unpack(data).tail
+    return tail.loan, tail.loan_id
+
+
 def as_bytes(data: object) -> bytes:
     """Return the bytes of a buffer; ScamemError if it is none."""
+    if isinstance(data, Watch):  # copy.copy calls the loader without a pickler between
+        return data.data
     try:
         return bytes(memoryview(data))
     except (TypeError, ValueError):
@@ -135,7 +156,7 @@ def prefix_of(member: Member) -> bytes:
     now_ns: cython.ulonglong = monotonic_ns()
     slot: cython.ulonglong = member.mine[L.MINE_SLOT]
     if now_ns - member.prefix_ns > PREFIX_LIFE_NS or slot != member.prefix_slot:
-        member.prefix = pack_prefix(member.owner.address())
+        member.prefix = pack_prefix(member.seat.address())
         member.prefix_ns = now_ns
         member.prefix_slot = slot
     return member.prefix
@@ -144,44 +165,68 @@ def prefix_of(member: Member) -> bytes:
 def lend(held: Hold, description: bytes) -> bytes:
     """Lend a held object once and return the bytes that take the loan over.
 
+    The loan is made last: an error leaves none.
+
     Raises
     ------
     TooManyLoansError : as many loans are on their way as the arena allows; names what to do.
     """
-    member: Member = held.member
-    tail: WireTail
-    loan: cython.ulonglong
-    loan_id: cython.ulonglong = 0
-    while True:
-        loan = member.lend_words(held, cython.address(loan_id))
-        if loan_id != 0:
-            break
-        if loan == L.NO_LOANS:
-            if member.expire(member.owner.transit_grace_s) == 0:
-                raise _too_many_loans(member.owner)
-        else:
-            member.owner.make_room(loan)
-    tail.index = held.index
-    tail.loan = loan
-    tail.generation = held.generation
-    tail.loan_id = loan_id
-    prefix: bytes = prefix_of(member)
+    prefix: bytes = prefix_of(held.member)
     before: cython.Py_ssize_t = len(prefix)
     behind: cython.Py_ssize_t = len(description)
     made: bytes = PyBytes_FromStringAndSize(cython.NULL, before + TAIL_SIZE + behind)
     at: cython.p_char = PyBytes_AS_STRING(made)
+    tail: WireTail
+    loan_id: cython.ulonglong = 0
     memcpy(at, PyBytes_AS_STRING(prefix), before)
-    memcpy(at + before, cython.address(tail), TAIL_SIZE)
     memcpy(at + before + TAIL_SIZE, PyBytes_AS_STRING(description), behind)
+    tail.index = held.index
+    tail.generation = held.generation
+    tail.loan = make_loan(held, cython.address(loan_id))
+    tail.loan_id = loan_id
+    memcpy(at + before, cython.address(tail), TAIL_SIZE)
     return made
 
 
-def _too_many_loans(arena: object) -> TooManyLoansError:
-    limit = arena.loans_limit
+def make_loan(held: Hold, loan_id: cython.p_ulonglong) -> cython.uint:
+    """Lend a held object once: the loan, and its id there."""
+    member: Member = held.member
+    loan: cython.ulonglong
+    while True:
+        loan_id[0] = 0
+        loan = member.lend_words(held, loan_id)
+        if loan_id[0] != 0:
+            return loan
+        if loan == L.NO_LOANS:
+            if make_loans(member) == 0:
+                raise _too_many_loans(member)
+            continue
+        try:
+            make_room(member.seat, loan)
+        except OutOfMemoryError:
+            # The table of loans cannot grow: those that nobody needs make room in it.
+            if loan != L.NO_RECORDS + L.TABLE_LOANS or make_loans(member) == 0:
+                raise
+
+
+def loans_limit(member: Member) -> int:
+    """Return how many handles may be on their way at once; a setting of the whole arena."""
+    return member.read_word(L.LOANS_LIMIT)
+
+
+def transit_grace_s(member: Member) -> int:
+    """Return how many seconds a loan is kept, and outlives its sender; of the whole arena."""
+    return member.read_word(L.TRANSIT_GRACE_S)
+
+
+def _too_many_loans(member: Member) -> TooManyLoansError:
+    limit = loans_limit(member)
     return TooManyLoansError(
-        f"asked to send one more handle; {limit:,} are on their way and were not loaded, which is "
-        "the arena's limit. Load them, take them back (Handle.cancel, or arena.reap(loans=True) "
-        "for those whose sender is gone), or raise arena.loans_limit"
+        f"asked to send one more handle; {limit:,} are on their way, the limit of the arena. Load "
+        "some before you send more, take some back (Handle.cancel), wait until the oldest are "
+        f"{transit_grace_s(member):,} s old, which makes room, or raise arena.loans_limit",
+        loans=member.read_word(L.LOANS_COUNT),
+        limit=limit,
     )
 
 
@@ -204,7 +249,7 @@ def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
                 "is gone: its loan was taken or its grace is over, and nobody holds it any more. "
                 "Keep a reference in the sender, or publish it under a name"
             )
-        member.owner.make_room(held)
+        make_room(member.seat, held)
 
 
 def put_back(held: Hold, wire: Wire) -> None:
@@ -230,10 +275,15 @@ class Handle:
     and each `bytes()` lends once more. Threads: any. fork: the child holds one of its own.
     """
 
-    def __init__(self, arena: object, held: Hold, description: bytes) -> None:
-        self.arena = arena
+    def __init__(self, seat: object, held: Hold, description: bytes) -> None:
+        self.seat = seat
         self.held = held
         self.description = description
+
+    @property
+    def arena(self) -> object:
+        """The Arena of the object."""
+        return self.seat.arena
 
     @property
     def hold(self) -> Hold:
@@ -247,9 +297,13 @@ class Handle:
         tail: WireTail
         start: cython.Py_ssize_t = len(data) - len(self.description) - TAIL_SIZE
         memcpy(cython.address(tail), PyBytes_AS_STRING(data) + start, TAIL_SIZE)
-        if self.lent is None:
-            self.lent = []
-        self.lent.append((tail.loan, tail.loan_id))
+        try:
+            if self.lent is None:
+                self.lent = []
+            self.lent.append((tail.loan, tail.loan_id))
+        except MemoryError:
+            self.held.member.cancel(tail.loan, tail.loan_id)
+            raise
         if len(self.lent) > CANCEL_MAX:  # only the newest can be cancelled through the handle
             del self.lent[0]
         return data
@@ -258,7 +312,7 @@ class Handle:
         """Take back the loans made through this Python object that nobody has loaded; how many."""
         lent: list = self.lent or []
         self.lent = None
-        return sum([self.arena.member.cancel(loan, loan_id) for loan, loan_id in lent])
+        return sum([self.seat.member.cancel(loan, loan_id) for loan, loan_id in lent])
 
     def close(self) -> None:
         """Drop this reference now; loans on their way live on as the rules say. Again: nothing."""
@@ -273,24 +327,5 @@ class Handle:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple:
-        return load_handle, (bytes(self),)
-
     def __repr__(self) -> str:
         return "<Handle, closed>" if self.held is None else f"<Handle of object {self.held.index}>"
-
-
-def load_handle(data: bytes) -> object:
-    """Return a Handle from the bytes of one, joining its arena if need be.
-
-    Raises
-    ------
-    ArenaUnreachableError, StaleHandleError, ScamemError : as `from_handle`.
-
-    Ownership: the new Handle is a reference; the loan in the bytes is taken if it is still there.
-    """
-    from .arena import Arena
-
-    wire: Wire = unpack(data)
-    arena = Arena.of_handle(wire)
-    return Handle(arena, load_hold(arena.member, wire, L.BY_HAND), wire.description)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import bisect
 import ctypes
-import weakref
+import sys
 from collections.abc import Iterable, Iterator
 from operator import index
 from typing import Any
 
-from scamem.arena.arena import ArenaBase
-from scamem.arena.mapped import Mapped, Piece, map_frames
-from scamem.arena.member import Hold
-from scamem.arena.objects import Scamem
+from scamem.arena import Arena
 from scamem.core.store import layout as L
 from scamem.errors import ClosedError
 from scamem.handles.pickling import reduce_scamem
+from scamem.membership.member import Hold
+from scamem.memory.allocation import allocate
+from scamem.objects.scamem import Scamem
+from scamem.views.mapped import Mapped, Piece, map_frames
 
+from .known import Known
 from .looks import ScamemLook
 from .pages import Page, hold_page
 
@@ -33,9 +35,10 @@ class Range:
         self.mapped = mapped
 
     @property
-    def arena(self) -> ArenaBase:
+    def arena(self) -> Arena:
         """The arena of its pages."""
-        return self.mapped.arena
+        found: Arena = self.mapped.seat.arena
+        return found
 
     @property
     def nr_pages(self) -> int:
@@ -121,8 +124,8 @@ class vm_struct(Range):  # the kernel's name
     def __reduce__(self) -> tuple[Any, ...]:
         _ = self.scamem
         held = self.mapped.frames()[0][2]
-        with Scamem(self.arena, held.another(L.BY_HAND)) as obj:
-            return reduce_scamem(obj)
+        with Scamem(self.mapped.seat, held.another(L.BY_HAND)) as obj:
+            return reduce_scamem(obj, sys._getframe(1))
 
     def __repr__(self) -> str:
         if not self.mapped.nbytes:
@@ -132,14 +135,16 @@ class vm_struct(Range):  # the kernel's name
         return f"<vm_struct {first:#x}-{first + size:#x} {size} pages={pages} {self.kind}>"
 
 
-_areas: weakref.WeakSet[vm_struct] = weakref.WeakSet()
+_areas: Known[vm_struct] = Known()
 
 
 def looks_at(mapped: Mapped) -> list[ScamemLook]:
     """Return the scamems that a mapping shows, each once, in order of address."""
     pieces = mapped.frames()
     return list(
-        dict.fromkeys(ScamemLook(mapped.arena, held.index, held.generation) for *_, held in pieces)
+        dict.fromkeys(
+            ScamemLook(mapped.seat.arena, held.index, held.generation) for *_, held in pieces
+        )
     )
 
 
@@ -149,9 +154,9 @@ def pfns_of(pieces: list[Piece]) -> Iterator[int]:
         yield from range(pfn, pfn + count)
 
 
-def pieces_of(arena: ArenaBase, hold: Hold) -> list[Piece]:
+def pieces_of(arena: Arena, hold: Hold) -> list[Piece]:
     """Return the frames of a held object as pieces that this reference keeps."""
-    return [(pfn, count, hold) for pfn, count in arena.member.runs(hold)]
+    return [(pfn, count, hold) for pfn, count in arena._seat.member.runs(hold)]
 
 
 def _is_among(pfn: int, runs: list[tuple[int, int]]) -> bool:
@@ -171,7 +176,7 @@ def new_area(mapped: Mapped, kind: str) -> vm_struct:
 
 
 def vmalloc(
-    arena: ArenaBase, size: int, *, node: int | None = None, zone: str | None = None
+    arena: Arena, size: int, *, node: int | None = None, zone: str | None = None
 ) -> vm_struct:
     """Allocate pages that need not lie side by side, as one scamem, and map them contiguously.
 
@@ -194,12 +199,12 @@ def vmalloc(
     """
     if index(size) <= 0:
         raise ValueError(f"asked for an area of {size} bytes; one page is the least")
-    hold = arena.alloc_hold(size, L.BY_MAPPING, node=node, zone=zone)
-    return new_area(map_frames(arena, pieces_of(arena, hold)), VMALLOC)
+    hold = allocate(arena._seat, size, L.BY_MAPPING, node=node, zone=zone)
+    return new_area(map_frames(arena._seat, pieces_of(arena, hold)), VMALLOC)
 
 
 def vzalloc(
-    arena: ArenaBase, size: int, *, node: int | None = None, zone: str | None = None
+    arena: Arena, size: int, *, node: int | None = None, zone: str | None = None
 ) -> vm_struct:
     """Allocate an area of zeros; see `vmalloc`."""
     area = vmalloc(arena, size, node=node, zone=zone)
@@ -207,7 +212,7 @@ def vzalloc(
     return area
 
 
-def vmalloc_node(arena: ArenaBase, size: int, node: int) -> vm_struct:
+def vmalloc_node(arena: Arena, size: int, node: int) -> vm_struct:
     """Allocate an area on a NUMA node; see `vmalloc`."""
     return vmalloc(arena, size, node=node)
 
@@ -241,7 +246,7 @@ def _free(area: vm_struct, kind: str, asked: str) -> None:
 # --- vmap ----------------------------------------------------------------------------------------
 
 
-def vmap(arena: ArenaBase, pages: Iterable[Page]) -> vm_struct:
+def vmap(arena: Arena, pages: Iterable[Page]) -> vm_struct:
     """Map pages contiguously: of one scamem or of several, in any order, a page twice as well.
 
     Parameters
@@ -262,18 +267,18 @@ def vmap(arena: ArenaBase, pages: Iterable[Page]) -> vm_struct:
     for page in pages:
         if page.arena is not arena:
             raise ValueError(f"asked to map {page!r} of another arena; an area shows one arena's")
-        numbers = arena.member.page_to_object(page.pfn)
+        numbers = arena._seat.member.page_to_object(page.pfn)
         hold, runs = held.get(numbers, (None, []))
         if hold is None or not _is_among(page.pfn, runs):
             hold = hold_page(page, L.BY_MAPPING)
-            held[hold.index, hold.generation] = hold, sorted(arena.member.runs(hold))
+            held[hold.index, hold.generation] = hold, sorted(arena._seat.member.runs(hold))
         if pieces and pieces[-1][2] is hold and sum(pieces[-1][:2]) == page.pfn:
             pieces[-1] = (pieces[-1][0], pieces[-1][1] + 1, hold)
         else:
             pieces.append((page.pfn, 1, hold))
     if not pieces:
         raise ValueError("asked for an area of no pages")
-    return new_area(map_frames(arena, pieces), VMAP)
+    return new_area(map_frames(arena._seat, pieces), VMAP)
 
 
 # --- addresses -----------------------------------------------------------------------------------
@@ -286,7 +291,7 @@ def get_vm_area_size(area: vm_struct) -> int:
 
 def find_vm_area(addr: int) -> vm_struct | None:
     """Return the area of this process that has an address, None if there is none."""
-    for area in list(_areas):
+    for area in _areas:
         if area.mapped.address <= addr < area.mapped.address + area.mapped.nbytes:
             return area
     return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scamem.arena.arena import ArenaBase
-from scamem.arena.look import Holder
+from scamem.arena import Arena
 from scamem.core.store import layout as L
 from scamem.core.store.words import low
 from scamem.errors import StaleHandleError
+from scamem.looks.objects import Holder
 
 if TYPE_CHECKING:
     from .pages import Page
@@ -31,14 +31,14 @@ class ScamemLook:
 
     __slots__ = ("arena", "generation", "index")
 
-    def __init__(self, arena: ArenaBase, index: int, generation: int) -> None:
+    def __init__(self, arena: Arena, index: int, generation: int) -> None:
         self.arena = arena
         self.index = index
         self.generation = generation
 
     def _nr(self) -> int | None:
         """Frames of the object, None once it is freed."""
-        words = self.arena.member.object_words(self.index)
+        words = self.arena._seat.member.object_words(self.index)
         if words is None or words[L.OBJECT_GENERATION] != self.generation:
             return None
         if words[L.OBJECT_STATE] & L.OBJECT_STATE_MASK != L.OBJECT_STATE_LIVE:
@@ -81,7 +81,7 @@ class ScamemLook:
         from .pages import Page
 
         _ = self.nr
-        runs = self.arena.member.runs_of(self.index)
+        runs = self.arena._seat.member.runs_of(self.index)
         _ = self.nr  # still the same object: so these were its runs
         return [Page(self.arena, pfn + k) for pfn, count in runs for k in range(count)]
 

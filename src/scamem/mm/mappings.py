@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import NoReturn
 
-from scamem.arena.arena import ArenaBase
-from scamem.arena.mapped import Mapped, Piece, held_anew, map_frames
-from scamem.arena.member import Hold
-from scamem.arena.objects import Scamem
+from scamem.arena import Arena
 from scamem.core.store import layout as L
 from scamem.errors import ClosedError
+from scamem.membership.member import Hold
+from scamem.memory.allocation import hold_object
+from scamem.objects.scamem import Scamem
+from scamem.views.mapped import Mapped, Piece, held_anew, map_frames
 
 from .areas import Range, pieces_of, vm_struct
+from .known import Known
 from .looks import ScamemLook
 from .pages import Page, got_page, pin_pages
 
@@ -72,7 +73,7 @@ class vm_area_struct(Range):  # the kernel's name
         return f"<vm_area_struct {first:x}-{last:x} {access} pages={pages}>"
 
 
-_vmas: weakref.WeakSet[vm_area_struct] = weakref.WeakSet()
+_vmas: Known[vm_area_struct] = Known()
 
 
 def _new_vma(mapped: Mapped) -> vm_area_struct:
@@ -109,14 +110,16 @@ def remap_vmalloc_range(
     if nr == 0:
         raise ValueError("asked to map no pages")
     if isinstance(area, vm_struct):
-        return _new_vma(map_frames(area.arena, held_anew(area.mapped.frames(pgoff, nr)), writable))
+        return _new_vma(
+            map_frames(area.mapped.seat, held_anew(area.mapped.frames(pgoff, nr)), writable)
+        )
     if isinstance(area, Scamem):
         arena, hold = area.arena, area.hold.another(L.BY_MAPPING)
     else:
         arena = area.arena
-        hold = arena.hold_object(area.index, area.generation, L.BY_MAPPING)
+        hold = hold_object(arena._seat, area.index, area.generation, L.BY_MAPPING)
     pieces = _part(pieces_of(arena, hold), pgoff, nr)
-    return _new_vma(map_frames(arena, pieces, writable))
+    return _new_vma(map_frames(arena._seat, pieces, writable))
 
 
 def _part(pieces: list[Piece], start: int, nr: int | None) -> list[Piece]:
@@ -182,9 +185,7 @@ def find_vma(addr: int) -> vm_area_struct | None:
     As in the kernel, the address may lie before it; see `vma_lookup`.
     """
     found = [
-        vma
-        for vma in list(_vmas)
-        if vma.mapped.nbytes and vma.mapped.address + vma.mapped.nbytes > addr
+        vma for vma in _vmas if vma.mapped.nbytes and vma.mapped.address + vma.mapped.nbytes > addr
     ]
     return min(found, key=lambda vma: vma.mapped.address, default=None)
 
@@ -214,7 +215,7 @@ def get_user_pages(vma: vm_area_struct, start: int = 0, nr: int | None = None) -
     frames of the arena; it does not lock pages in RAM.
     """
 
-    def get(arena: ArenaBase, pfns: range, hold: Hold) -> list[Page]:
+    def get(arena: Arena, pfns: range, hold: Hold) -> list[Page]:
         return [got_page(arena, pfn, hold) for pfn in pfns]
 
     return _gup(vma, start, nr, get)
@@ -228,7 +229,7 @@ def pin_user_pages(vma: vm_area_struct, start: int = 0, nr: int | None = None) -
     still be on its way to them (`Scamem.pin(io=True)`).
     """
 
-    def pin(arena: ArenaBase, pfns: range, hold: Hold) -> list[Page]:
+    def pin(arena: Arena, pfns: range, hold: Hold) -> list[Page]:
         return pin_pages(arena, pfns, len(pfns), hold)
 
     return _gup(vma, start, nr, pin)
@@ -238,7 +239,7 @@ def _gup(
     vma: vm_area_struct,
     start: int,
     nr: int | None,
-    take: Callable[[ArenaBase, range, Hold], list[Page]],
+    take: Callable[[Arena, range, Hold], list[Page]],
 ) -> list[Page]:
     if not vma.mapped.nbytes:
         raise ClosedError("asked for pages of a VMA that was unmapped; take them before munmap()")

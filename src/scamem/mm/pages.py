@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from operator import index
 from typing import Any
 
-from scamem.arena.arena import ArenaBase
-from scamem.arena.member import Hold, release
-from scamem.arena.view import make_view
+from scamem.arena import Arena
 from scamem.core.store import layout as L
 from scamem.errors import OutOfMemoryError, PageNotHeldError, StaleHandleError
-from scamem.handles.arena import RAW_DESCRIPTION
-from scamem.handles.handle import Handle, load_handle
+from scamem.handles.convert import RAW_DESCRIPTION, load_handle
+from scamem.handles.handle import Handle
+from scamem.handles.runs import sent_by
+from scamem.membership.member import Hold, release
+from scamem.memory.allocation import allocate, hold_object
+from scamem.views.view import make_view
 
 from .looks import ScamemLook
 
@@ -55,7 +58,7 @@ class Page:
 
     __slots__ = ("__weakref__", "arena", "gets", "order", "pfn", "pins")
 
-    def __init__(self, arena: ArenaBase, pfn: int) -> None:
+    def __init__(self, arena: Arena, pfn: int) -> None:
         self.arena = arena
         self.pfn = pfn
         self.order: int | None = None  # of the block that it begins, if alloc_pages made it
@@ -78,8 +81,8 @@ class Page:
         pinned, hold = bool(self.pins), hold_of(self)
         if hold is None:
             return pfn_to_page, (self.arena, self.pfn)
-        handle = Handle(self.arena, hold.another(L.BY_HAND), RAW_DESCRIPTION)
-        return _load_page, (bytes(handle), self.pfn, pinned)
+        handle = Handle(self.arena._seat, hold.another(L.BY_HAND), RAW_DESCRIPTION)
+        return _load_page, (sent_by(handle, sys._getframe(1)), self.pfn, pinned)
 
     def __repr__(self) -> str:
         held = "".join(
@@ -100,7 +103,7 @@ def _load_page(data: bytes, pfn: int, pinned: bool) -> Page:
         )
         if not pinned:
             page.gets.append(hold.another(L.BY_PIN))
-        member = handle.arena.member
+        member = handle.seat.member
         there = member.page_to_object(pfn) == (hold.index, hold.generation)
         if not there or not member.has_frame(hold, pfn):
             raise StaleHandleError(
@@ -110,20 +113,20 @@ def _load_page(data: bytes, pfn: int, pinned: bool) -> Page:
         return page
 
 
-def pinned_page(arena: ArenaBase, pfn: int, pinned: _Pinned) -> Page:
+def pinned_page(arena: Arena, pfn: int, pinned: _Pinned) -> Page:
     """Return a page that holds one of the pins of a call."""
     page = Page(arena, pfn)
     page.pins.append(pinned)
     return page
 
 
-def pin_pages(arena: ArenaBase, pfns: Iterable[int], count: int, hold: Hold) -> list[Page]:
+def pin_pages(arena: Arena, pfns: Iterable[int], count: int, hold: Hold) -> list[Page]:
     """Return pages of one held scamem, pinned."""
     pinned = _Pinned(hold, count)
     return [pinned_page(arena, pfn, pinned) for pfn in pfns]
 
 
-def got_page(arena: ArenaBase, pfn: int, hold: Hold) -> Page:
+def got_page(arena: Arena, pfn: int, hold: Hold) -> Page:
     """Return a page that holds one reference."""
     page = Page(arena, pfn)
     page.gets.append(hold.another(L.BY_PIN))
@@ -149,19 +152,19 @@ def hold_page(page: Page, by: int) -> Hold:
     if hold is not None:
         return hold.another(by)
     while True:
-        found = page.arena.member.page_to_object(page.pfn)
+        found = page.arena._seat.member.page_to_object(page.pfn)
         if found[0] == 0:
             raise StaleHandleError(
                 f"page {page.pfn:#x} belongs to no scamem: it is free. A page without a reference "
                 "does not keep its memory; get_page() it while somebody else does"
             )
         try:
-            hold = page.arena.hold_object(*found, by)
+            hold = hold_object(page.arena._seat, *found, by)
         except StaleHandleError:
             continue  # freed between the look and the hold: look again
-        if page.arena.member.page_to_object(page.pfn) != found:
+        if page.arena._seat.member.page_to_object(page.pfn) != found:
             continue
-        if page.arena.member.has_frame(hold, page.pfn):
+        if page.arena._seat.member.has_frame(hold, page.pfn):
             return hold
         release(hold)
         raise StaleHandleError(
@@ -264,21 +267,21 @@ def page_to_pfn(page: Page) -> int:
     return page.pfn
 
 
-def pfn_valid(arena: ArenaBase, pfn: int) -> bool:
+def pfn_valid(arena: Arena, pfn: int) -> bool:
     """Tell whether an arena has a page of this number, online or not."""
-    return 0 <= index(pfn) < arena.geometry.frames
+    return 0 <= index(pfn) < arena._seat.geometry.frames
 
 
-def pfn_to_page(arena: ArenaBase, pfn: int) -> Page:
+def pfn_to_page(arena: Arena, pfn: int) -> Page:
     """Return the page of a number, without a reference; IndexError if the arena has none."""
     if not pfn_valid(arena, pfn):
-        raise IndexError(f"asked for page {pfn:,}; the arena has {arena.geometry.frames:,}")
+        raise IndexError(f"asked for page {pfn:,}; the arena has {arena._seat.geometry.frames:,}")
     return Page(arena, index(pfn))
 
 
 def page_to_scamem(page: Page) -> ScamemLook | None:
     """Return the scamem that a page belongs to, as a look; None if it is free or offline."""
-    number, generation = page.arena.member.page_to_object(page.pfn)
+    number, generation = page.arena._seat.member.page_to_object(page.pfn)
     return ScamemLook(page.arena, number, generation) if number else None
 
 
@@ -299,7 +302,7 @@ def page_to_section(page: Page) -> int:
 
 def page_address(page: Page) -> int:
     """Return where a page lies in this process's direct map. It is a pointer: it holds nothing."""
-    return page.arena.direct_address + page.pfn * page.arena.frame_bytes
+    return page.arena._seat.direct_address + page.pfn * page.arena.frame_bytes
 
 
 def kmap_local_page(page: Page) -> memoryview:
@@ -325,7 +328,7 @@ def kunmap_local(mapped: memoryview) -> None:
 
 
 def alloc_pages(
-    arena: ArenaBase, order: int = 0, *, node: int | None = None, zone: str | None = None
+    arena: Arena, order: int = 0, *, node: int | None = None, zone: str | None = None
 ) -> Page:
     """Allocate 2**order pages that lie side by side, as a scamem of their own.
 
@@ -349,8 +352,8 @@ def alloc_pages(
     if not 0 <= index(order) <= ORDER_MAX:
         raise ValueError(f"asked for pages of order {order}; 0 to {ORDER_MAX} can be")
     nbytes = arena.frame_bytes << order
-    hold = arena.alloc_hold(nbytes, L.BY_PIN, node=node, zone=zone)
-    runs = arena.member.runs(hold)
+    hold = allocate(arena._seat, nbytes, L.BY_PIN, node=node, zone=zone)
+    runs = arena._seat.member.runs(hold)
     if len(runs) > 1:
         release(hold)
         raise OutOfMemoryError(
@@ -366,7 +369,7 @@ def alloc_pages(
     return page
 
 
-def alloc_page(arena: ArenaBase, *, node: int | None = None, zone: str | None = None) -> Page:
+def alloc_page(arena: Arena, *, node: int | None = None, zone: str | None = None) -> Page:
     """Allocate one page; see `alloc_pages`."""
     return alloc_pages(arena, 0, node=node, zone=zone)
 

@@ -14,12 +14,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
-from scamem.arena.look import Holder
-from scamem.arena.member import Hold
-from scamem.arena.objects import Scamem, frames_of_runs
-from scamem.arrays.array import Array, locate
+from scamem.arena import Arena
+from scamem.arrays.array import Array
+from scamem.arrays.place import locate
 from scamem.backing.text import sized
-from scamem.handles.arena import Arena
+from scamem.looks.objects import Holder
+from scamem.membership.member import Hold
+from scamem.objects.scamem import Scamem
+from scamem.objects.spans import frames_of_runs
 
 from ..picture import caption, draw
 from ..show import holder_text
@@ -294,7 +296,7 @@ def reference(story: Story, name: str) -> Hold:
 
 def runs_of(story: Story, name: str) -> NDArray[np.uint64]:
     """Return a column's frames as runs of (first pfn, frames)."""
-    found = story.arena.member.runs(reference(story, name))
+    found = story.arena._seat.member.runs(reference(story, name))
     return np.array(found, dtype=np.uint64).reshape(-1, 2)
 
 

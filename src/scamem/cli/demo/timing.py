@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scamem.handles.arena import Arena
+from scamem.arena import Arena
 
 from .crew import Crew
 from .segments import Segment, room_bytes

@@ -1,3 +1,0 @@
-from .member import Hold
-
-def spans_of(held: Hold, start: int, nbytes: int) -> bytes: ...

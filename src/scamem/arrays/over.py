@@ -1,0 +1,106 @@
+"""Arrays over frames, and copies of arrays to frames: what all ways of making arrays share."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import FRAME_BYTES
+from scamem.membership.member import Hold
+from scamem.membership.seat import Seat
+from scamem.memory.allocation import allocate
+from scamem.views.making import contiguous, direct_address_of
+
+from .checks import checked_dtype, checked_nbytes
+from .construct import new_array
+
+OFFSET_FROM_BYTES = 1 << 20  # arrays of at least so many bytes choose where in a frame they begin
+OFFSET_BYTES = 384  # (destination - source) modulo a frame; see offset_for_copy()
+ALIGN_BYTES = 64
+Kind = TypeVar("Kind", bound="np.ndarray[Any, Any]")
+
+
+def over(
+    seat: Seat,
+    hold: Hold,
+    offset: int,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    strides: tuple[int, ...] | None = None,
+    *,
+    writable: bool = True,
+    kind: type[Kind],
+) -> Kind:
+    """Return an array, of type `kind`, over a held object. The caller has checked that it fits.
+
+    Ownership: the array takes the reference over (a stitched view takes one of its own).
+    """
+    address = direct_address_of(seat, hold, writable)
+    base: Any = hold
+    if address == 0:
+        base = contiguous(seat, hold, L.BY_MAPPING, writable=writable)
+        address = base.address
+    made: Kind = new_array(kind, dtype, shape, strides, address + offset, writable, base)
+    return made
+
+
+def copied(
+    seat: Seat,
+    source: NDArray[Any],
+    order: str,
+    *,
+    node: int | str | None = None,
+    zone: str | None = None,
+    kind: type[Kind],
+) -> Kind:
+    """Return a copy of an array in an arena, an array of type `kind`."""
+    dtype = checked_dtype(source.dtype)
+    nbytes = checked_nbytes(source.shape, dtype.itemsize)
+    offset = offset_for_copy(source, nbytes)
+    strides = kept_strides(source, dtype.itemsize, order)
+    hold = allocate(seat, nbytes + offset, L.BY_PIN, node=node, zone=zone)
+    made = over(seat, hold, offset, source.shape, dtype, strides, kind=kind)
+    np.copyto(made.view(np.ndarray), source, casting="safe")
+    return made
+
+
+def fortran_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Return the strides, in bytes, of a Fortran-ordered array."""
+    strides = []
+    step = itemsize
+    for length in shape:
+        strides.append(step)
+        step *= max(length, 1)
+    return tuple(strides)
+
+
+def offset_for_copy(source: NDArray[Any], nbytes: int) -> int:
+    """Return where in its first frame a copy of an array should begin, in bytes.
+
+    A copy whose stores and loads are close by in the low 12 bits of the address waits for itself
+    ("4K aliasing"), on some processors up to 128 bytes apart, on others from 512 bytes on.
+    """
+    if nbytes < OFFSET_FROM_BYTES:
+        return 0
+    start = source.__array_interface__["data"][0] % FRAME_BYTES
+    return int(-(-(start + OFFSET_BYTES) // ALIGN_BYTES) * ALIGN_BYTES % FRAME_BYTES)
+
+
+def kept_strides(source: NDArray[Any], itemsize: int, order: str) -> tuple[int, ...] | None:
+    """Return the strides of a copy in an order, None for C order; "K" keeps the order of axes."""
+    flags = source.flags
+    if order == "C" or (order != "F" and flags.c_contiguous):
+        return None
+    if order == "F" or flags.f_contiguous:
+        return fortran_strides(source.shape, itemsize)
+    if order == "A":
+        return None
+    strides = [0] * source.ndim
+    step = itemsize
+    for axis in sorted(range(source.ndim), key=lambda axis: (abs(source.strides[axis]), -axis)):
+        strides[axis] = step
+        step *= source.shape[axis]
+    return tuple(strides)

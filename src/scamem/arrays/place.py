@@ -1,0 +1,49 @@
+"""Where an array lies: in which object, and at which byte of it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scamem.membership.member import Hold
+from scamem.views.making import offset_in_object
+from scamem.views.view import View
+
+from .construct import address_of
+
+
+class Place(NamedTuple):
+    """Where an array lies: the reference that keeps it, its first byte's place in the object."""
+
+    hold: Hold
+    offset: int
+
+
+def root(array: NDArray[Any]) -> Any:
+    """Return what keeps an array's memory: a Hold, a View, another's object, or an ndarray."""
+    base: Any = array
+    while True:
+        if isinstance(base, np.ndarray):
+            if base.base is None:
+                return base
+            base = base.base
+        elif isinstance(base, memoryview):
+            base = base.obj
+        else:
+            return base
+
+
+def locate(array: NDArray[Any]) -> Place | None:
+    """Return where an array lies in an object, None if its memory is private, or of several."""
+    base = root(array)
+    if type(base) is Hold:
+        address = address_of(array)
+        offset = address - base.member.address_of(base)
+        if not 0 <= offset < base.member.seat.capacity:
+            offset = offset_in_object(base, address)
+        return Place(base, offset)
+    if isinstance(base, View) and not base.private and base.parts is None:
+        return Place(base.hold, address_of(array) - base.address)
+    return None

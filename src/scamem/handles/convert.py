@@ -1,0 +1,137 @@
+"""Values to handles, and handles to values: joining the arena that a handle comes from."""
+
+from __future__ import annotations
+
+import copyreg
+import sys
+from typing import Any
+
+import numpy as np
+
+from scamem.arrays.place import locate
+from scamem.core.store import layout as L
+from scamem.membership import joined
+from scamem.membership.seat import Seat
+from scamem.objects.scamem import Scamem
+from scamem.views.view import View
+
+from .description import RAW, Description, encode, encode_array
+from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
+from .runs import sent_by
+from .values import value_of
+
+RAW_DESCRIPTION = encode(Description(RAW, 0, (), None, None, False))
+
+
+def of_wire(wire: Wire) -> Seat:
+    """Return the seat in the arena that a handle's bytes come from, joined if need be."""
+    found = joined.known(wire.arena_id)
+    if found is None:
+        found = joined.reach(unpack_prefix(wire.data[: wire.prefix_bytes]))
+    return found
+
+
+def scamem_of(value: Any) -> Any:
+    """Return the Scamem of an object that several processes work on; any other value itself."""
+    found = getattr(value, "scamem", None)
+    return found if isinstance(found, Scamem) else value
+
+
+def check_whole(value: Any) -> None:
+    """Raise TypeError for a view that no one object has all of."""
+    if isinstance(value, View) and (value.private or value.parts is not None):
+        raise TypeError(
+            "asked to send a view that is private, or of several objects; no one object has what "
+            "it shows. Send its objects, or arena.array() of it"
+        )
+
+
+def handle(value: Any) -> Handle:
+    """Return a handle of an array (or view) of an arena, a Scamem or a View; nothing is copied.
+
+    Raises
+    ------
+    TypeError : the value's memory is private; `arena.put(value)` stores a copy.
+
+    Ownership: the handle is one reference of its own.
+    """
+    value = scamem_of(value)
+    check_whole(value)
+    if isinstance(value, Handle):
+        return Handle(value.seat, value.hold.another(L.BY_HAND), value.description)
+    if isinstance(value, Scamem):
+        return Handle(value.seat, value.hold.another(L.BY_HAND), RAW_DESCRIPTION)
+    if isinstance(value, View):
+        return Handle(value.hold.member.seat, value.hold.another(L.BY_HAND), RAW_DESCRIPTION)
+    place = locate(value) if isinstance(value, np.ndarray) else None
+    if place is None:
+        raise TypeError(
+            f"asked for a handle of a {type(value).__name__} in private memory, or in a view of "
+            "several objects; put it into an arena first (scamem.array(x), or arena.put(x))"
+        )
+    return Handle(
+        place.hold.member.seat, place.hold.another(L.BY_HAND), encode_array(value, place.offset)
+    )
+
+
+def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool = True) -> Any:
+    """Return what a handle, or its bytes, stands for, joining its arena if need be.
+
+    Parameters
+    ----------
+    writable : False for an array that cannot be written.
+
+    Raises
+    ------
+    StaleHandleError : the object is gone.
+    ArenaUnreachableError : the arena cannot be joined from here; names the ways out.
+    ScamemError : these are not the bytes of a handle, or they were changed.
+
+    Ownership: the result holds a reference; the loan in the bytes is taken if it is still there.
+    """
+    if isinstance(data, Handle):
+        return value_of(data.seat, data.hold.another(L.BY_PIN), data.description, writable)
+    wire = unpack(data)
+    seat = of_wire(wire)
+    hold = load_hold(seat.member, wire, L.BY_PIN)
+    try:
+        return value_of(seat, hold, wire.description, writable)
+    except BaseException:  # whatever it was: who can map it may still load it
+        put_back(hold, wire)
+        raise
+
+
+def load_handle(data: object) -> Handle:
+    """Return a Handle from the bytes of one, joining its arena if need be.
+
+    Raises
+    ------
+    ArenaUnreachableError, StaleHandleError, ScamemError : as `from_handle`.
+
+    Ownership: the new Handle is a reference; the loan in the bytes is taken if it is still there.
+    """
+    wire = unpack(data)
+    seat = of_wire(wire)
+    return Handle(seat, load_hold(seat.member, wire, L.BY_HAND), wire.description)
+
+
+def _reduce_handle(value: Handle) -> tuple[Any, ...]:
+    return load_handle, (sent_by(value, sys._getframe(1)),)
+
+
+copyreg.pickle(Handle, _reduce_handle)
+
+
+def set_loans_limit(seat: Seat, count: int) -> None:
+    """Set how many handles may be on their way at once, for all members."""
+    most = seat.geometry.loans_max - 1
+    if not 0 < count <= most:
+        raise ValueError(f"asked for a limit of {count:,} loans; 1 to {most:,} can be")
+    seat.member.set_word(L.LOANS_LIMIT, count)
+
+
+def set_transit_grace(seat: Seat, seconds: int) -> None:
+    """Set how many seconds a loan is kept, and outlives its sender, for all members."""
+    if not 0 <= seconds <= L.MASK_32:
+        raise ValueError(f"asked for a grace of {seconds} s; 0 to {L.MASK_32:,} can be")
+    seat.member.set_word(L.TRANSIT_GRACE_S, seconds)

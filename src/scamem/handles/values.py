@@ -1,0 +1,184 @@
+"""Any Python object in an arena: pickle protocol 5, its buffers out of band and never copied again.
+
+An object of kind PICKLE begins with {pickle's bytes, buffers, then bytes and place of each buffer}
+as 64-bit numbers; pickle and buffers follow, each on a boundary of 64 bytes. Loading gives
+read-only views of the buffers, which hold the object. As with any pickle, loading runs what it
+says: an arena is one trust domain. That an object is a pickle is marked in the arena by the member
+that put it there; a handle that says so of anything else is refused.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from typing import Any
+
+import numpy as np
+
+from scamem.arrays.array import Array
+from scamem.arrays.construct import copy_bytes, put_array
+from scamem.arrays.create import array
+from scamem.arrays.over import offset_for_copy, over
+from scamem.arrays.place import locate
+from scamem.core.store import layout as L
+from scamem.errors import ScamemError
+from scamem.membership.member import Hold, release
+from scamem.membership.seat import Seat
+from scamem.memory.allocation import allocate
+from scamem.objects.scamem import Scamem
+from scamem.views.making import direct_address_of
+
+from .description import ARRAY, BYTES, PICKLE, RAW, Description, decode, encode, encode_array
+from .dtypes import dtype_text
+from .handle import Handle
+
+ALIGN_BYTES = 64
+U8 = np.dtype(np.uint8)
+
+
+def put(seat: Seat, value: Any) -> Handle:
+    """Store a value and return a handle of it; see Arena.put."""
+    if not seat.closed:
+        made = put_array(seat.member, value)
+        if made is not None:
+            try:
+                return Handle(seat, made, encode_array(value, 0, True))
+            except TypeError:
+                release(made)  # a dtype that only pickle knows
+    if isinstance(value, Array):
+        place = locate(value)
+        if place is not None and place.hold.member is seat.member:
+            return Handle(seat, place.hold.another(L.BY_HAND), encode_array(value, place.offset))
+        value = value.view(np.ndarray)
+    seat.check_open()
+    return _put_copy(seat, value)
+
+
+def _put_copy(seat: Seat, value: Any) -> Handle:
+    if type(value) is np.ndarray:
+        stored = _put_array(seat, value)
+        if stored is not None:
+            return stored
+    if type(value) is bytes:
+        hold = _store(seat, [memoryview(value)], [0])
+        return Handle(seat, hold, encode(Description(BYTES, 0, (len(value),), None, None, True)))
+    return _put_pickled(seat, value)
+
+
+def _put_array(seat: Seat, value: np.ndarray[Any, Any]) -> Handle | None:
+    """Store an array's bytes, axes in its order; None if only pickle knows its dtype."""
+    try:
+        dtype_text(value.dtype)
+    except TypeError:
+        return None
+    if not value.flags.c_contiguous or value.size == 0:
+        made = array(seat, value)
+        place = locate(made)
+        if place is None:
+            return None
+        description = encode_array(made, place.offset, read_only=True)
+        return Handle(seat, place.hold.another(L.BY_HAND), description)
+    offset = offset_for_copy(value, value.nbytes)
+    hold = allocate(seat, value.nbytes + offset, L.BY_HAND)
+    pinned = hold.another(L.BY_PIN)  # what is only in hand may be migrated
+    address = direct_address_of(seat, pinned)
+    if address:
+        copy_bytes(address + offset, value.reshape(-1).view(U8))
+    else:
+        over(seat, pinned, offset, value.shape, value.dtype, kind=Array)[...] = value
+    return Handle(seat, hold, encode_array(value, offset, read_only=True))
+
+
+def _put_pickled(seat: Seat, value: Any) -> Handle:
+    buffers: list[pickle.PickleBuffer] = []
+    stream = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    parts = [memoryview(stream), *(buffer.raw() for buffer in buffers)]
+    at = _aligned(16 + 16 * len(buffers))
+    places = []
+    for part in parts:
+        places.append(at)
+        at = _aligned(at + part.nbytes)
+    numbers = [len(stream), len(buffers)]
+    for part, place in zip(parts[1:], places[1:], strict=True):
+        numbers += [part.nbytes, place]
+    head = memoryview(struct.pack(f"<{len(numbers)}Q", *numbers))
+    hold = _store(seat, [head, *parts], [0, *places])
+    seat.member.mark_pickled(hold)
+    return Handle(seat, hold, encode(Description(PICKLE, 0, (at,), None, None, True)))
+
+
+def _aligned(at: int) -> int:
+    return -(-at // ALIGN_BYTES) * ALIGN_BYTES
+
+
+def _store(seat: Seat, parts: list[memoryview], places: list[int]) -> Hold:
+    """Allocate an object and copy buffers into it. Ownership: the Hold is the caller's."""
+    nbytes = max(place + part.nbytes for place, part in zip(places, parts, strict=True))
+    hold = allocate(seat, nbytes, L.BY_HAND)
+    into = over(seat, hold.another(L.BY_PIN), 0, (max(nbytes, 1),), U8, kind=Array)
+    for place, part in zip(places, parts, strict=True):
+        if part.nbytes:
+            into[place : place + part.nbytes] = np.frombuffer(part.cast("B"), np.uint8)
+    return hold
+
+
+def value_of(seat: Seat, hold: Hold, description: bytes, writable: bool = True) -> Any:
+    """Return the value of a held object as its description, from a handle or an area, says.
+
+    Ownership: the result takes `hold` over.
+    """
+    found = decode(description, seat.member.nr(hold) * seat.frame_bytes)
+    if not writable:
+        found = found._replace(read_only=True)
+    return get(seat, hold, found)
+
+
+def get(seat: Seat, hold: Hold, found: Description) -> Any:
+    """Return the value that a held object's description stands for.
+
+    Ownership: the result takes `hold` over, as its base or until it is copied out.
+    """
+    if found.kind == RAW:
+        return Scamem(seat, hold.another(L.BY_HAND))
+    if found.kind == ARRAY:
+        dtype = found.dtype if found.dtype is not None else U8
+        return over(
+            seat,
+            hold,
+            found.offset,
+            found.shape,
+            dtype,
+            found.strides,
+            writable=not found.read_only,
+            kind=Array,
+        )
+    if found.kind == PICKLE and (found.offset != 0 or not seat.member.is_pickled(hold)):
+        raise ScamemError(
+            "a handle or area says that an object is a pickle; the arena knows of none that was "
+            "put there, so nothing was unpickled. It was tampered with; get it again from its "
+            "sender"
+        )
+    nbytes = found.shape[0]
+    data = over(seat, hold, found.offset, (nbytes,), U8, writable=False, kind=np.ndarray)
+    if found.kind == BYTES:
+        return data.tobytes()
+    return _get_pickled(data)
+
+
+def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
+    """Unpickle, with the buffers as read-only views of the arena; they keep the object."""
+    view = data.data
+    try:
+        length, count = struct.unpack_from("<2Q", view)
+        numbers = struct.unpack_from(f"<{2 * count}Q", view, 16)
+    except (struct.error, OverflowError, MemoryError):
+        raise ScamemError("a stored object has no readable head; it was written over") from None
+    start = _aligned(16 + 16 * count)
+    buffers = [
+        view[place : place + nbytes]
+        for nbytes, place in zip(numbers[::2], numbers[1::2], strict=True)
+    ]
+    try:
+        return pickle.loads(view[start : start + length], buffers=buffers)
+    except (EOFError, pickle.UnpicklingError) as error:
+        raise ScamemError(f"a stored object is no pickle: {error}; it was written over") from error

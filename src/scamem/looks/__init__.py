@@ -1,0 +1,1 @@
+"""What an arena looks like: nothing here holds or changes anything."""

@@ -1,0 +1,167 @@
+"""Objects, who holds what, and loans, as others see them. All are looks.
+
+Each record is read at one moment, different records at different ones; nothing is held.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import TABLE_RECORDS
+from scamem.core.store.words import low
+from scamem.membership.seat import Seat
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds an object, and by what.
+
+    Attributes
+    ----------
+    kind : "member", "area" or "transit".
+    pid : of a member, 0 of the others.
+    name : of an area.
+    mappings, pins, io_pins, hands : of a member.
+    loans : handles on their way that were not loaded yet.
+    """
+
+    kind: str
+    pid: int = 0
+    slot: int = 0
+    name: str = ""
+    mappings: int = 0
+    pins: int = 0
+    io_pins: int = 0
+    hands: int = 0
+    loans: int = 0
+
+    def uses(self) -> str:
+        """Say in words what a member holds an object by."""
+        kinds = ("mappings", "pins", "io_pins", "hands", "loans")
+        return " ".join(f"{kind}={getattr(self, kind)}" for kind in kinds if getattr(self, kind))
+
+    @property
+    def count(self) -> int:
+        """References that this holder stands for."""
+        area = 1 if self.kind == "area" else 0
+        return self.mappings + self.pins + self.io_pins + self.hands + self.loans + area
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """One object: its size, scatter, and holders."""
+
+    index: int
+    generation: int
+    state: str
+    nr: int
+    nbytes: int
+    runs: int
+    holders: tuple[Holder, ...]
+
+    @property
+    def refcount(self) -> int:
+        """References, of everybody."""
+        return sum(holder.count for holder in self.holders)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names under which it is published."""
+        return tuple(holder.name for holder in self.holders if holder.kind == "area")
+
+
+@dataclass(frozen=True)
+class LoanInfo:
+    """A handle on its way that was not loaded yet.
+
+    Attributes
+    ----------
+    object : the number of the object that it keeps.
+    orphaned : whether its sender let go or died; else `pid` is the sender's.
+    age_s : seconds since it was lent.
+    """
+
+    loan: int
+    object: int
+    orphaned: bool
+    pid: int
+    age_s: float
+
+
+STATE_NAMES = {
+    L.OBJECT_STATE_ALLOCATING: "allocating",
+    L.OBJECT_STATE_LIVE: "live",
+    L.OBJECT_STATE_MOVING: "moving",
+    L.OBJECT_STATE_DYING: "dying",
+}
+
+
+def holders(seat: Seat, index: int) -> list[Holder]:
+    """Return who holds an object."""
+    found = []
+    for slot, kind, counts, pins, link, loans in seat.member.holders_of(index):
+        if kind == L.HOLDER_AREA:
+            area = seat.member.read_area(link)
+            name = area[0].decode("utf-8", "replace") if area is not None else "?"
+            found.append(Holder("area", name=name))
+        elif kind == L.HOLDER_TRANSIT:
+            found.append(Holder("transit", loans=loans))
+        else:
+            pid = seat.member.read_word(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_PID)
+            found.append(
+                Holder(
+                    "member",
+                    pid=pid,
+                    slot=slot,
+                    mappings=counts & L.MASK_24,
+                    hands=counts >> L.COUNT_HANDS_SHIFT & L.MASK_24,
+                    io_pins=counts >> L.COUNT_IO_SHIFT,
+                    pins=pins,
+                    loans=loans,
+                )
+            )
+    return found
+
+
+def records(seat: Seat, table: int) -> range:
+    """Return the numbers of a table's records that may be in use, whatever its words say."""
+    control = L.TABLES + L.TABLE_WORDS * table
+    most: int = getattr(seat.geometry, TABLE_RECORDS[table][0])
+    used = seat.member.read_word(control + L.TABLE_NEXT)
+    return range(1, min(used, seat.member.read_word(control + L.TABLE_BACKED), most))
+
+
+def loans(seat: Seat) -> Iterator[LoanInfo]:
+    """Yield every loan that was not taken yet."""
+    for loan in records(seat, L.TABLE_LOANS):
+        words = seat.member.loan_words(loan)
+        if words is not None:
+            _, obj, kind, slot, lent_ns = words
+            orphaned = kind == L.HOLDER_TRANSIT
+            pid = 0
+            if not orphaned:
+                pid = seat.member.read_word(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_PID)
+            yield LoanInfo(loan, obj, orphaned, pid, (time.monotonic_ns() - lent_ns) / 1e9)
+
+
+def objects(seat: Seat) -> Iterator[ObjectInfo]:
+    """Yield every object that is not free, lowest number first."""
+    for index in records(seat, L.TABLE_OBJECTS):
+        words = seat.member.object_words(index)
+        if words is None:
+            continue
+        state = words[L.OBJECT_STATE] & L.OBJECT_STATE_MASK
+        if state not in STATE_NAMES:
+            continue
+        yield ObjectInfo(
+            index=index,
+            generation=words[L.OBJECT_GENERATION],
+            state=STATE_NAMES[state],
+            nr=low(words[L.OBJECT_NR]),
+            nbytes=low(words[L.OBJECT_NR]) * seat.geometry.frame_bytes,
+            runs=seat.member.count_runs(index),
+            holders=tuple(holders(seat, index)),
+        )

@@ -1,0 +1,142 @@
+"""Attaching to an arena: its files are mapped, and this process becomes a member of it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from contextlib import ExitStack
+
+from scamem.address_space.map import DirectMap
+from scamem.backing import head_room, slot_locks, system
+from scamem.backing.files import SharedFile
+from scamem.core.store import header as headers
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import Geometry
+from scamem.core.store.words import pair
+from scamem.errors import ArenaBusyError, ArenaRefusedError
+
+from .files import Files, read_header
+from .member import Member
+from .seat import RANGES_MAX, Seat, other_pids
+
+
+def attach(files: Files) -> Seat:
+    """Map an arena's files and become a member of it.
+
+    Raises
+    ------
+    ArenaRefusedError, OutOfMemoryError : as the checks and mappings say.
+    ArenaBusyError : no slot is free, and no dead member's could be reaped.
+    """
+    control, frames, huge = files
+    words = read_header(control)
+    size = Geometry.from_words(words)
+    control_bytes = size.control_words * L.WORD_BYTES
+    with ExitStack() as undo:  # a process that failed to join tries again with less
+        mine = _private_memory(size.private_words * L.WORD_BYTES, undo)
+        ranges = _private_memory(RANGES_MAX * 2 * L.WORD_BYTES, undo)
+        size.describe_to(_words_at(mine, L.MINE_TABLES_AT))
+        control_address = control.map(0, control_bytes)
+        undo.callback(control.unmap, control_address, control_bytes)
+        direct = DirectMap(frames) if huge is None else DirectMap(frames, huge)
+        if direct.length != size.frames * size.frame_bytes:
+            raise ArenaRefusedError(
+                f"the arena's frame files have {direct.length:,} bytes, its header asks for "
+                f"{size.frames * size.frame_bytes:,}",
+                reason="size",
+            )
+        undo.callback(direct.close)
+        member = Member(control_address, mine)
+        member.set_my_word(L.MINE_CONTROL_FD, control.descriptor())
+        member.set_my_word(L.MINE_CONTROL_DEVICE, control.device)
+        member.set_my_word(L.MINE_CONTROL_INODE, control.inode)
+        member.set_my_word(L.MINE_RANGES, ranges)
+        member.set_my_word(L.MINE_RANGES_MAX, RANGES_MAX)
+        made = Seat(
+            headers.arena_id(words),
+            size,
+            files,
+            control_address,
+            direct,
+            member,
+            words[L.HEADER_SETTINGS] & L.MASK_32,
+        )
+        member.seat = made
+        member.descriptors = tuple(file.kept for file in files if file is not None)
+        member.private_bytes = size.private_words * L.WORD_BYTES
+        member.direct_address = direct.address
+        member.init_on_alloc = made.init_on_alloc
+        member.fast_zone = _fast_zone(made)
+        member.set_my_word(L.MINE_DIRECT, direct.address)
+        member.find_descriptor = made.refresh_descriptors
+        member.add_range(control_address, control_bytes)
+        for address, length in direct.ranges():
+            member.add_range(address, length)
+        take_slot(made)
+        undo.pop_all()
+    control.other_pids = lambda: other_pids(member)
+    for file in direct.files:
+        file.other_pids = control.other_pids
+    return made
+
+
+def _fast_zone(made: Seat) -> int:
+    """Return the zone that small allocations take without a choice; a status if there is one."""
+    plain = made.default_node is None and made.default_zone in (None, "NORMAL")
+    normal = [span for span in made.geometry.spans if span.kind == L.KIND_NORMAL]
+    return L.ZONE_NORMAL if plain and len(normal) == 1 else L.STATUS
+
+
+def take_slot(made: Seat) -> None:
+    """Lock a FREE slot's byte and join in its place, reaping dead members if there is none.
+
+    Raises
+    ------
+    ArenaBusyError : every slot has a living member.
+    """
+    member, control = made.member, made.control
+    descriptors = pair(control.descriptor(), made.frames.descriptor())
+    for _ in range(2):
+        slot = member.find_free_slot(0)
+        while slot:
+            page = _lock_byte(control, slot)
+            if page:
+                if member.join(slot, os.getpid(), descriptors):
+                    member.set_my_word(L.MINE_SLOT_PAGE, page)
+                    member.reap()
+                    return
+                slot_locks.let_go(page)
+            slot = member.find_free_slot(slot)
+        page = _lock_byte(control, L.SLOT_GUEST)  # busy: another joiner reaps
+        if page:
+            try:
+                member.reap_as_guest()
+            finally:
+                slot_locks.let_go(page)
+    raise ArenaBusyError(
+        f"asked to join an arena whose {made.geometry.slots_max - L.SLOT_FIRST:,} slots all have "
+        "living members. End some, or create the arena with more slots",
+    )
+
+
+def _lock_byte(control: SharedFile, slot: int) -> int:
+    try:
+        return slot_locks.hold_slot(control.descriptor(), control.device, control.inode, slot)
+    except BlockingIOError:
+        return 0
+
+
+def _private_memory(wanted_bytes: int, undo: ExitStack) -> int:
+    nbytes = -(-wanted_bytes // system.PAGE_BYTES) * system.PAGE_BYTES
+    flags = system.MAP_PRIVATE | system.MAP_ANONYMOUS | system.MAP_NORESERVE
+    protection = system.PROT_READ | system.PROT_WRITE
+    try:
+        address = system.mmap(None, nbytes, protection, flags, -1, 0)
+    except OSError as error:
+        raise head_room.address_space_error(nbytes) from error
+    undo.callback(system.munmap, address, nbytes)
+    return address
+
+
+def _words_at(address: int, count: int) -> memoryview:
+    return memoryview((ctypes.c_uint64 * count).from_address(address)).cast("B").cast("Q")

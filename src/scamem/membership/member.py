@@ -1,0 +1,485 @@
+"""What a member can do: allocate, hold, lend, publish; and the references that it holds.
+
+`Member` runs the core's transactions: take both locks (membership.py), run one, give them up.
+
+`Hold` is one reference: a mapping, an object in hand, a pin or an I/O pin. Whoever has the Python
+object has the reference; its deallocation lets go, in any thread and at any time.
+"""
+
+import cython
+from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.scamem.core import loans, objects
+from cython.cimports.scamem.core.store import layout as L
+from cython.cimports.scamem.core.store import tables
+from cython.cimports.scamem.core.store.words import (
+    futex_wait,
+    high,
+    low,
+    monotonic_ns,
+    word,
+)
+from cython.cimports.scamem.core.transactions import (
+    alloc,
+    hold,
+    lend,
+    mark,
+    online,
+    publish,
+    reap,
+)
+from cython.cimports.scamem.membership import process
+
+from scamem.errors import (
+    ClosedError,
+)
+
+# Called when a release left more free memory than is to be kept; see Arena.retention.
+surplus_handlers: list = []
+
+
+@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
+@cython.cclass
+class Hold:
+    """One reference to an object: letting go of this Python object lets go of the reference."""
+
+    def __init__(self) -> None:
+        raise TypeError("references are made by Arena.alloc, Scamem.pin and the like")
+
+    def __dealloc__(self) -> None:
+        # Tries locks, waits for nothing, makes no object, cannot raise (process.let_go).
+        if self.index != 0:
+            process.let_go(self.member.arena, self.member.mine, self.index, self.by)
+            seen_to(self.member)
+
+    def another(self, by: word) -> Hold:
+        """Return one more reference to the same object, of another kind perhaps."""
+        return self.member.hold_again(self, by)
+
+
+def release(held: Hold) -> object:
+    """Let go of a reference now; its deallocation does nothing then."""
+    index: word = held.index
+    held.index = 0
+    if index != 0:
+        process.let_go(held.member.arena, held.member.mine, index, held.by)
+        seen_to(held.member)
+
+
+def seen_to(member: Member) -> cython.void:
+    """Do what letting go of a reference asks for: leave a closed arena with the last one; trim."""
+    if member.closing:
+        member.leave_now()
+    elif member.mine[L.MINE_SURPLUS] == 1:
+        ask_for_trim(member)
+
+
+def ask_for_trim(member: Member) -> cython.void:
+    """Have the interpreter call `surplus_handlers` soon, in its main thread, between bytecodes.
+
+    Nothing is done here: this may be a deallocation inside anything. A full queue of such calls
+    leaves the mark, and the next release asks again. Not when the interpreter takes its modules
+    apart: what is called then finds nothing of itself.
+    """
+    if Py_IsFinalizing() == 0 and Py_AddPendingCall(handle_surplus, cython.NULL) == 0:
+        member.mine[L.MINE_SURPLUS] = 2
+
+
+def handle_surplus(_unused: cython.p_void) -> cython.int:
+    """Call the handlers; what they raise (KeyboardInterrupt) goes on in the main thread."""
+    if Py_IsFinalizing() != 0:
+        return 0
+    for handler in surplus_handlers:
+        handler()
+    return 0
+
+
+def new_hold(member: Member, obj: word, generation: word, by: word) -> Hold:
+    made: Hold = Hold.__new__(Hold)
+    made.member = member
+    made.index = obj
+    made.generation = generation
+    made.by = by
+    return made
+
+
+def only_run(member: Member, obj: word) -> word:
+    """Return the first frame of a held object's only run; MORE if it has several, or DAMAGED."""
+    place: word = tables.place(member.mine, L.TABLE_OBJECTS, obj)
+    runs: word = member.arena[place + L.OBJECT_RUNS]
+    if low(runs) != high(runs):
+        return L.MORE
+    value: word = objects.run_frames(member.arena, member.mine, low(runs))
+    # Arrays believe the object's size: a shorter run would lead them past the direct map's end.
+    if value == 0 or high(value) != low(member.arena[place + L.OBJECT_NR]):
+        return L.DAMAGED
+    return low(value)
+
+
+def checked_length(text: bytes, words: word) -> cython.size_t:
+    """Return a text's length, having seen that it fits so many words."""
+    if cython.cast(word, len(text)) > words * L.WORD_BYTES:
+        raise ValueError(f"{len(text)} bytes; {words * L.WORD_BYTES} is the most")
+    return len(text)
+
+
+@cython.cclass
+class Member(Membership):
+    """This process as a member of an arena: the transactions that it can run. See Membership."""
+
+    # --- allocating ----------------------------------------------------------------------------
+
+    def alloc_one_run(self, frames: word, zone: word, by: word) -> object:
+        """Allocate an object that one run holds: a Hold, or the status of why not."""
+        obj: word
+        if self.init_on_alloc:
+            return L.NO_RUN  # frames are cleared outside the lock, before the object is LIVE
+        self.begin()
+        if frames <= L.MEMDESCS_INSIDE_MAX:
+            obj = alloc.small(self.arena, self.mine, zone, frames, by)
+        else:
+            obj = alloc.one_run(self.arena, self.mine, zone, frames, by)
+        self.end()
+        if obj >= L.STATUS:
+            return obj
+        made: Hold = new_hold(self, obj, objects.generation(self.arena, self.mine, obj), by)
+        if frames > L.MEMDESCS_INSIDE_MAX:
+            self.finish(made)
+        return made
+
+    def alloc_fast(self, frames: word, by: word) -> object:
+        """Allocate where nobody chose: as alloc_one_run; NO_RUN where zones are to be chosen."""
+        if self.fast_zone >= L.STATUS:
+            return L.NO_RUN
+        return self.alloc_one_run(frames, self.fast_zone, by)
+
+    def reserve(self, frames: int, zone: int, by: int) -> Hold | int:
+        """Begin a large object: a Hold on it, still ALLOCATING, or the status of why not."""
+        count: word = frames
+        kind: word = by
+        where: word = zone
+        self.begin()
+        obj: word = alloc.reserve(self.arena, self.mine, where, count, kind)
+        self.end()
+        if obj >= L.STATUS:
+            return obj
+        return new_hold(self, obj, objects.generation(self.arena, self.mine, obj), kind)
+
+    def take_run(self, held: Hold) -> int:
+        """Give a large object one more run: OK, MORE, or the status of why not."""
+        self.begin()
+        status: word = alloc.take_run(self.arena, self.mine, held.index)
+        self.end()
+        return status
+
+    def finish(self, held: Hold) -> cython.int:
+        """Describe a large object's frames and make it LIVE."""
+        status: word = alloc.describe(self.arena, self.mine, held.index)
+        if status != L.OK:
+            raise self.refuse(status)
+        self.begin()
+        status = alloc.finish(self.arena, self.mine, held.index)
+        self.end()
+        if status != L.OK:
+            raise self.refuse(status)
+        return 0
+
+    def extend_table(self, table: int, records: int) -> None:
+        """Say that a table's first records have memory."""
+        which: word = table
+        count: word = records
+        self.begin()
+        online.extend_table(self.arena, self.mine, which, count)
+        self.end()
+
+    # --- holding -------------------------------------------------------------------------------
+
+    def hold_again(self, held: Hold, by: word) -> Hold:
+        """Return one more reference to what is held already; no system call, no arena lock."""
+        if held.index == 0:
+            raise ClosedError("this reference was closed")
+        process.lock_local()
+        status: word = L.NOT_HELD
+        if self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
+            status = hold.add(self.arena, self.mine, held.index, by)
+        process.unlock_local()
+        if status != L.OK:
+            raise self.refuse(status)
+        return new_hold(self, held.index, held.generation, by)
+
+    def hold_first(self, index: int, generation: int, by: int) -> Hold | int:
+        """Hold an object by its number: a Hold, or the status of why not."""
+        obj: word = index
+        which: word = generation
+        kind: word = by
+        self.begin()
+        status: word = hold.first(self.arena, self.mine, obj, which, kind)
+        self.end()
+        if status != L.OK:
+            return status
+        return new_hold(self, obj, which, kind)
+
+    def load(self, index: word, generation: word, loan: word, loan_id: word, by: word) -> object:
+        """Hold an object by its handle, taking the loan over: a Hold, or the status of why not."""
+        self.begin()
+        status: word = lend.load(self.arena, self.mine, index, generation, loan, loan_id, by)
+        self.end()
+        if status != L.OK:
+            return status
+        return new_hold(self, index, generation, by)
+
+    def is_lent(self, loan: word, loan_id: word) -> cython.bint:
+        """Tell whether a loan was not taken yet, at about this moment."""
+        self.check_active()
+        return loans.holder_of(self.arena, self.mine, loan, loan_id) != 0
+
+    def lend_words(self, held: Hold, loan_id: cython.pointer(word)) -> word:
+        """Lend an object once, under the id given, or a new one for 0: the loan, and its id there.
+
+        The status of why not, and an id of 0, if it cannot be lent.
+        """
+        if held.index == 0:
+            raise ClosedError("this reference was closed")
+        self.begin()
+        loan: word = lend.lend(self.arena, self.mine, held.index, loan_id[0])
+        loan_id[0] = 0
+        if loan < L.STATUS:
+            loan_id[0] = self.arena[loans.at(self.arena, self.mine, loan) + L.LOAN_ID]
+        self.end()
+        return loan
+
+    def cancel(self, loan: word, loan_id: word) -> bool:
+        """Take a loan back; False if it was loaded or cancelled already."""
+        self.begin()
+        status: word = lend.cancel(self.arena, self.mine, loan, loan_id)
+        self.end()
+        self.free_dying()
+        return status == L.OK
+
+    def free_dying(self) -> None:
+        """Give the runs of DYING objects back, whoever left them, and clean what needs it."""
+        if self.arena[L.DYING_HEAD] != 0 or self.arena[L.CLEANING_HEAD] != 0:
+            self.begin()
+            process.free_dying(self.arena, self.mine)
+
+    def reap(self) -> int:
+        """Reap every dead member and free what is DYING; how many were reaped."""
+        status: word = L.BUSY
+        before: word = self.mine[L.MINE_REAPED]
+        while status != L.OK:
+            self.begin()  # waits with signal checks, and not for ever; inside there are naps only
+            status = process.reap_all(self.arena, self.mine, monotonic_ns() + SLICE_NS)
+            if status == L.OK and self.mine[L.MINE_SLOT] >= L.SLOT_FIRST:
+                process.free_dying(self.arena, self.mine)
+            elif status == L.OK:
+                self.end()  # a guest owns nothing: nobody would reap it
+            else:
+                process.unlock_local()
+        return self.mine[L.MINE_REAPED] - before
+
+    def is_slot_dead(self, slot: word) -> bool:
+        """Tell whether a slot in use is unlocked, without reaping it."""
+        self.begin()
+        dead: cython.bint = reap.is_reapable(self.arena, self.mine, slot)
+        dead = dead and slot != self.mine[L.MINE_SLOT] and process.probe(self.mine, slot) == 0
+        self.end()
+        return dead
+
+    def mark_pickled(self, held: Hold) -> None:
+        """Say in the arena that a held object's bytes are a pickle, put there by this member."""
+        self.begin()
+        status: word = mark.mark(self.arena, self.mine, held.index)
+        self.end()
+        if status != L.OK:
+            raise self.refuse(status)
+
+    def is_pickled(self, held: Hold) -> bool:
+        """Tell whether a member put a pickle into a held object."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
+            raise self.refuse(L.NOT_HELD)
+        place: word = tables.place(self.mine, L.TABLE_OBJECTS, held.index)
+        return self.arena[place + L.OBJECT_STATE] & L.OBJECT_PICKLED != 0
+
+    def nr(self, held: Hold) -> word:
+        """Return how many frames a held object has."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
+            raise self.refuse(L.NOT_HELD)
+        return low(self.arena[tables.place(self.mine, L.TABLE_OBJECTS, held.index) + L.OBJECT_NR])
+
+    def address_of(self, held: Hold) -> word:
+        """Return where a held object of one run lies in the direct map, 0 if it has several."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
+            raise self.refuse(L.NOT_HELD)
+        pfn: word = only_run(self, held.index)
+        if pfn == L.DAMAGED:  # or another member is hanging frames on its end just now
+            self.begin()
+            pfn = only_run(self, held.index)
+            self.end()
+            if pfn == L.DAMAGED:
+                raise self.refuse(pfn)
+        return 0 if pfn == L.MORE else self.direct_address + pfn * FRAME_BYTES
+
+    def first_run(self, held: Hold) -> tuple[int, int]:
+        """Return (first pfn, frames) of a held object's first run. It does not change."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
+            raise self.refuse(L.NOT_HELD)
+        place: word = tables.place(self.mine, L.TABLE_OBJECTS, held.index)
+        value: word = objects.run_frames(
+            self.arena, self.mine, low(self.arena[place + L.OBJECT_RUNS])
+        )
+        if value == 0:
+            raise self.refuse(L.DAMAGED)
+        return low(value), high(value)
+
+    def runs(self, held: Hold) -> list[tuple[int, int]]:
+        """Return (first pfn, frames) of each run of a held object, in the object's order.
+
+        Another member may hang more runs on its end meanwhile. What is returned was there at one
+        moment, committed: the object's count of changes, and the count of takeovers (a dead
+        member's half-done work is rolled back in one), are the same before and after the walk.
+        """
+        if held.index == 0:
+            raise self.refuse(L.NOT_HELD)
+        takeovers: word
+        changes: word
+        nr: word = 0
+        same: cython.bint = False
+        found: list = []
+        while not same:
+            self.begin()
+            takeovers = self.arena[L.LOCK_TAKEOVERS]
+            changes = objects.changes(self.arena, self.mine, held.index)
+            nr = objects.nr(self.arena, self.mine, held.index)
+            self.end()
+            found = self.runs_of(held.index)
+            if len(found) == 1 and found[0][1] == nr and held.by != L.BY_HAND:
+                return found  # nobody cuts or exchanges it while it is looked at; more may follow
+            self.begin()
+            same = takeovers == self.arena[L.LOCK_TAKEOVERS]
+            same = same and changes == objects.changes(self.arena, self.mine, held.index)
+            self.end()
+        if sum([frames for _, frames in found]) != nr:
+            raise self.refuse(L.DAMAGED)
+        return found
+
+    def has_frame(self, held: Hold, pfn: word) -> bool:
+        """Tell whether a frame is a held object's: its memdesc may be ahead while frames move.
+
+        Needs: the object is held by a pin or mapping, so that no frame leaves it meanwhile.
+        """
+        place: word = objects.at(self.arena, self.mine, held.index)
+        run: word = low(self.arena[place + L.OBJECT_RUNS])
+        left: word = low(self.arena[place + L.OBJECT_NR])
+        value: word
+        while tables.valid(self.arena, self.mine, L.TABLE_RUNS, run) and left > 0:
+            place = tables.place(self.mine, L.TABLE_RUNS, run)
+            value = self.arena[place + L.RUN_FRAMES]
+            if pfn >= low(value) and pfn < low(value) + high(value):
+                return True
+            run = low(self.arena[place + L.RUN_LINK])
+            left -= 1
+        return False
+
+    # --- names ---------------------------------------------------------------------------------
+
+    def store_name(
+        self,
+        name: cython.p_char,
+        name_bytes: cython.size_t,
+        text: cython.p_char,
+        text_bytes: cython.size_t,
+    ) -> cython.void:
+        """Put a name and a description where the next transaction finds them. Needs: both locks."""
+        k: cython.size_t
+        value: word = FNV_OFFSET
+        for k in range(name_bytes):
+            value = (value ^ cython.cast(word, cython.cast(cython.uchar, name[k]))) * FNV_PRIME
+        memset(
+            cython.cast(cython.p_void, self.mine + L.MINE_NAME),
+            0,
+            (L.AREA_NAME_WORDS + L.AREA_DESCRIPTION_WORDS) * L.WORD_BYTES,
+        )
+        memcpy(cython.cast(cython.p_void, self.mine + L.MINE_NAME), name, name_bytes)
+        memcpy(cython.cast(cython.p_void, self.mine + L.MINE_DESCRIPTION), text, text_bytes)
+        self.mine[L.MINE_NAME_HASH] = value
+        self.mine[L.MINE_NAME_BYTES] = name_bytes
+        self.mine[L.MINE_DESCRIPTION_BYTES] = text_bytes
+
+    def publish(self, held: Hold, name: bytes, description: bytes, replace: bool) -> int:
+        """Give an object a name: the area's number, or the status of why not."""
+        also: word = 1 if replace else 0
+        length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
+        text_length: cython.size_t = checked_length(description, L.AREA_DESCRIPTION_WORDS)
+        address: cython.p_char = name
+        text: cython.p_char = description
+        if held.index == 0:
+            raise ClosedError("this reference was closed")
+        self.begin()
+        self.store_name(address, length, text, text_length)
+        area: word = publish.publish(self.arena, self.mine, held.index, held.generation, also)
+        self.end()
+        self.free_dying()
+        return area
+
+    def unpublish(self, name: bytes) -> bool:
+        """Take a name away; False if there is none."""
+        length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
+        address: cython.p_char = name
+        self.begin()
+        self.store_name(address, length, address, 0)
+        status: word = publish.unpublish(self.arena, self.mine)
+        self.end()
+        self.free_dying()
+        return status == L.OK
+
+    def hold_name(self, name: bytes, by: word) -> tuple[Hold | int, bytes, int]:
+        """Hold the object of a name: (Hold, description, 0), or (status, b"", event to wait on)."""
+        length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
+        address: cython.p_char = name
+        text = cython.declare(cython.char[1024])
+        text_length: cython.size_t = 0
+        generation: word = 0
+        self.begin()
+        self.store_name(address, length, address, 0)
+        obj: word = publish.find(self.arena, self.mine)
+        event: word = self.arena[L.AREAS_EVENT]
+        status: word = obj
+        if obj < L.STATUS:
+            generation = objects.generation(self.arena, self.mine, obj)
+            status = hold.first(self.arena, self.mine, obj, generation, by)
+            text_length = self.mine[L.MINE_DESCRIPTION_BYTES]
+            memcpy(
+                cython.cast(cython.p_void, text),
+                cython.cast(cython.p_void, self.mine + L.MINE_DESCRIPTION),
+                text_length,
+            )
+        self.end()
+        if status != L.OK:
+            return status, b"", event
+        return new_hold(self, obj, generation, by), text[:text_length], 0
+
+    def read_area(self, area: word) -> tuple[bytes, bytes, int] | None:
+        """Return (name, description, object) of an area, None if that record is free."""
+        text = cython.declare(cython.char[1024])
+        middle: cython.size_t = L.AREA_NAME_WORDS * L.WORD_BYTES
+        name_length: cython.size_t = 0
+        text_length: cython.size_t = 0
+        self.begin()
+        obj: word = publish.read_area(self.arena, self.mine, area)
+        if obj < L.STATUS:
+            name_length = self.mine[L.MINE_NAME_BYTES]
+            text_length = self.mine[L.MINE_DESCRIPTION_BYTES]
+            memcpy(
+                cython.cast(cython.p_void, text),
+                cython.cast(cython.p_void, self.mine + L.MINE_NAME),
+                (L.AREA_NAME_WORDS + L.AREA_DESCRIPTION_WORDS) * L.WORD_BYTES,
+            )
+        self.end()
+        if obj >= L.STATUS:
+            return None
+        return text[:name_length], text[middle : middle + text_length], obj
+
+    def await_names(self, seen: word, timeout_s: float) -> None:
+        """Wait until a name is published after `seen`, at most so long; then look again."""
+        nap_ns: word = cython.cast(word, max(0.0, min(1.0, timeout_s)) * 1e9)
+        with cython.nogil:
+            futex_wait(self.arena, L.AREAS_EVENT, seen, nap_ns)

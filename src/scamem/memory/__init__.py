@@ -1,0 +1,1 @@
+"""Which frames: allocation, sections, and frames that move between objects."""

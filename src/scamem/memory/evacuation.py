@@ -1,0 +1,123 @@
+"""Emptying a section: what nobody looks at moves elsewhere, and nobody gets the frames meanwhile.
+
+State. The plug, an object that is never LIVE and keeps the section's free frames (core's
+isolate.py); and for each object that moves, one after the other, a copy (core's move.py).
+
+Steps. Free frames go to the plug. An object that is LIVE there is copied to frames of another
+section and the two exchange their frames; the copy, which has the old ones now, is let go of, and
+these go to the plug. At the end the plug is let go of: then the section can go offline.
+
+Why safe: copy and plug are objects of this process and end with it; an object has its old frames or
+its new ones, each with all of its bytes. Between the plug's end and the section's going offline
+others may be given frames: then it all begins again, a bounded number of times.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scamem.core.store import layout as L
+from scamem.errors import StaleHandleError
+from scamem.looks.frames import objects_of
+from scamem.looks.objects import holders
+from scamem.membership.member import Hold, release
+from scamem.membership.seat import Seat
+
+from . import moves
+from .allocation import allocate_near, hold_object, reserve_nothing
+from .room import make_room
+
+TRIES = 8  # for each object: others may look at it for a moment, or be given frames just emptied
+
+
+def evacuate(seat: Seat, section: int) -> bool:
+    """Move what is in a section elsewhere; False if somebody looks at an object there.
+
+    What is being allocated, freed or moved by others is passed over: it ends by itself.
+
+    Raises
+    ------
+    OutOfMemoryError : there is no room elsewhere.
+
+    Needs: the turn (turns.in_turn).
+    """
+    found = objects_in(seat, section)
+    if any(is_looked_at(seat, index) for index, _ in found):
+        return False
+    plug = reserve_nothing(seat)
+    try:
+        isolate(seat, plug, section)
+        return all(move(seat, one, section, plug) for one in found)
+    finally:
+        release(plug)
+        seat.member.free_dying()
+
+
+def objects_in(seat: Seat, section: int) -> list[tuple[int, int]]:
+    """Return the LIVE objects that have frames in a section, as (number, generation)."""
+    size = seat.geometry
+    frames = size.section_frames
+    pfns = np.arange(section * frames, (section + 1) * frames, dtype=np.int64)
+    numbers, generations = np.empty(frames, np.uint64), np.empty(frames, np.uint64)
+    objects_of(seat.member, pfns, numbers, generations)
+    found = dict.fromkeys(zip(numbers.tolist(), generations.tolist(), strict=True))
+    return [one for one in found if one[0]]
+
+
+def is_looked_at(seat: Seat, index: int) -> bool:
+    """Tell whether somebody maps or pins an object, or another member has it in hand."""
+    own = seat.member.my_word(L.MINE_SLOT)
+    return any(
+        holder.mappings or holder.pins or holder.io_pins or holder.slot != own
+        for holder in holders(seat, index)
+        if holder.kind == "member"
+    )
+
+
+def isolate(seat: Seat, plug: Hold, section: int) -> None:
+    """Take what is free of a section into the plug."""
+    status = L.MORE
+    while status not in (L.DONE, L.IN_USE, L.WRONG_STATE):
+        status = moves.isolate(seat.member, plug, section)
+        if status not in (L.MORE, L.DONE, L.IN_USE, L.WRONG_STATE):
+            make_room(seat, status)
+
+
+def is_in(seat: Seat, held: Hold, section: int) -> bool:
+    """Tell whether a held object has frames of a section."""
+    first = section * seat.geometry.section_frames
+    last = first + seat.geometry.section_frames
+    runs = seat.member.runs(held)
+    return any(start < last and start + count > first for start, count in runs)
+
+
+def move(seat: Seat, one: tuple[int, int], section: int, plug: Hold) -> bool:
+    """Give an object frames of another section; False if somebody looks at it."""
+    try:
+        held = hold_object(seat, *one, L.BY_HAND)
+    except StaleHandleError:
+        return True
+    try:
+        return any(
+            not is_in(seat, held, section) or move_once(seat, held, section, plug)
+            for _ in range(TRIES)
+        )
+    finally:
+        release(held)
+
+
+def move_once(seat: Seat, held: Hold, section: int, plug: Hold) -> bool:
+    """Try to exchange an object's frames for those of a copy."""
+    zone = seat.geometry.zone_of_section(section)
+    copy = allocate_near(seat, seat.member.nr(held), zone)
+    try:
+        if is_in(seat, copy, section):
+            return False  # frames that came free just then
+        if moves.begin_migration(seat.member, held, copy) != L.OK:
+            return False
+        if not moves.copy_frames(seat.member, held, copy):
+            return False  # it grew or shrank meanwhile
+        return moves.finish_migration(seat.member, held, copy) == L.OK
+    finally:
+        release(copy)
+        isolate(seat, plug, section)

@@ -1,0 +1,206 @@
+"""Making room: more records of a table, more frames; what is tried before a MemoryError.
+
+Frames, in this order: dead members are reaped and dying objects freed; loans in transit whose grace
+is over and that nothing else keeps alive are given up; blocks that were trimmed get memory again;
+sections are brought online. Head room is looked at first. Each is outside the arena's lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import time
+
+from scamem.backing import huge_pages, system
+from scamem.backing.nodes import memory_of_nodes
+from scamem.core.store import layout as L
+from scamem.core.store.geometry import TABLE_RECORDS
+from scamem.errors import OutOfMemoryError
+from scamem.looks import frames as looks
+from scamem.membership import lending
+from scamem.membership.seat import Seat
+
+from . import changes
+from .turns import Patience, in_turn
+
+PAGE_BYTES = 4096
+TABLE_STEP_BYTES = 64 << 10
+TABLE_STEP_BYTES_MAX = 4 << 20
+
+
+def make_room(seat: Seat, status: int, frames: int = 0, zone: int = L.ZONE_NORMAL) -> None:
+    """Do what a status of the core asks for, so that it is worth trying again; or raise."""
+    if status == L.NO_FRAMES:
+        find_frames(seat, frames, zone)
+    elif L.NO_RECORDS <= status < L.NO_RECORDS + L.TABLES_COUNT:
+        grow_table(seat, status - L.NO_RECORDS)
+    else:
+        raise seat.member.error_of(status)
+
+
+def grow_table(seat: Seat, table: int) -> None:
+    """Give memory to more records of a table.
+
+    Raises
+    ------
+    OutOfMemoryError : the table is as large as the arena's geometry allows, or memory is short.
+    """
+    name, record_words, _ = TABLE_RECORDS[table]
+    most = getattr(seat.geometry, name)
+    backed = seat.member.read_word(L.TABLES + L.TABLE_WORDS * table + L.TABLE_BACKED)
+    kind = name.removesuffix("_max")
+    if backed >= most:
+        raise OutOfMemoryError(
+            f"the arena has room for {most - 1:,} {kind}, and all are in use. Drop some, or create "
+            "an arena of larger capacity",
+            limit=f"{kind} of the arena",
+        )
+    record_bytes = record_words * L.WORD_BYTES
+    step = min(max(TABLE_STEP_BYTES, backed * record_bytes), TABLE_STEP_BYTES_MAX)
+    target = min(most, backed + step // record_bytes)
+    _allocate_words(seat, seat.geometry.regions()[name].start, 0, target * record_words)
+    seat.member.extend_table(table, target)
+
+
+def _allocate_words(seat: Seat, region: int, start: int, end: int) -> None:
+    """Give memory to words [start, end) of a region of the control file, by whole pages."""
+    first = (region + start) * L.WORD_BYTES // PAGE_BYTES * PAGE_BYTES
+    last = -(-((region + end) * L.WORD_BYTES) // PAGE_BYTES) * PAGE_BYTES
+    seat.control.allocate(first, last - first)
+
+
+def free_frames(seat: Seat, zone: int = L.ZONE_NORMAL) -> int:
+    """Return the frames of a zone that nobody has and nobody was promised."""
+    return looks.zone_free(seat.member, zone)
+
+
+def clear_frames(seat: Seat, runs: list[tuple[int, int]]) -> None:
+    """Fill the runs of an object that is still ALLOCATING with zeros: `init_on_alloc`.
+
+    Why here, and not when an object is freed, as the kernel's init_on_free: every frame on its way
+    to an owner passes through ALLOCATING, which is this member's alone, however often others died
+    before it was reached; dying here leaves a DYING object, whose frames the next one to allocate
+    clears again. DYING is nobody's: a clear of its frames by one member would meet the next owner's
+    data when that member was stopped meanwhile. What is not promised: freed frames keep their bytes
+    until they are given out again, or back to the system.
+    """
+    for start, count in runs:
+        address = seat.direct.writable_address + start * seat.geometry.frame_bytes
+        ctypes.memset(address, 0, count * seat.geometry.frame_bytes)  # gives the GIL up
+
+
+def find_frames(seat: Seat, frames: int, zone: int = L.ZONE_NORMAL) -> None:
+    """See to it that `frames` frames of a zone are free, or say why they cannot be.
+
+    Raises
+    ------
+    OutOfMemoryError : with the limit that was met, what was asked for and what is free.
+    """
+    member = seat.member
+    seat.refresh_descriptors()
+    member.reap()
+    if free_frames(seat, zone) >= frames:
+        return
+    lending.expire(member, member.read_word(L.TRANSIT_GRACE_S))
+    while free_frames(seat, zone) < frames:
+        if not _add_memory(seat, frames, zone):
+            raise _out_of_frames(seat, frames, zone)
+
+
+def _add_memory(seat: Seat, frames: int, zone: int) -> bool:
+    """Populate or bring online one section, or wait for another member; False: nothing is left."""
+    member, size = seat.member, seat.geometry
+    first = size.first_section(zone)
+    end = first + size.spans[zone].sections
+    waited = Patience(seat, f"asked for {frames:,} frames")
+    while True:
+        with in_turn(seat, waited):
+            if free_frames(seat, zone) >= frames:
+                return True
+            section = changes.find_section(member, changes.ABSENT, first, end)
+            begin = changes.begin_populate
+            if section < 0:
+                section = changes.find_section(member, changes.OFFLINE, first, end)
+                begin = changes.begin_online
+            if section >= 0:
+                status = begin(member, section)
+            elif member.read_word(L.CHANGING) == 0:
+                return False
+            else:
+                status = L.ONLINE_BUSY  # perhaps the last one there is comes online just now
+            if status < L.STATUS:
+                if begin is changes.begin_populate:
+                    populate(seat, section, status)
+                else:
+                    bring_online(seat, section)
+                return True
+        if status == L.ONLINE_BUSY:
+            waited.wait()
+
+
+def bring_online(seat: Seat, section: int) -> None:
+    """Give memory to a section that this member has made ONLINING, and make its frames free.
+
+    Needs: the turn.
+    """
+    size = seat.geometry
+    regions = size.regions()
+    frames = size.section_frames
+    tree = size.section_tree_words
+    _allocate_frames(seat, section, section * frames, frames)
+    _allocate_words(seat, regions["memdescs"].start, section * frames, (section + 1) * frames)
+    _allocate_words(seat, regions["section_trees"].start, section * tree, (section + 1) * tree)
+    changes.finish_online(seat.member)
+
+
+def populate(seat: Seat, section: int, blocks: int) -> None:
+    """Give memory to the absent blocks of a section that this member has made POPULATING.
+
+    Needs: the turn.
+    """
+    size = seat.geometry
+    first = section * size.section_frames
+    for block in range(size.section_blocks):
+        if blocks >> block & 1:
+            start = first + block * size.block_frames
+            _allocate_frames(seat, section, start, size.block_frames)
+    changes.finish_populate(seat.member)
+    seat.member.set_word(L.POPULATED_S, int(time.monotonic()))
+
+
+def _allocate_frames(seat: Seat, section: int, start: int, frames: int) -> None:
+    """Give frames memory of their node, where this machine has it."""
+    size = seat.geometry
+    offset, length = start * size.frame_bytes, frames * size.frame_bytes
+    real = memory_of_nodes()
+    node: int | None = None  # where the kernel likes
+    if len(real) > 1:
+        asked = size.spans[size.zone_of_section(section)].node
+        node = asked if asked in real else 0
+    file, within = seat.direct.file_of(offset)
+    if file is seat.huge:
+        huge_pages.allocate(file, within, length, node)
+        return
+    if node is not None:
+        # Where that is not permitted the kernel chooses: page_to_nid(verify=True) tells.
+        with contextlib.suppress(OSError):
+            system.bind(seat.direct.address + offset, length, node)
+    file.allocate(within, length)
+
+
+def _out_of_frames(seat: Seat, frames: int, zone: int) -> OutOfMemoryError:
+    size = seat.geometry
+    span = size.spans[zone]
+    free = free_frames(seat, zone)
+    loans = seat.member.read_word(L.LOANS_COUNT)
+    advice = "Drop objects (scamem ls lists them), or create an arena of larger capacity"
+    if loans:
+        advice += f"; {loans:,} loans are in transit: arena.reap(loans=True) gives up orphaned ones"
+    where = "" if size.zones == 1 else f" on node {span.node}"
+    return OutOfMemoryError(
+        f"asked for {frames:,} frames ({frames * size.frame_bytes:,} bytes){where}; {free:,} free "
+        f"of {span.sections << size.section_shift:,}; limit: the arena's capacity. {advice}",
+        asked_bytes=frames * size.frame_bytes,
+        free_bytes=free * size.frame_bytes,
+        limit="capacity of the arena",
+    )

@@ -1,0 +1,115 @@
+"""Taking turns at changing sections, and waiting for one's turn.
+
+Between members the word CHANGING sees to it that one section changes at a time. It names a slot,
+so the threads of one process, which share one, take turns here: a thread has the turn from the
+begin of a change to its finish.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from scamem.core.store import layout as L
+from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError
+from scamem.membership.seat import Seat
+
+from . import changes
+
+ONLINE_TIMEOUT_S = 60.0
+ONLINE_NAP_S = 0.001
+
+
+class Patience:
+    """Waiting for whoever changes a section: a dead member is reaped, nobody awaited for ever.
+
+    Parameters
+    ----------
+    wanted : what was asked for, as the error begins.
+    """
+
+    def __init__(self, seat: Seat, wanted: str) -> None:
+        self.seat = seat
+        self.wanted = wanted
+        self.deadline_s = time.monotonic() + ONLINE_TIMEOUT_S
+
+    def wait(self, *, nap: bool = False) -> None:
+        """Look who is dead and nap; with `nap` also if nobody changes a section.
+
+        Raises
+        ------
+        OutOfMemoryError : a living member has been changing sections for too long.
+        ArenaDamagedError : the one that is said to be changing one is no member.
+        """
+        member = self.seat.member
+        member.reap()
+        if changes.changed_by_nobody(member):
+            raise ArenaDamagedError(
+                f"the arena is damaged: {self.wanted}, and a section is said to be changed by who "
+                "is no member. Nothing was changed; `scamem check` says more. Make a new arena"
+            )
+        owner = member.read_word(L.CHANGING) >> L.SHIFT_32
+        if not owner:
+            if nap:
+                time.sleep(ONLINE_NAP_S)
+            return
+        if time.monotonic() > self.deadline_s:
+            pid = member.read_word(L.SLOTS + L.SLOT_WORDS * owner + L.SLOT_PID)
+            raise self.too_long(f"the process {pid}", "a stopped member")
+        time.sleep(ONLINE_NAP_S)
+
+    def too_long(self, who: str, limit: str) -> OutOfMemoryError:
+        """Return the error for a wait without an end."""
+        return OutOfMemoryError(
+            f"{self.wanted}; {who} has been bringing memory online or offline for "
+            f"{ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it go on, or end it",
+            limit=limit,
+        )
+
+
+@contextlib.contextmanager
+def in_turn(seat: Seat, waited: Patience | None) -> Iterator[bool]:
+    """Have the turn for the body, from the begin of a change to its finish.
+
+    Yields whether it is this thread's turn. What the body began is given up if it raises.
+
+    Parameters
+    ----------
+    waited : how long to wait for another thread, and what for; None: not at all, then False is
+        yielded if another thread has the turn or this one is in the middle of a change.
+
+    Raises
+    ------
+    OutOfMemoryError : another thread has had the turn for too long; or this very thread is changing
+        a section: this is a signal handler or finalizer that runs inside that.
+    """
+    turn = seat.turn
+    left_s = 0.0 if waited is None else max(0.0, waited.deadline_s - time.monotonic())
+    if not turn.lock.acquire(blocking=waited is not None, timeout=left_s if waited else -1):
+        if waited is not None:
+            raise waited.too_long("another thread of this process", "another thread")
+        yield False
+        return
+    turn.depth += 1
+    try:
+        if turn.depth == 1:
+            changes.give_up(seat.member)  # what could not be given up when it failed
+        elif changes.is_changing(seat.member):
+            if waited is not None:
+                raise OutOfMemoryError(
+                    f"{waited.wanted} inside of a change of a section by the same thread, from a "
+                    "signal handler or finalizer. Allocate outside of these",
+                    limit="a change under way",
+                )
+            yield False
+            return
+        try:
+            yield True
+        except BaseException:
+            with contextlib.suppress(ScamemError):  # whoever has the turn next gives it up
+                changes.give_up(seat.member)
+            raise
+    finally:
+        turn.depth -= 1
+        turn.lock.release()

@@ -1,1 +1,0 @@
-"""A drop-in for multiprocessing.shared_memory."""

@@ -1,0 +1,1 @@
+"""Objects that several processes work on: growable arrays and rings."""

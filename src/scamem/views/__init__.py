@@ -1,0 +1,1 @@
+"""Contiguous views of objects in this process."""

@@ -1,0 +1,364 @@
+"""Frames mapped at an address of their own, of one object or of several, and unmapped in parts.
+
+State. A range of addresses, the frames that it shows, and one reference (BY_MAPPING) for each
+object among them; an entry {address, bytes} in the table of mappings that fork opens and closes.
+
+Steps of an unmapping. Prepare all that is made of Python objects: the frames left before and
+behind, and for a part behind a hole a Mapped of its own with references of its own. Then, under the
+process-local lock: unmap, change the table, change the ranges. Then let go of what is not shown
+any more.
+
+Why safe: fork's prepare waits for the local lock, so every child sees mapping, table and range
+before all of it or after; the list of frames follows before any other thread can run Python. An
+entry never covers an address that was given up, which a stranger may have got: no fork advises a
+stranger's memory. References are taken before the kernel is asked, and dropped after it has
+unmapped: frames that are shown are always held. Threads: whoever has changed the range or taken a
+view since it was looked at makes the unmapping look again.
+
+Tried and failed: splitting by mapping both parts anew gives them new addresses. Forgetting the
+entry first, and entering the parts after the kernel had split, let a fork in between leave its
+child with ranges that are not mapped there.
+"""
+
+import weakref
+
+import cython
+from cython.cimports.cpython.buffer import PyBuffer_FillInfo
+from cython.cimports.libc.errno import errno
+from cython.cimports.posix.mman import munmap
+from cython.cimports.scamem.core.store import layout as L
+from cython.cimports.scamem.membership import process
+from cython.cimports.scamem.membership.member import Hold
+
+from scamem.address_space import map as mapping
+from scamem.errors import ClosedError, OutOfMemoryError, ScamemError, ViewInUseError
+
+from .making import read_only_address
+
+Piece = tuple[int, int, Hold]  # first pfn, frames, and the reference that keeps them
+
+
+@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
+@cython.cclass
+class Mapped:
+    """A mapping of frames at an address of its own; made by `map_frames`.
+
+    Attributes
+    ----------
+    seat : of the arena of its frames.
+    address, nbytes : where it is in this process, and its length in bytes; 0 once it is unmapped.
+    writable : whether it may be written.
+
+    Ownership: one reference (a mapping) on each object that it shows, dropped by `unmap`,
+    deallocation or death of the process. Threads: any. fork: the child has it at the same address,
+    with references of its own.
+    """
+
+    def __init__(self) -> None:
+        raise TypeError("mappings are made by map_frames")
+
+    def frames(self, start: int = 0, count: object = None) -> list:
+        """Return the pieces of a range: (first pfn, frames, reference), in order of address.
+
+        Raises
+        ------
+        ClosedError : it is unmapped.
+        IndexError : the range is not inside it; names both.
+        """
+        pieces = self.pieces
+        total = sum([piece[1] for piece in pieces])
+        if total == 0:
+            raise ClosedError("this mapping was unmapped")
+        number = total - start if count is None else count
+        if start < 0 or number < 0 or start + number > total:
+            raise IndexError(
+                f"asked for frames {start} to {start + number} of a mapping of {total} frames"
+            )
+        return cut(pieces, start, start + number)
+
+    def view(self, start: int = 0, count: object = None) -> MappedView:
+        """Return a buffer over a range of frames; see MappedView.
+
+        Raises
+        ------
+        ClosedError, IndexError : as `frames`.
+        """
+        made: MappedView = MappedView.__new__(MappedView)
+        seen: cython.ulonglong
+        while True:
+            seen = self.changes
+            wanted = sum([piece[1] for piece in self.frames(start, count)])
+            made.mapped = self
+            made.address = self.address + cython.cast(cython.ulonglong, start) * PAGE_BYTES
+            made.nbytes = cython.cast(cython.ulonglong, wanted) * PAGE_BYTES
+            made.writable = self.writable
+            self.views = [ref for ref in self.views if ref() is not None]
+            self.views.append(weakref.ref(made))
+            process.lock_local()
+            if seen == self.changes:
+                self.changes += 1
+                process.unlock_local()
+                return made
+            process.unlock_local()
+
+    def unmap(self, start: int, count: object = None) -> Mapped | None:
+        """Unmap a range of frames; where it is inside, the part behind it becomes a Mapped.
+
+        Returns
+        -------
+        Mapped : the part behind, with references of its own; None if nothing is left there, or
+            nothing before it: then this one is the part that is left.
+
+        Raises
+        ------
+        ClosedError, IndexError : as `frames`.
+        ViewInUseError : a view of the range is in use.
+        OutOfMemoryError : the hole would make one mapping too many.
+        OSError : the kernel refused; parts of huge frames cannot be unmapped.
+
+        On failure nothing has changed.
+        """
+        behind: Mapped
+        seen: cython.ulonglong
+        while True:
+            seen = self.changes
+            pieces = self.pieces
+            gone = sum([piece[1] for piece in self.frames(start, count)])
+            total = sum([piece[1] for piece in pieces])
+            if gone == 0:
+                raise ValueError("asked to unmap no frames")
+            views = self.views_behind(start, start + gone)
+            left = cut(pieces, 0, start)
+            right = cut(pieces, start + gone, total)
+            behind = None
+            if left and right:
+                behind = new_mapped(self.seat, self.writable, held_anew(right))
+                behind.views = [weakref.ref(view) for view in views]
+            number = self.split(seen, behind, start, start + gone, [left, right, views])
+            if number == 0:
+                return behind
+            if number != CHANGED:
+                raise refused(self.member.error_of(L.NOT_HELD), number)
+
+    def views_behind(self, start: int, end: int) -> list:
+        """Return the views behind a range of frames; ViewInUseError if any looks at the range."""
+        first: cython.ulonglong = self.address + cython.cast(cython.ulonglong, start) * PAGE_BYTES
+        last: cython.ulonglong = self.address + cython.cast(cython.ulonglong, end) * PAGE_BYTES
+        views = [view for view in [ref() for ref in self.views] if view is not None]
+        inside = [
+            view for view in views if view.address < last and view.address + view.nbytes > first
+        ]
+        if inside:
+            raise ViewInUseError(
+                f"asked to unmap {end - start} frames at {first:#x}; {len(inside)} buffers over "
+                "them are in use (arrays, memoryviews). Drop them first",
+                views=len(inside),
+            )
+        return [view for view in views if view.address >= last]
+
+    def split(
+        self,
+        seen: cython.ulonglong,
+        behind: Mapped | None,
+        start: cython.ulonglong,
+        end: cython.ulonglong,
+        parts: list,
+    ) -> cython.int:
+        """Carve frames out, counting mappings: 0, CHANGED, LEFT, NO_RANGE, or an errno."""
+        left, right, views = parts
+        before = mapping.merged([(pfn, count) for pfn, count, _ in left])
+        after = mapping.merged([(pfn, count) for pfn, count, _ in right])
+        mappings: cython.ulonglong = len(before) + len(after)
+        one_more: cython.bint = mappings > self.mappings
+        key = self.address + end * PAGE_BYTES
+        shown: list = left or right
+        moved: MappedView
+        if behind is not None:
+            behind.mappings = len(after)
+        if one_more:
+            mapping.budget.made(key, 1)
+        number: cython.int = self.carve(
+            seen, behind, start * PAGE_BYTES, end * PAGE_BYTES, mappings
+        )
+        if number == 0:  # no call of Python before all of it is changed: another thread may fork
+            self.pieces = shown
+            if behind is not None:
+                for moved in views:
+                    moved.mapped = behind
+        if one_more and number == 0:
+            mapping.budget.hand_over(key)
+        elif one_more:
+            mapping.budget.unmade(key)
+        return number
+
+    def carve(
+        self,
+        seen: cython.ulonglong,
+        behind: Mapped,
+        start: cython.ulonglong,
+        end: cython.ulonglong,
+        mappings: cython.ulonglong,
+    ) -> cython.int:
+        """Unmap bytes start to end, all of it or nothing: range, table and count as well."""
+        result: cython.int = 0
+        mine = self.member.mine
+        process.lock_local()
+        if mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
+            result = LEFT
+        elif seen != self.changes:
+            result = CHANGED
+        elif (
+            start > 0
+            and end < self.nbytes
+            and (mine[L.MINE_RANGES_COUNT] >= mine[L.MINE_RANGES_MAX])
+        ):
+            result = NO_RANGE
+        elif munmap(cython.cast(cython.p_void, self.address + start), end - start) != 0:
+            result = errno
+        else:
+            process.remove_range(mine, self.address)
+            if mappings < self.mappings:
+                process.state[1] += self.mappings - mappings
+            self.mappings = mappings
+            if start > 0:
+                process.add_range(mine, self.address, start)
+            if end < self.nbytes:
+                process.add_range(mine, self.address + end, self.nbytes - end)
+            if start > 0 and end < self.nbytes:
+                behind.address = self.address + end
+                behind.nbytes = self.nbytes - end
+                self.mappings -= behind.mappings
+            elif start == 0:
+                self.address = self.address + end if end < self.nbytes else 0
+                self.nbytes -= end
+            if start > 0:
+                self.nbytes = start
+            self.changes += 1
+        process.unlock_local()
+        return result
+
+    def __dealloc__(self) -> None:
+        unmap_all(self)
+
+
+def unmap_all(mapped: Mapped) -> cython.void:
+    """Unmap what is left: forgotten by fork first, unmapped, counted. Before its holds go."""
+    # A forked child that is no member has no such mapping: what is there now is a stranger's.
+    if mapped.nbytes != 0 and mapped.member.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
+        process.lock_local()
+        process.remove_range(mapped.member.mine, mapped.address)
+        process.state[1] += mapped.mappings
+        munmap(cython.cast(cython.p_void, mapped.address), mapped.nbytes)
+        process.unlock_local()
+        mapped.nbytes = 0
+
+
+@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
+@cython.cclass
+class MappedView:
+    """A buffer over a range of a mapping (memoryview, np.frombuffer).
+
+    Like a pointer, it holds no reference of its own: it keeps its mapping, and so long as it is in
+    use the range cannot be unmapped.
+
+    Attributes
+    ----------
+    address, nbytes : where it is in this process, and its length in bytes.
+    writable : whether it may be written.
+    """
+
+    def __init__(self) -> None:
+        raise TypeError("these views are taken from an area or a VMA")
+
+    def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
+        PyBuffer_FillInfo(
+            buffer,
+            self,
+            cython.cast(cython.p_void, self.address),
+            self.nbytes,
+            not self.writable,
+            flags,
+        )
+
+
+def new_mapped(seat: object, writable: cython.bint, pieces: list) -> Mapped:
+    made: Mapped = Mapped.__new__(Mapped)
+    made.seat = seat
+    made.member = seat.member
+    made.writable = writable
+    made.pieces = pieces
+    made.views = []
+    return made
+
+
+def cut(pieces: list, start: int, end: int) -> list:
+    """Return the pieces of frames start to end of pieces."""
+    found = []
+    for pfn, count, held in pieces:
+        first, last = max(start, 0), min(end, count)
+        if first < last:
+            found.append((pfn + first, last - first, held))
+        start -= count
+        end -= count
+    return found
+
+
+def held_anew(pieces: list) -> list:
+    """Return pieces with references of their own, one for each object."""
+    held: dict = {}
+    for _, _, hold in pieces:
+        if (hold.index, hold.generation) not in held:
+            held[hold.index, hold.generation] = hold.another(L.BY_MAPPING)
+    return [(pfn, count, held[hold.index, hold.generation]) for pfn, count, hold in pieces]
+
+
+def refused(error: object, number: int) -> Exception:
+    """Return the exception for a carving that failed; `error` where this process is no member."""
+    import errno as names
+    import os
+
+    if number == LEFT:
+        return error
+    if number == NO_RANGE:
+        return ScamemError("this process has as many mappings of one arena as it can; drop some")
+    if number == names.ENOMEM:
+        return OutOfMemoryError(
+            "asked for a hole in a mapping, which makes two of it; this process has as many "
+            "mappings as it may (vm.max_map_count). Unmap from an end, unmap others, or raise it",
+            limit="vm.max_map_count",
+        )
+    return OSError(number, f"munmap: {os.strerror(number)}")
+
+
+def map_frames(seat: object, pieces: list, writable: bool = True) -> Mapped:
+    """Map frames one behind the other, at an address of their own.
+
+    Parameters
+    ----------
+    seat : of the arena of all of them.
+    pieces : (first pfn, frames, reference) in order; one reference (BY_MAPPING) for each object,
+        which the mapping keeps.
+
+    Raises
+    ------
+    TooScatteredError : it takes more mappings than this process may still make.
+    OutOfMemoryError : no address space is left.
+
+    Cost: one mremap a run.
+    """
+    made: Mapped = new_mapped(seat, writable, pieces)
+    runs = mapping.merged([(pfn, count) for pfn, count, _ in pieces])
+    nbytes: cython.ulonglong = sum([count for _, count in runs]) * PAGE_BYTES
+    if not writable:
+        read_only_address(seat)
+    address: cython.ulonglong = mapping.vmap(seat.direct, runs, PAGE_BYTES, writable)
+    try:
+        seat.member.add_range(address, nbytes)
+    except BaseException:
+        mapping.vunmap(address, nbytes)
+        raise
+    mapping.budget.hand_over(address)
+    made.mappings = len(runs)
+    made.address = address
+    made.nbytes = nbytes
+    return made
