@@ -49,7 +49,7 @@ bench: .venv/installed-bench build
 
 # Builds and boots a patched Linux under QEMU and compares it with the model: half an hour the first
 # time, seconds the next. Needs packages of the distribution (docs/kernel.md); says which is missing.
-kernel: .venv/installed-all
+kernel: build
 	$(BIN)/python -m kernel
 
 docs: .venv/installed-docs

@@ -1041,18 +1041,23 @@ static void *walk_all_the_time(void *unused)
 	return unused;
 }
 
-/* A walker of pfns, who has neither a PTE nor interrupts off, against the last put. */
-static void walk_stress(void)
+/*
+ * A walker of pfns, who has neither a PTE nor interrupts off, against the last put. With `patience`
+ * it goes on so many times as long, or until an object was found freed.
+ */
+static void walk_stress(int patience)
 {
 	long freed_before = number_after("/proc/scamem", "\nfound_freed ");
-	long end = now_ns() + stress_ms * 1000000L, rounds = 0;
+	long end = now_ns() + patience * stress_ms * 1000000L, rounds = 0;
 	pthread_t thread;
 
 	on_cpu(0);
 	pthread_create(&thread, NULL, walk_all_the_time, NULL);
 	while (now_ns() < end) {
 		close(area(1, &walked, NULL));
-		rounds++;
+		if (++rounds % 64 == 0 && patience > 1 &&
+		    number_after("/proc/scamem", "\nfound_freed ") > freed_before)
+			break;
 	}
 	stop = 1;
 	pthread_join(thread, NULL);
@@ -1063,17 +1068,22 @@ static void walk_stress(void)
 	fact("left_objects", objects_left());
 }
 
-static void walker_against_final_put(void)
+static void walk_with_delays(int patience)
 {
 	spit("/proc/scamem", "delay=50");
-	walk_stress();
+	walk_stress(patience);
 	spit("/proc/scamem", "delay=0");
+}
+
+static void walker_against_final_put(void)
+{
+	walk_with_delays(1);
 }
 
 static void walker_without_grace(void)
 {
 	spit("/proc/scamem", "grace=0");
-	walker_against_final_put();
+	walk_with_delays(20);
 	spit("/proc/scamem", "grace=1");
 }
 
