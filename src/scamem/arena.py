@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -14,9 +14,12 @@ from .arrays.array import Array
 from .backing.nodes import Machine
 from .core.store.geometry import FRAME_BYTES
 from .core.walk import Finding
-from .handles import convert, names, values
+from .errors import NameNotFoundError, WaitTimeoutError
+from .handles import convert, mapping, names, values
 from .handles.elsewhere import register_elsewhere
 from .handles.handle import Handle, loans_limit, transit_grace_s
+from .handles.mapping import MISSING
+from .handles.unloaded import or_unloaded
 from .looks import objects as looks
 from .looks import snapshot, stats
 from .membership import joined
@@ -34,8 +37,9 @@ from .together.ring import RingBuffer
 class Arena:
     """Shared memory of page frames that several processes have joined.
 
-    A mapping of names to what was published under them: `arena[name]`, `in`, `del`, `len`,
-    iteration. Made by `Arena.create`, `Arena.join` and `Arena.open`.
+    A mutable mapping of names to what was published under them, with the methods of a dict: but
+    `get(name)` without a default raises NameNotFoundError, and an arena without names is true.
+    Made by `Arena.create`, `Arena.join` and `Arena.open`.
 
     Attributes
     ----------
@@ -280,31 +284,50 @@ class Arena:
         return values.put(self._seat, value)
 
     def get(
-        self, key: str | Handle | bytes, timeout: float | None = None, *, writable: bool = True
+        self,
+        key: str | Handle | bytes,
+        default: Any = MISSING,
+        *,
+        timeout: float | None = None,
+        writable: bool = True,
+        newer_than: int = 0,
     ) -> Any:
         """Return what a name or a handle stands for.
 
         Parameters
         ----------
         key : a published name, or a Handle, or the bytes of one.
-        timeout : of a name: seconds to wait until it is published; None: do not wait, math.inf:
-            as long as it takes.
+        default : of a name: what to return, instead of raising, if it is not published in time, or
+            nothing newer is.
+        timeout : of a name: seconds to wait until it is published; None, 0 or less: do not wait,
+            math.inf: as long as it takes.
         writable : False for an array that cannot be written.
+        newer_than : of a name: a version; what is returned was published later (see `watch`).
 
         Returns
         -------
         An Array over the very frames (read-only for what `put` copied), bytes, the unpickled
-        object, or a Scamem where one was published.
+        object, or a Scamem where one was published. An Array of a subclass is of that subclass if
+        this process has defined it, else a plain Array.
 
         Raises
         ------
-        NameNotFoundError : nobody has published the name, in that time.
+        NameNotFoundError : the name is not published, in that time, and there is no default.
+        WaitTimeoutError : it is, but nothing newer than `newer_than`, in that time.
+        TypeError, ValueError : a timeout that is no number of seconds.
         StaleHandleError : the handle's object is gone.
 
         Ownership: the result holds a reference of its own.
         """
         if isinstance(key, str):
-            return names.find(self._seat, key, timeout, writable)
+            try:
+                return names.find(
+                    self._seat, key, timeout, writable=writable, newer_than=newer_than
+                ).value
+            except (NameNotFoundError, WaitTimeoutError):
+                if default is MISSING:
+                    raise
+                return default
         return convert.from_handle(key, writable=writable)
 
     def publish(self, name: str, value: Any, *, replace: bool = False) -> None:
@@ -327,7 +350,7 @@ class Arena:
         names.publish(self._seat, name, value, replace=replace)
 
     def unpublish(self, name: str) -> None:
-        """Take a name away, and its one reference; whoever maps or pins the object goes on.
+        """Drop a name and its one reference; processes that use the object go on.
 
         Raises
         ------
@@ -336,7 +359,7 @@ class Arena:
         names.unpublish(self._seat, name)
 
     def __getitem__(self, name: str) -> Any:
-        return names.find(self._seat, name, None)
+        return names.find(self._seat, name).value
 
     def __setitem__(self, name: str, value: Any) -> None:
         names.publish(self._seat, name, value, replace=True)
@@ -355,6 +378,17 @@ class Arena:
 
     def __bool__(self) -> bool:
         return True  # an arena without names is still an arena
+
+    keys = mapping.keys
+    values = mapping.values
+    items = mapping.items
+    pop = mapping.pop
+    popitem = mapping.popitem
+    setdefault = mapping.setdefault
+    update = mapping.update
+    clear = mapping.clear
+    version = mapping.version
+    watch = mapping.watch
 
     # --- looks and care -------------------------------------------------------------------------
 
@@ -448,6 +482,7 @@ class Arena:
         convert.set_transit_grace(self._seat, seconds)
 
 
+@or_unloaded
 def _reach(address: Address) -> Arena:
     """Join an arena that was pickled."""
     found: Arena = joined.reach(address).arena
@@ -455,3 +490,4 @@ def _reach(address: Address) -> Arena:
 
 
 Seat.make_arena = Arena
+MutableMapping.register(Arena)  # no base class: its __eq__ would compare all values

@@ -8,9 +8,14 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
+from scamem.arrays.array import Array
+
 REGISTERS = ("loky.backend.reduction", "joblib.externals.loky.backend.reduction")
 
 _reducers: dict[type, Callable[[Any], Any]] = {}
+_hashing: set[type] = set()  # classes of joblib's that hash an Array as an ndarray
 
 
 def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
@@ -27,6 +32,25 @@ def register_elsewhere() -> None:
         if module is not None:
             for kind, reduce in _reducers.items():
                 module.register(kind, reduce)
+    _hash_as_ndarray()
+
+
+def _hash_as_ndarray() -> None:
+    """Let joblib.hash, and so joblib.Memory, give an Array the hash of the same ndarray.
+
+    It hashes an array's bytes, dtype, shape and strides, and pickles its class beside them.
+    """
+    hasher = getattr(sys.modules.get("joblib.hashing"), "Hasher", None)
+    dispatch = getattr(hasher, "dispatch", None)
+    if hasher is None or dispatch is None or hasher in _hashing:
+        return
+    save_type = dispatch[type]
+
+    def save(self: Any, kind: type) -> None:
+        save_type(self, np.ndarray if kind is Array else kind)
+
+    dispatch[type] = save
+    _hashing.add(hasher)
 
 
 def is_sending() -> bool:

@@ -26,10 +26,12 @@ from scamem.objects.scamem import Scamem
 from scamem.views import making
 from scamem.views.view import View
 
+from . import subclasses
 from .convert import RAW_DESCRIPTION, from_handle, handle, load_handle
 from .description import ARRAY, Description, encode_array, extent
 from .elsewhere import is_sending, register_elsewhere, register_reducer
 from .handle import lend
+from .unloaded import or_unloaded
 
 if TYPE_CHECKING:
     from scamem.views.view import Part
@@ -47,6 +49,7 @@ def by_handle() -> Iterator[None]:
         _by_handle.reset(token)
 
 
+@or_unloaded
 def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any:
     """Return the array of a handle's bytes: what a pickle by handle calls.
 
@@ -88,6 +91,7 @@ def reduce_stitched(array: Array, view: View, parts: tuple[Part, ...]) -> Reduce
     return load_stitched, (lent, *layout, type(array))
 
 
+@or_unloaded
 def load_stitched(
     lent: tuple[tuple[bytes, int, int], ...],
     offset: int,
@@ -134,6 +138,7 @@ def reduce_scamem(obj: Scamem) -> tuple[Any, ...]:
     return load_scamem, (bytes(made),)
 
 
+@or_unloaded
 def load_scamem(data: bytes) -> Scamem:
     """Return the Scamem of a handle's bytes."""
     loaded = load_handle(data)
@@ -143,6 +148,8 @@ def load_scamem(data: bytes) -> Scamem:
 def register(kind: type[Array]) -> None:
     """Let arrays of exactly this type go by handle between processes."""
     register_reducer(kind, reduce_by_handle)
+    if kind is not Array:
+        subclasses.note(kind)
 
 
 def explain(value: Any) -> str:

@@ -15,6 +15,5 @@ cdef class Membership:
     cdef int check_active(self) except -1
     cdef void stop(self) noexcept nogil
     cdef object refuse(self, word status)
-    cdef object record(self, word holder)
 
 cdef int await_slot(Membership member, word seen, word deadline_ns) except -1

@@ -31,7 +31,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_CHECKSUM_START 0xcbf29ce484222325ULL
     #define SCAMEM_LAYOUT_CHECKSUM_FACTOR 0x100000001b3ULL
     #define SCAMEM_LAYOUT_MAGIC 0x6d656d6163730a1aULL
-    #define SCAMEM_LAYOUT_VERSION 0x2ULL
+    #define SCAMEM_LAYOUT_VERSION 0x3ULL
     #define SCAMEM_LAYOUT_BYTE_ORDER 0x102030405060708ULL
     #define SCAMEM_LAYOUT_STOP_PID 0x20ULL
     #define SCAMEM_LAYOUT_STOP_COUNTDOWN 0x21ULL
@@ -71,6 +71,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_CLEANING_INCARNATION 0x52ULL
     #define SCAMEM_LAYOUT_RETENTION_FRAMES 0x53ULL
     #define SCAMEM_LAYOUT_POPULATED_S 0x54ULL
+    #define SCAMEM_LAYOUT_NEXT_VERSION 0x55ULL
     #define SCAMEM_LAYOUT_DRAINING 0x51ULL
     #define SCAMEM_LAYOUT_AREAS_EVENT 0x50ULL
     #define SCAMEM_LAYOUT_TABLES 0x60ULL
@@ -203,6 +204,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_AREA_HASH 0x1ULL
     #define SCAMEM_LAYOUT_AREA_SIZES 0x2ULL
     #define SCAMEM_LAYOUT_AREA_PUBLISHED_NS 0x3ULL
+    #define SCAMEM_LAYOUT_AREA_VERSION 0x4ULL
     #define SCAMEM_LAYOUT_AREA_NAME 0x8ULL
     #define SCAMEM_LAYOUT_AREA_NAME_WORDS 0x20ULL
     #define SCAMEM_LAYOUT_AREA_DESCRIPTION 0x28ULL
@@ -244,6 +246,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_MINE_NAME_HASH 0x80ULL
     #define SCAMEM_LAYOUT_MINE_NAME_BYTES 0x81ULL
     #define SCAMEM_LAYOUT_MINE_DESCRIPTION_BYTES 0x82ULL
+    #define SCAMEM_LAYOUT_MINE_VERSION 0x83ULL
     #define SCAMEM_LAYOUT_MINE_NAME 0x84ULL
     #define SCAMEM_LAYOUT_MINE_DESCRIPTION 0xa4ULL
     #define SCAMEM_LAYOUT_MINE_EPOCH 0x100ULL
@@ -293,6 +296,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_NOT_ALONE 0x100000023ULL
     #define SCAMEM_LAYOUT_IN_USE 0x100000030ULL
     #define SCAMEM_LAYOUT_WRONG_STATE 0x100000031ULL
+    #define SCAMEM_LAYOUT_NOT_NEWER 0x100000032ULL
     #define SCAMEM_LAYOUT_WAKE_ALL 0x7fffffffULL
     #define SCAMEM_LAYOUT_NS_PER_S 0x3b9aca00ULL
     #define SCAMEM_LAYOUT_PAGE_WORDS 0x200ULL
@@ -305,8 +309,11 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_HOLDERS_EXTRA 0x10000ULL
     #define SCAMEM_LAYOUT_LOANS_MAX 0x100000ULL
     #define SCAMEM_LAYOUT_LOANS_LIMIT_DEFAULT 0x2710ULL
-    #define SCAMEM_LAYOUT_AREAS_MAX 0x10000ULL
-    #define SCAMEM_LAYOUT_HASH_BUCKETS 0x1000ULL
+    #define SCAMEM_LAYOUT_AREAS_MIN 0x10000ULL
+    #define SCAMEM_LAYOUT_AREA_FRAMES 0x10ULL
+    #define SCAMEM_LAYOUT_AREAS_MAX 0x1000000ULL
+    #define SCAMEM_LAYOUT_CHAIN_AREAS 0x10ULL
+    #define SCAMEM_LAYOUT_HASH_BUCKETS_MAX 0x40000ULL
     #define SCAMEM_LAYOUT_TRANSIT_GRACE_DEFAULT_S 0x3cULL
     #define SCAMEM_LAYOUT_LARGE_FRAMES 0x200ULL
     #define SCAMEM_LAYOUT_MEMDESCS_INSIDE_MAX 0x40ULL
@@ -341,7 +348,7 @@ cdef extern from *:
     const unsigned long long CHECKSUM_START "SCAMEM_LAYOUT_CHECKSUM_START"  # 0xcbf29ce484222325
     const unsigned long long CHECKSUM_FACTOR "SCAMEM_LAYOUT_CHECKSUM_FACTOR"  # 0x100000001b3
     const unsigned long long MAGIC "SCAMEM_LAYOUT_MAGIC"  # 0x6d656d6163730a1a
-    const unsigned long long VERSION "SCAMEM_LAYOUT_VERSION"  # 2
+    const unsigned long long VERSION "SCAMEM_LAYOUT_VERSION"  # 3
     const unsigned long long BYTE_ORDER "SCAMEM_LAYOUT_BYTE_ORDER"  # 0x102030405060708
     const unsigned long long STOP_PID "SCAMEM_LAYOUT_STOP_PID"  # 32
     const unsigned long long STOP_COUNTDOWN "SCAMEM_LAYOUT_STOP_COUNTDOWN"  # 33
@@ -381,6 +388,7 @@ cdef extern from *:
     const unsigned long long CLEANING_INCARNATION "SCAMEM_LAYOUT_CLEANING_INCARNATION"  # 82
     const unsigned long long RETENTION_FRAMES "SCAMEM_LAYOUT_RETENTION_FRAMES"  # 83
     const unsigned long long POPULATED_S "SCAMEM_LAYOUT_POPULATED_S"  # 84
+    const unsigned long long NEXT_VERSION "SCAMEM_LAYOUT_NEXT_VERSION"  # 85
     const unsigned long long DRAINING "SCAMEM_LAYOUT_DRAINING"  # 81
     const unsigned long long AREAS_EVENT "SCAMEM_LAYOUT_AREAS_EVENT"  # 80
     const unsigned long long TABLES "SCAMEM_LAYOUT_TABLES"  # 96
@@ -513,6 +521,7 @@ cdef extern from *:
     const unsigned long long AREA_HASH "SCAMEM_LAYOUT_AREA_HASH"  # 1
     const unsigned long long AREA_SIZES "SCAMEM_LAYOUT_AREA_SIZES"  # 2
     const unsigned long long AREA_PUBLISHED_NS "SCAMEM_LAYOUT_AREA_PUBLISHED_NS"  # 3
+    const unsigned long long AREA_VERSION "SCAMEM_LAYOUT_AREA_VERSION"  # 4
     const unsigned long long AREA_NAME "SCAMEM_LAYOUT_AREA_NAME"  # 8
     const unsigned long long AREA_NAME_WORDS "SCAMEM_LAYOUT_AREA_NAME_WORDS"  # 32
     const unsigned long long AREA_DESCRIPTION "SCAMEM_LAYOUT_AREA_DESCRIPTION"  # 40
@@ -554,6 +563,7 @@ cdef extern from *:
     const unsigned long long MINE_NAME_HASH "SCAMEM_LAYOUT_MINE_NAME_HASH"  # 128
     const unsigned long long MINE_NAME_BYTES "SCAMEM_LAYOUT_MINE_NAME_BYTES"  # 129
     const unsigned long long MINE_DESCRIPTION_BYTES "SCAMEM_LAYOUT_MINE_DESCRIPTION_BYTES"  # 130
+    const unsigned long long MINE_VERSION "SCAMEM_LAYOUT_MINE_VERSION"  # 131
     const unsigned long long MINE_NAME "SCAMEM_LAYOUT_MINE_NAME"  # 132
     const unsigned long long MINE_DESCRIPTION "SCAMEM_LAYOUT_MINE_DESCRIPTION"  # 164
     const unsigned long long MINE_EPOCH "SCAMEM_LAYOUT_MINE_EPOCH"  # 256
@@ -603,6 +613,7 @@ cdef extern from *:
     const unsigned long long NOT_ALONE "SCAMEM_LAYOUT_NOT_ALONE"  # 0x100000023
     const unsigned long long IN_USE "SCAMEM_LAYOUT_IN_USE"  # 0x100000030
     const unsigned long long WRONG_STATE "SCAMEM_LAYOUT_WRONG_STATE"  # 0x100000031
+    const unsigned long long NOT_NEWER "SCAMEM_LAYOUT_NOT_NEWER"  # 0x100000032
     const unsigned long long WAKE_ALL "SCAMEM_LAYOUT_WAKE_ALL"  # 0x7fffffff
     const unsigned long long NS_PER_S "SCAMEM_LAYOUT_NS_PER_S"  # 0x3b9aca00
     const unsigned long long PAGE_WORDS "SCAMEM_LAYOUT_PAGE_WORDS"  # 512
@@ -615,8 +626,11 @@ cdef extern from *:
     const unsigned long long HOLDERS_EXTRA "SCAMEM_LAYOUT_HOLDERS_EXTRA"  # 65536
     const unsigned long long LOANS_MAX "SCAMEM_LAYOUT_LOANS_MAX"  # 0x100000
     const unsigned long long LOANS_LIMIT_DEFAULT "SCAMEM_LAYOUT_LOANS_LIMIT_DEFAULT"  # 10000
-    const unsigned long long AREAS_MAX "SCAMEM_LAYOUT_AREAS_MAX"  # 65536
-    const unsigned long long HASH_BUCKETS "SCAMEM_LAYOUT_HASH_BUCKETS"  # 4096
+    const unsigned long long AREAS_MIN "SCAMEM_LAYOUT_AREAS_MIN"  # 65536
+    const unsigned long long AREA_FRAMES "SCAMEM_LAYOUT_AREA_FRAMES"  # 16
+    const unsigned long long AREAS_MAX "SCAMEM_LAYOUT_AREAS_MAX"  # 0x1000000
+    const unsigned long long CHAIN_AREAS "SCAMEM_LAYOUT_CHAIN_AREAS"  # 16
+    const unsigned long long HASH_BUCKETS_MAX "SCAMEM_LAYOUT_HASH_BUCKETS_MAX"  # 0x40000
     const unsigned long long TRANSIT_GRACE_DEFAULT_S "SCAMEM_LAYOUT_TRANSIT_GRACE_DEFAULT_S"  # 60
     const unsigned long long LARGE_FRAMES "SCAMEM_LAYOUT_LARGE_FRAMES"  # 512
     const unsigned long long MEMDESCS_INSIDE_MAX "SCAMEM_LAYOUT_MEMDESCS_INSIDE_MAX"  # 64

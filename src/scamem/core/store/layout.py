@@ -42,7 +42,7 @@ CHECKSUM_START = 0xCBF29CE484222325  # 64-bit FNV-1a
 CHECKSUM_FACTOR = 0x100000001B3
 
 MAGIC = 0x6D656D6163730A1A  # "\x1a\nscamem" read as little-endian bytes
-VERSION = 2
+VERSION = 3
 BYTE_ORDER = 0x0102030405060708
 
 # --- the stop hook of test builds (words.h): which process halts at which store -----------------
@@ -90,6 +90,7 @@ CLEANING = 79  # {object 32, slot 16} or 0; one member does that work at a time
 CLEANING_INCARNATION = 82
 RETENTION_FRAMES = 83  # free frames that are kept; what is free beyond is given back by itself
 POPULATED_S = 84  # unlogged: second of CLOCK_MONOTONIC when trimmed memory was last wanted again
+NEXT_VERSION = 85  # of the next publish, of any name; a version never comes again
 DRAINING = 81  # unlogged: {record that is being popped 32, its slot 16, low bits of its pops 16}
 # unlogged: bumped under the lock by whoever publishes, waited on as a futex (its low half)
 AREAS_EVENT = 80
@@ -251,6 +252,7 @@ AREA_LINK = 0  # {next in the hash chain or next free record 32, holder 32}
 AREA_HASH = 1
 AREA_SIZES = 2  # {bytes of the name 32, bytes of the description 32}
 AREA_PUBLISHED_NS = 3
+AREA_VERSION = 4  # grows with each publish of any name
 AREA_NAME = 8
 AREA_NAME_WORDS = 32
 AREA_DESCRIPTION = 40
@@ -297,6 +299,7 @@ MINE_TABLE_MAX = 3
 MINE_NAME_HASH = 128
 MINE_NAME_BYTES = 129
 MINE_DESCRIPTION_BYTES = 130
+MINE_VERSION = 131
 MINE_NAME = 132
 MINE_DESCRIPTION = 164
 # the table of this member's own records, one word an object: {record 32, epoch 32}. There are two,
@@ -352,6 +355,7 @@ NO_LOANS = 0x100000021
 NOT_ALONE = 0x100000023
 IN_USE = 0x100000030  # frames of the section are in use, or promised
 WRONG_STATE = 0x100000031  # the section is in no state for this
+NOT_NEWER = 0x100000032  # the name shows what the caller has seen already
 
 WAKE_ALL = 0x7FFFFFFF
 NS_PER_S = 1000000000
@@ -366,8 +370,11 @@ SECTION_SHIFT = 11  # 8 MiB: small enough to begin with, 131,072 of them a TiB
 HOLDERS_EXTRA = 65536  # beyond two holders a frame
 LOANS_MAX = 1048576
 LOANS_LIMIT_DEFAULT = 10_000
-AREAS_MAX = 65536
-HASH_BUCKETS = 4096
+AREAS_MIN = 65536  # names: at least so many,
+AREA_FRAMES = 16  # one for each 64 KiB of capacity,
+AREAS_MAX = 16777216  # and at most so many
+CHAIN_AREAS = 16  # names in a chain of the hash table, when all are in use,
+HASH_BUCKETS_MAX = 262144  # but its heads have memory from the start: at most 2 MiB
 TRANSIT_GRACE_DEFAULT_S = 60
 LARGE_FRAMES = 512  # runs of 2 MiB and more are taken from the zone's top
 MEMDESCS_INSIDE_MAX = 64  # objects of at most so many frames are described under the lock
