@@ -47,7 +47,10 @@ def _hash_as_ndarray() -> None:
     save_type = dispatch[type]
 
     def save(self: Any, kind: type) -> None:
-        save_type(self, np.ndarray if kind is Array else kind)
+        if kind is Array:
+            self.save(np.ndarray)  # which looks whether it was saved before
+        else:
+            save_type(self, kind)
 
     dispatch[type] = save
     _hashing.add(hasher)
