@@ -40,7 +40,9 @@ def default() -> Arena:
     with joined.lock:
         found = _default
         if found is None or not found._seat.is_usable():
-            found = _default = _find_default().arena
+            seat = _find_default()
+            seat.by_handle = False  # it is in use from now on, whatever is held
+            found = _default = seat.arena
         return found
 
 

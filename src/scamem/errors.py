@@ -57,6 +57,14 @@ class ArenaNotFoundError(ScamemError, FileNotFoundError):
     """No arena has this name."""
 
 
+class ArenaRemovedError(ArenaNotFoundError):
+    """The arena's files were deleted, or replaced by another arena, while this process was in it.
+
+    Arrays and other objects that the process holds stay usable. Newcomers cannot find them: open
+    the name again, and publish there.
+    """
+
+
 class ArenaExistsError(ScamemError, FileExistsError):
     """An arena of this name exists already."""
 

@@ -63,19 +63,19 @@ def test_a_worker_without_address_space(arena: scamem.Arena, pool: Any, use: Any
 @pytest.mark.parametrize("what", ["scamem", "handle", "arena", "nested", "concatenated"])
 def test_everything_that_travels(arena: scamem.Arena, pool: Any, what: str) -> None:
     x = arena.zeros(1024)
-    value: Any = {
-        "scamem": lambda: arena.alloc(4096),
-        "handle": lambda: scamem.handle(x),
-        "arena": lambda: arena,
-        "nested": lambda: {"it": x},
-        "concatenated": lambda: scamem.concatenate([x, x]),
-    }[what]()
+    values: dict[str, Any] = {
+        "scamem": arena.alloc(4096),
+        "handle": scamem.handle(x),
+        "arena": arena,
+        "nested": {"it": x},
+        "concatenated": scamem.concatenate([x, x]),
+    }
     with pytest.raises(scamem.OutOfMemoryError, match="RLIMIT_AS"):
-        pool.apply_async(length_of_it, (value,)).get(CALL_S)
+        pool.apply_async(length_of_it, (values[what],)).get(CALL_S)
 
 
 def test_what_is_only_handed_back(arena: scamem.Arena, pool: Any) -> None:
-    with pytest.raises(multiprocessing.pool.MaybeEncodingError, match="RLIMIT_AS"):
+    with pytest.raises(Exception, match=r"Error sending result.*RLIMIT_AS"):
         pool.apply_async(identity, (arena.zeros(10),)).get(CALL_S)
 
 

@@ -56,7 +56,8 @@ def test_views_are_live_and_of_a_prefix(arena: scamem.Arena) -> None:
     assert len(every) == 3
     assert "camera/0" in cameras
     assert "lidar" not in cameras
-    assert 5 not in cameras
+    number: Any = 5
+    assert number not in cameras
     assert dict(arena.items("camera/")) == {"camera/0": 0, "camera/1": 1}
     assert sorted(arena.values("camera/")) == [0, 1]
     assert "camera/0" in repr(cameras)

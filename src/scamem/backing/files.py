@@ -10,7 +10,6 @@ changes a file's size, and holes are punched through a mapping, which no closing
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -28,6 +27,7 @@ from scamem.errors import (
 )
 
 from . import head_room, slot_locks, system
+from .descriptor import Descriptor
 from .text import sized
 
 DOOR_BYTE: Final = 1 << 40  # the door's lock; beyond all data, below the slots' bytes
@@ -55,6 +55,7 @@ class SharedFile:
     path : where it is, or None for a memfd.
     device, inode : what identifies it.
     label : what a memfd is called in `/proc/<pid>/fd`, or the path's last part.
+    kept : the kept descriptor, which may have been closed by other code: see `descriptor`.
     other_pids : called when the kept descriptor was lost; gives the pids of other members, whose
         descriptor tables are searched for the file.
 
@@ -64,10 +65,10 @@ class SharedFile:
 
     def __init__(self, fd: int, *, path: str | None, label: str) -> None:
         found = os.fstat(fd)
-        self._fd = fd
         self.size = found.st_size
         self.device = found.st_dev
         self.inode = found.st_ino
+        self.kept = Descriptor(fd, found.st_dev, found.st_ino)
         self.path = path
         self.label = label
         self.other_pids: Callable[[], Iterable[int]] = nobody
@@ -182,9 +183,9 @@ class SharedFile:
 
         Ownership: it stays this object's; use it at once, do not keep or close it.
         """
-        if not self.is_ours(self._fd):
-            self._fd = self._get_again()  # the old number is another's now, or nobody's
-        return self._fd
+        if not self.kept.is_ours():
+            self.kept.replace(self._get_again())
+        return self.kept.fd
 
     def _get_again(self) -> int:
         links = [self.path] if self.path is not None else []
@@ -355,13 +356,7 @@ class SharedFile:
 
     def close(self) -> None:
         """Close the kept descriptor, if it still is ours; mappings stay."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0 and self.is_ours(fd):
-            os.close(fd)
-
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError, OSError):  # a constructor that failed, or exit
-            self.close()
+        self.kept.close()
 
 
 def punch_mapped(address: int, length: int) -> None:

@@ -21,17 +21,12 @@ from .values import value_of
 
 RAW_DESCRIPTION = encode(Description(RAW, 0, (), None, None, False))
 
-_seats: dict[bytes, Seat] = {}  # by the arena's id as handles have it
-
 
 def of_wire(wire: Wire) -> Seat:
     """Return the seat in the arena that a handle's bytes come from, joined if need be."""
-    found = _seats.get(wire.arena_id)
-    if found is None or not found.is_usable():
-        for arena_id in [known for known, seat in _seats.items() if not seat.is_usable()]:
-            del _seats[arena_id]
+    found = joined.known(wire.arena_id)
+    if found is None:
         found = joined.reach(unpack_prefix(wire.data[: wire.prefix_bytes]))
-        _seats[wire.arena_id] = found
     return found
 
 

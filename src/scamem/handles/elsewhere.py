@@ -38,7 +38,8 @@ def register_elsewhere() -> None:
 def _hash_as_ndarray() -> None:
     """Let joblib.hash, and so joblib.Memory, give an Array the hash of the same ndarray.
 
-    It hashes an array's bytes, dtype, shape and strides, and pickles its class beside them.
+    It hashes an array's bytes, dtype, shape and strides, and pickles its class beside them. Where
+    joblib is imported after the last arena was made or array sent, its hashes differ.
     """
     hasher = getattr(sys.modules.get("joblib.hashing"), "Hasher", None)
     dispatch = getattr(hasher, "dispatch", None)

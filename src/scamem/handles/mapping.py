@@ -149,6 +149,37 @@ class Watch:
         return f"<Watch of {self.name!r}, version {self.version}>"
 
 
+def publish(arena: Seated, name: str, value: Any, *, replace: bool = False) -> None:
+    """Give an object a name, by which any member gets it, also after this process has ended.
+
+    Parameters
+    ----------
+    name : 1 to 255 bytes of UTF-8.
+    value : an Array or a view of one, a Scamem, a View, a Handle; anything else is `put` first.
+    replace : let go of what the name shows now, in the same step; else NameExistsError.
+
+    Raises
+    ------
+    NameExistsError : the name is taken.
+    ArenaRemovedError : the arena was removed, so that no newcomer would find the name.
+    OutOfMemoryError : no room for the name's record, or for a copy.
+    ValueError : the name, or a dtype's description, is too long.
+
+    Ownership: the area holds one reference until the name is unpublished or replaced.
+    """
+    names.publish(arena._seat, name, value, replace=replace)
+
+
+def unpublish(arena: Seated, name: str) -> None:
+    """Drop a name and its one reference; processes that use the object go on.
+
+    Raises
+    ------
+    NameNotFoundError : nothing is published under it.
+    """
+    names.unpublish(arena._seat, name)
+
+
 def keys(arena: Seated, prefix: str = "") -> Names:
     """Return the names, or those that begin with `prefix`: a view, as of a dict, in no order.
 

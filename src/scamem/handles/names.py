@@ -71,6 +71,7 @@ def publish(seat: Seat, name: str, value: Any, *, replace: bool = False) -> None
     """Give an object a name; see Arena.publish."""
     encoded = encode_name(name)
     seat.check_open()
+    seat.check_still_there()
     hold, description = _describe(seat, value)
     if len(description) > DESCRIPTION_BYTES_MAX:
         raise ValueError(
@@ -187,6 +188,7 @@ def find(
         if held not in (L.NOT_FOUND, L.NOT_NEWER):
             make_room(seat, held)
             continue
+        seat.check_still_there()
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             if held == L.NOT_FOUND:

@@ -47,8 +47,7 @@ class Hold:
         # Tries locks, waits for nothing, makes no object, cannot raise (process.let_go).
         if self.index != 0:
             process.let_go(self.member.arena, self.member.mine, self.index, self.by)
-            if self.member.mine[L.MINE_SURPLUS] == 1:
-                ask_for_trim(self.member)
+            seen_to(self.member)
 
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
         """Export the object's bytes, if an array over them may be written.
@@ -74,8 +73,15 @@ def release(held: Hold) -> object:
     held.index = 0
     if index != 0:
         process.let_go(held.member.arena, held.member.mine, index, held.by)
-        if held.member.mine[L.MINE_SURPLUS] == 1:
-            ask_for_trim(held.member)
+        seen_to(held.member)
+
+
+def seen_to(member: Member) -> cython.void:
+    """Do what letting go of a reference asks for: leave a closed arena with the last one; trim."""
+    if member.closing:
+        member.leave_now()
+    elif member.mine[L.MINE_SURPLUS] == 1:
+        ask_for_trim(member)
 
 
 def ask_for_trim(member: Member) -> cython.void:
@@ -90,7 +96,10 @@ def ask_for_trim(member: Member) -> cython.void:
 
 
 def handle_surplus(_unused: cython.p_void) -> cython.int:
-    """Call the handlers; what they raise has no caller to go to, and is reported as unraisable."""
+    """Call the handlers. What they raise goes on in what the main thread was doing.
+
+    They expect their own errors; a KeyboardInterrupt that arrives meanwhile belongs there.
+    """
     if Py_IsFinalizing() != 0:
         return 0
     for handler in surplus_handlers:
