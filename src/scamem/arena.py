@@ -346,7 +346,7 @@ class Arena:
             try:
                 return names.find(
                     self._seat, key, timeout, writable=writable, newer_than=newer_than
-                ).value
+                )[0]
             except (NameNotFoundError, WaitTimeoutError):
                 if default is MISSING:
                     raise
@@ -357,7 +357,7 @@ class Arena:
     unpublish = mapping.unpublish
 
     def __getitem__(self, name: str) -> Any:
-        return names.find(self._seat, name).value
+        return names.find(self._seat, name)[0]
 
     def __setitem__(self, name: str, value: Any) -> None:
         names.publish(self._seat, name, value, replace=True)

@@ -283,7 +283,8 @@ def test_a_look_needs_no_slot(scamem: Run, environment: dict[str, str]) -> None:
         refused = scamem("gc", code=1).stderr.decode()
         assert "3 slots" in refused
         assert all(pid in refused for pid in pids)
-        process.stdin.close()  # type: ignore[union-attr]
+        assert process.stdin is not None
+        process.stdin.close()
         process.wait()
     assert json.loads(scamem("stat", "--json").stdout)["areas"] == 1
     assert scamem("ls").stderr == b""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scamem.arrays.array import Array
 from scamem.errors import ScamemError
 
 from .dtypes import dtype_of, dtype_text
@@ -174,12 +175,22 @@ def encode_array(array: np.ndarray[Any, Any], offset: int, read_only: bool = Fal
     if array.size == 0:
         offset = 0  # a slice of nothing may begin anywhere, even before the object
     strides = None if flags.c_contiguous else array.strides
-    return _encode(
-        ARRAY,
-        offset,
-        array.shape,
-        strides,
-        dtype_text(array.dtype),
-        read_only or not flags.writeable,
-        subclass_of(array),
-    )
+    read_only = read_only or not flags.writeable
+    of = b"" if type(array) is Array else subclass_of(array)
+    dtype = array.dtype
+    if dtype.names is None and dtype.metadata is None:
+        return _encode_plain(dtype, array.shape, strides, offset, read_only, of)
+    # Dtypes that differ in metadata or in their scalars' class are equal, but not as text.
+    return _encode(ARRAY, offset, array.shape, strides, dtype_text(dtype), read_only, of)
+
+
+@lru_cache(maxsize=1024)
+def _encode_plain(
+    dtype: np.dtype[Any],
+    shape: tuple[int, ...],
+    strides: tuple[int, ...] | None,
+    offset: int,
+    read_only: bool,
+    of: bytes,
+) -> bytes:
+    return _encode(ARRAY, offset, shape, strides, dtype_text(dtype), read_only, of)

@@ -69,7 +69,7 @@ class NamedItems(Items[str, Any]):
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         for name in self._names:
             try:
-                value = names.find(self._seat, name).value
+                value = names.find(self._seat, name)[0]
             except NameNotFoundError:
                 continue  # unpublished meanwhile
             yield name, value
@@ -230,7 +230,7 @@ def setdefault(arena: Seated, name: str, default: Any = None) -> Any:
     """
     while True:
         try:
-            return names.find(arena._seat, name).value
+            return names.find(arena._seat, name)[0]
         except NameNotFoundError:
             pass
         try:

@@ -9,7 +9,7 @@ import math
 import operator
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple, SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -155,13 +155,6 @@ def checked_version(version: int) -> int:
     return number
 
 
-class Found(NamedTuple):
-    """What a name shows, and the version of it."""
-
-    value: Any
-    version: int
-
-
 def find(
     seat: Seat,
     name: str,
@@ -169,8 +162,8 @@ def find(
     *,
     writable: bool = True,
     newer_than: int = 0,
-) -> Found:
-    """Return what a name shows, waiting for it if asked to; see Arena.get.
+) -> tuple[Any, int]:
+    """Return what a name shows and its version, waiting for it if asked to; see Arena.get.
 
     Raises
     ------
@@ -178,13 +171,14 @@ def find(
     WaitTimeoutError : there is, but nothing newer than `newer_than`, in that time.
     """
     encoded = encode_name(name)
-    newer_than = checked_version(newer_than)
-    deadline_s = time.monotonic() + checked_timeout(timeout)
+    if newer_than != 0:
+        newer_than = checked_version(newer_than)
+    deadline_s = 0.0 if timeout is None else time.monotonic() + checked_timeout(timeout)
     while True:
         seat.check_open()
         held, description, number = naming.hold_name(seat.member, encoded, L.BY_PIN, newer_than)
         if isinstance(held, Hold):
-            return Found(value_of(seat, held, description, writable), number)
+            return value_of(seat, held, description, writable), number
         if held not in (L.NOT_FOUND, L.NOT_NEWER):
             make_room(seat, held)
             continue

@@ -151,7 +151,7 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
             dtype,
             found.strides,
             writable=not found.read_only,
-            kind=kind_of(found.of),
+            kind=kind_of(found.of) if found.of else Array,
         )
     if found.kind == PICKLE and (found.offset != 0 or not seat.member.is_pickled(hold)):
         raise ScamemError(
