@@ -23,6 +23,7 @@ GENERATED = Path("build/cython")
 PACKAGE = SOURCES / "scamem"
 LAYOUT = PACKAGE / "core" / "store" / "layout.py"
 STRICT = os.environ.get("SCAMEM_WERROR") == "1"
+COPIED = (".h", ".pxd", ".py", ".pyi")  # beside compiled modules, in a build directory
 JOBS = min(2, os.cpu_count() or 1)
 
 DEPENDENCIES = runpy.run_path("tools/dependencies.py", run_name="setup")
@@ -109,17 +110,24 @@ def generate(sources: list[Path]) -> None:
 
 
 class BuildExt(build_ext):
-    """Compiles, and removes what was compiled from a module that is there no more."""
+    """Compiles, and removes what an earlier build made of a source that is there no more.
+
+    A module that became a package, or the other way round, would be found under its old form.
+    """
 
     def run(self) -> None:
         """Run the command."""
         super().run()
         names = {module.name for module in self.extensions}
-        roots = [Path(self.build_lib), *([SOURCES] if self.inplace else [])]
-        for root in roots:
-            for path in (root / PACKAGE.name).rglob("*.so"):
-                parts = [*path.relative_to(root).parent.parts, path.name.partition(".")[0]]
-                if ".".join(parts) not in names:
+        for root in {Path(self.build_lib), SOURCES if self.inplace else Path(self.build_lib)}:
+            for path in (root / PACKAGE.name).rglob("*.*"):
+                inside = path.relative_to(root)
+                if path.suffix == ".so":
+                    name = ".".join([*inside.parent.parts, path.name.partition(".")[0]])
+                    outdated = name not in names
+                else:
+                    outdated = path.suffix in COPIED and not (SOURCES / inside).exists()
+                if outdated:
                     path.unlink()
 
 

@@ -463,7 +463,11 @@ class Arena:
 
     @property
     def loans_limit(self) -> int:
-        """How many handles may be on their way at once."""
+        """How many handles may be on their way at once.
+
+        By default as many as the arena has room for: one a frame, from 65,536 to 1,048,576. Each
+        that nobody reads takes 32 bytes.
+        """
         return loans_limit(self._seat.member)
 
     @loans_limit.setter
@@ -472,7 +476,7 @@ class Arena:
 
     @property
     def transit_grace_s(self) -> int:
-        """Seconds that a loan outlives its sender at least."""
+        """Seconds that an unread handle is kept for at least, also after its sender let go."""
         return transit_grace_s(self._seat.member)
 
     @transit_grace_s.setter

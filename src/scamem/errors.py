@@ -173,7 +173,7 @@ class ObjectBusyError(ScamemError):
 
 
 class TooManyLoansError(ScamemError):
-    """An object has too many loans that nobody took over; cancel some.
+    """As many handles are on their way as the arena allows, and none of them is old enough to go.
 
     Attributes
     ----------
@@ -290,12 +290,23 @@ class PeerDiedError(ScamemError, ConnectionError):
     Attributes
     ----------
     pid : which process it was, 0 where that is not known any more.
+    bytes_done : bytes of a write that are in the ring all the same.
     """
 
-    def __init__(self, message: str, *, pid: int = 0) -> None:
+    def __init__(self, message: str, *, pid: int = 0, bytes_done: int = 0) -> None:
         super().__init__(message)
         self.pid = pid
+        self.bytes_done = bytes_done
 
 
 class WaitTimeoutError(ScamemError, TimeoutError):
-    """What was waited for did not come in the time that was given."""
+    """What was waited for did not come in the time that was given.
+
+    Attributes
+    ----------
+    bytes_done : bytes of a write that are in the ring all the same.
+    """
+
+    def __init__(self, message: str, *, bytes_done: int = 0) -> None:
+        super().__init__(message)
+        self.bytes_done = bytes_done

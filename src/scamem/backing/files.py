@@ -92,10 +92,10 @@ class SharedFile:
         try:
             _set_size(fd, size)
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
-            return cls(fd, path=None, label=label)
         except BaseException:
             os.close(fd)
             raise
+        return cls(fd, path=None, label=label)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], size: int) -> SharedFile:
@@ -115,11 +115,11 @@ class SharedFile:
         try:
             os.fchmod(fd, 0o600)  # whatever the umask
             _set_size(fd, size)
-            return cls(fd, path=name, label=os.path.basename(name))
         except BaseException:
             os.close(fd)
             os.unlink(name)
             raise
+        return cls(fd, path=name, label=os.path.basename(name))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SharedFile:
@@ -140,10 +140,10 @@ class SharedFile:
         fd = os.open(name, _OPEN_FLAGS | os.O_NOFOLLOW)
         try:
             check_trust(name, os.fstat(fd))
-            return cls(fd, path=name, label=os.path.basename(name))
         except BaseException:
             os.close(fd)
             raise
+        return cls(fd, path=name, label=os.path.basename(name))
 
     @classmethod
     def from_descriptor(
@@ -165,10 +165,11 @@ class SharedFile:
         try:
             _check_foreign(link, os.fstat(again), own=pid is None)
             _check_sealed(link, again, path)
-            return cls(again, path=path, label=label or _label(again))
+            label = label or _label(again)
         except BaseException:
             os.close(again)
             raise
+        return cls(again, path=path, label=label)
 
     def is_ours(self, fd: int) -> bool:
         """Whether a descriptor number of this process is this file now."""

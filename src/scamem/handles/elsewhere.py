@@ -12,6 +12,8 @@ import numpy as np
 
 from scamem.arrays.array import Array
 
+from .runs import watch_dump
+
 REGISTERS = ("loky.backend.reduction", "joblib.externals.loky.backend.reduction")
 
 _reducers: dict[type, Callable[[Any], Any]] = {}
@@ -21,6 +23,7 @@ _hashing: set[type] = set()  # classes of joblib's that hash an Array as an ndar
 def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
     """Let objects of exactly this type be reduced so wherever processes send to each other."""
     _reducers[kind] = reduce
+    watch_dump(ForkingPickler)
     ForkingPickler.register(kind, reduce)
     register_elsewhere()
 
@@ -32,6 +35,7 @@ def register_elsewhere() -> None:
         if module is not None:
             for kind, reduce in _reducers.items():
                 module.register(kind, reduce)
+            watch_dump(module.get_loky_pickler())
     _hash_as_ndarray()
 
 

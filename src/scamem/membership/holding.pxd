@@ -5,3 +5,5 @@ cdef enum:
     SLACK = 64  # records that may come while a buffer is made
 
 cdef word copy_list(Words arena, Words mine, word obj, Words into, word room) noexcept nogil
+cdef word count_records(Words arena, Words mine, word obj) noexcept nogil
+cdef word count_loans(Words arena, Words mine, word loan) noexcept nogil

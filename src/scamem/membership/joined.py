@@ -127,7 +127,8 @@ def join(name: object) -> Seat:
         seat = known(arena_id.to_bytes(ID_BYTES, "little"))
         if seat is None:
             leave_abandoned()
-            seat = _add(attach(found))
+            return _add(attach(found))
+        found.close()
         return seat
 
 

@@ -8,7 +8,7 @@ object has the reference; its deallocation lets go, in any thread and at any tim
 
 import cython
 from cython.cimports.cpython.buffer import PyBuffer_FillInfo
-from cython.cimports.scamem.core import holders, loans, objects
+from cython.cimports.scamem.core import loans, objects
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import tables
 from cython.cimports.scamem.core.store.words import (
@@ -96,10 +96,7 @@ def ask_for_trim(member: Member) -> cython.void:
 
 
 def handle_surplus(_unused: cython.p_void) -> cython.int:
-    """Call the handlers. What they raise goes on in what the main thread was doing.
-
-    They expect their own errors; a KeyboardInterrupt that arrives meanwhile belongs there.
-    """
+    """Call the handlers; what they raise (KeyboardInterrupt) goes on in the main thread."""
     if Py_IsFinalizing() != 0:
         return 0
     for handler in surplus_handlers:
@@ -268,26 +265,6 @@ class Member(Membership):
         self.end()
         self.free_dying()
         return status == L.OK
-
-    def expire(self, grace_s: word) -> int:
-        """Give up loans in transit older than grace_s that nothing else keeps alive; how many."""
-        given_up: cython.Py_ssize_t = 0
-        before: word
-        self.begin()
-        holder: word = lend.oldest(self.arena, self.mine)
-        about: word = holders.slot_at(self.mine, L.SLOT_TRANSIT)
-        left: word = self.arena[L.LOANS_COUNT] + self.arena[about + L.SLOT_HOLDERS_COUNT]
-        self.end()
-        while holder != 0 and left > 0:  # bound: each look takes a loan or passes a record
-            left -= 1
-            self.begin()
-            before = self.arena[L.LOANS_COUNT]
-            holder = lend.expire(self.arena, self.mine, holder, grace_s)
-            if self.arena[L.LOANS_COUNT] < before:
-                given_up += 1
-            self.end()
-        self.free_dying()
-        return given_up
 
     def free_dying(self) -> None:
         """Give the runs of DYING objects back, whoever left them, and clean what needs it."""

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 from scamem.address_space.map import DirectMap
-from scamem.backing import places
+from scamem.backing import places, slot_locks
 from scamem.backing.files import SharedFile
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.errors import ClosedError
 
+from . import lending
 from .files import Address, Files
 from .member import Member
 
@@ -48,7 +49,7 @@ class Seat:
     ----------
     arena_id, id_bytes : the arena's 128-bit number, and that number as handles have it.
     geometry : its sizes, decided by its creator.
-    path : directory of a named arena, "" of an anonymous one.
+    path, control_path : directory and control file of a named arena, "" of an anonymous one.
     control, frames, huge : its files; `huge` is None without huge pages.
     member : runs the core's transactions, and has this process's private words.
     direct : the direct map of the frame files.
@@ -80,6 +81,7 @@ class Seat:
         self.frames: SharedFile = files.frames
         self.huge: SharedFile | None = files.huge
         self.path = os.path.dirname(files.control.path) if files.control.path else ""
+        self.control_path = os.fsencode(files.control.path or "")
         self.control_address = control_address
         self.direct = direct
         self.member = member
@@ -125,8 +127,12 @@ class Seat:
             raise ClosedError("this arena was closed; join or create one")
 
     def check_still_there(self) -> None:
-        """Raise ArenaRemovedError if newcomers cannot find this arena by its name any more."""
-        if self.path:
+        """Raise ArenaRemovedError if newcomers cannot find this arena by its name any more.
+
+        Cost: one lstat.
+        """
+        at = self.control_path
+        if at and slot_locks.leads_to(at, self.control.device, self.control.inode) != 1:
             places.check_still_there(self.control)
 
     def address(self) -> Address:
@@ -154,7 +160,7 @@ class Seat:
         self.refresh_descriptors()
         count = self.member.reap()
         if loans:
-            self.member.expire(0)
+            lending.expire(self.member, 0)
         return count
 
     def has_other_members(self) -> bool:

@@ -99,7 +99,7 @@ class Geometry:
             objects_max=min(frames, L.MASK_28) + 1,
             holders_max=2 * frames + L.HOLDERS_EXTRA,
             runs_max=frames + 1,
-            loans_max=L.LOANS_MAX,
+            loans_max=min(max(frames, L.LOANS_MIN), L.LOANS_MAX) + 1,
             areas_max=areas,
             hash_buckets=min(areas // L.CHAIN_AREAS, L.HASH_BUCKETS_MAX),
             zones=len(spans),
