@@ -8,11 +8,16 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
+from scamem.arrays.array import Array
+
 from .runs import watch_dump
 
 REGISTERS = ("loky.backend.reduction", "joblib.externals.loky.backend.reduction")
 
 _reducers: dict[type, Callable[[Any], Any]] = {}
+_hashing: set[type] = set()  # classes of joblib's that hash an Array as an ndarray
 
 
 def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
@@ -31,6 +36,29 @@ def register_elsewhere() -> None:
             for kind, reduce in _reducers.items():
                 module.register(kind, reduce)
             watch_dump(module.get_loky_pickler())
+    _hash_as_ndarray()
+
+
+def _hash_as_ndarray() -> None:
+    """Let joblib.hash, and so joblib.Memory, give an Array the hash of the same ndarray.
+
+    It hashes an array's bytes, dtype, shape and strides, and pickles its class beside them. Where
+    joblib is imported after the last arena was made or array sent, its hashes differ.
+    """
+    hasher = getattr(sys.modules.get("joblib.hashing"), "Hasher", None)
+    dispatch = getattr(hasher, "dispatch", None)
+    if hasher is None or dispatch is None or hasher in _hashing:
+        return
+    save_type = dispatch[type]
+
+    def save(self: Any, kind: type) -> None:
+        if kind is Array:
+            self.save(np.ndarray)  # which looks whether it was saved before
+        else:
+            save_type(self, kind)
+
+    dispatch[type] = save
+    _hashing.add(hasher)
 
 
 def is_sending() -> bool:

@@ -28,11 +28,13 @@ from scamem.objects.scamem import Scamem
 from scamem.views import making
 from scamem.views.view import View
 
+from . import subclasses
 from .convert import RAW_DESCRIPTION, from_handle, handle, load_handle
 from .description import ARRAY, Description, encode_array, extent
 from .elsewhere import is_sending, register_elsewhere, register_reducer
 from .handle import lend
 from .runs import for_pickler, sent_by
+from .unloaded import or_unloaded
 
 if TYPE_CHECKING:
     from scamem.views.view import Part
@@ -55,6 +57,7 @@ def by_handle() -> Iterator[None]:
         _by_handle.reset(token)
 
 
+@or_unloaded
 def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any:
     """Return the array of a handle's bytes: what a pickle by handle calls.
 
@@ -109,6 +112,7 @@ def reduce_stitched(
     return load_stitched, (sent, *layout, type(array))
 
 
+@or_unloaded
 def load_stitched(
     lent: tuple[tuple[bytes, int, int], ...],
     offset: int,
@@ -154,6 +158,7 @@ def reduce_scamem(obj: Scamem, caller: FrameType | None = None) -> tuple[Any, ..
     return load_scamem, (sent_by(handle(obj), caller or sys._getframe(1)),)
 
 
+@or_unloaded
 def load_scamem(data: bytes) -> Scamem:
     """Return the Scamem of a handle's bytes."""
     loaded = load_handle(data)
@@ -163,6 +168,8 @@ def load_scamem(data: bytes) -> Scamem:
 def register(kind: type[Array]) -> None:
     """Let arrays of exactly this type go by handle between processes."""
     register_reducer(kind, reduce_by_handle)
+    if kind is not Array:
+        subclasses.note(kind)
 
 
 def explain(value: Any) -> str:
