@@ -62,8 +62,8 @@ from .defaults import (
     zeros_like,
 )
 from .handles.convert import from_handle, handle
-from .handles.handle import Handle
 from .handles.explaining import explain
+from .handles.handle import Handle
 from .handles.pickling import by_handle
 from .handles.shared import is_shared
 from .looks.objects import Holder, LoanInfo, ObjectInfo

@@ -82,7 +82,7 @@ def _tell_children() -> bytes:
 
 
 def _hear_parent(told: bytes) -> None:
-    """Take the parent's default arena, also in place of one that was made while main was imported."""
+    """Take the parent's default arena, also in place of one made while main was imported."""
     global _default, _parents_arena
     if told != _parents_arena:
         _parents_arena = told

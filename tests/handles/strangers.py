@@ -18,7 +18,7 @@ def fill_by_workers(outbox: Any, method: str) -> None:
     import scamem
     from tests.handles import workers
 
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     one, other = scamem.zeros(4), scamem.zeros(4)
     process = context.Process(target=workers.fill, args=(one, 1))
     process.start()

@@ -6,8 +6,8 @@ it or copies out of it (arithmetic, `x.copy()`, `np.sort(x)`, fancy indexing, `n
 lies in private memory and is a plain ndarray.
 
 NumPy makes a copy of a subclass an instance of that subclass, and a class cannot change that where
-the copy is made. So it is changed where the copy is handed over: in `__array_function__` for NumPy's
-functions, and in the methods and attributes listed in COPYING and COPYING_ATTRIBUTES.
+the copy is made. So it is changed where the copy is handed over: in `__array_function__` for the
+functions of NumPy, and in the methods and attributes in COPYING and COPYING_ATTRIBUTES.
 """
 
 from __future__ import annotations
@@ -30,9 +30,28 @@ Reduced = str | tuple[Any, ...]
 
 # Methods of ndarray that may return a copy, which would be an Array in private memory.
 COPYING = (
-    "__copy__ __deepcopy__ argmax argmin argpartition argsort astype byteswap choose clip compress "
-    "copy dot flatten nonzero ravel repeat reshape round searchsorted take"
-).split()
+    "__copy__",
+    "__deepcopy__",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "astype",
+    "byteswap",
+    "choose",
+    "clip",
+    "compress",
+    "copy",
+    "dot",
+    "flatten",
+    "nonzero",
+    "ravel",
+    "repeat",
+    "reshape",
+    "round",
+    "searchsorted",
+    "take",
+)
 COPYING_ATTRIBUTES = ("imag",)  # of real numbers it is new memory, all zeros
 
 
@@ -174,7 +193,8 @@ for _name in COPYING:
     setattr(Array, _name, _handing_over(_name))
 for _name in COPYING_ATTRIBUTES:
     setattr(Array, _name, _attribute(_name))
-# Indexing an iterator copies. It iterates over the same memory, as an ndarray.
-Array.flat = property(  # type: ignore[assignment, method-assign]
-    lambda self: self.view(np.ndarray).flat, np.ndarray.flat.__set__, doc=np.ndarray.flat.__doc__
+# Indexing an iterator copies, so it is an iterator over the same memory as an ndarray.
+_flat: Any = vars(np.ndarray)["flat"]
+Array.flat = property(  # type: ignore[assignment, method-assign]  # read-only in the stubs
+    lambda self: self.view(np.ndarray).flat, _flat.__set__, doc=_flat.__doc__
 )

@@ -100,11 +100,13 @@ def kept_strides(
     """
     flags = source.flags
     shape = source.shape if shape is None else shape
+    if order == "K" and len(shape) != source.ndim:
+        return None  # there is no order of axes to keep
     if order == "C" or (order != "F" and flags.c_contiguous):
         return None
     if order == "F" or flags.f_contiguous:
         return fortran_strides(shape, itemsize)
-    if order == "A" or len(shape) != source.ndim:
+    if order == "A":
         return None
     strides = [0] * source.ndim
     step = itemsize

@@ -25,9 +25,9 @@ ALONE = "; to others than its children by value, as no other process is a member
 def explain(value: Any) -> str:
     """Say how a value goes to another process, and why, in one line for people.
 
-    What multiprocessing sends is meant, to a child of this process; plain `pickle.dumps` always goes
-    by value, but within `by_handle()`. For anything but an array the value is pickled to find out,
-    its large buffers are not copied, and no handle is lent.
+    It is about what multiprocessing sends to a child of this process. Plain `pickle.dumps` goes by
+    value, but within `by_handle()`. Anything but an array is pickled to find out: its large buffers
+    are not copied, and no handle is lent.
     """
     if isinstance(value, np.ndarray):
         return _explain_array(value)
@@ -84,9 +84,13 @@ class _Tally:
     def leave_out(self, buffer: pickle.PickleBuffer) -> None:
         """Count a buffer without copying it."""
         data = np.frombuffer(buffer.raw(), np.uint8)
-        self.by_value += data.nbytes
-        if data.nbytes and seat_at(data.__array_interface__["data"][0], data.nbytes) is not None:
-            self.in_arena += data.nbytes
+        self.count_buffer(data.__array_interface__["data"][0], data.nbytes)
+
+    def count_buffer(self, address: int, nbytes: int) -> None:
+        """Count memory that goes by value."""
+        self.by_value += nbytes
+        if nbytes and seat_at(address, nbytes) is not None:
+            self.in_arena += nbytes
 
     def count(self, array: Array) -> Reduced:
         """Count an array, and return what is pickled in its place."""
@@ -113,7 +117,15 @@ class _Counting(ForkingPickler):
         if isinstance(value, (Scamem, Handle)):
             self.tally.handles += 1
             return bytes, ()
-        return self.tally.count(value) if isinstance(value, Array) else NotImplemented
+        if isinstance(value, Array):
+            return self.tally.count(value)
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(value, torch.Tensor):
+            # Pickled for another process, it would be moved to shared memory of torch's own.
+            storage = value.untyped_storage()
+            self.tally.count_buffer(storage.data_ptr(), storage.nbytes())
+            return bytes, ()
+        return NotImplemented
 
 
 def _explain_pickled(value: Any) -> str:

@@ -70,9 +70,13 @@ def parents() -> list[int]:
     found = []
     for family in FAMILIES:
         process = sys.modules.get(f"{family}.process")
-        parent = None if process is None else process.parent_process()
+        if process is None:
+            continue
+        parent = process.parent_process()
         if parent is not None and parent.pid is not None:
             found.append(parent.pid)
+        elif getattr(process.current_process(), "_inheriting", False):
+            found.append(os.getppid())  # main is being imported; the parent is not yet named
     return found
 
 
@@ -99,7 +103,7 @@ def _has_children() -> bool:
 
 
 def _is_alive(child: Any) -> bool:
-    """Look at a child's sentinel. `Process.is_alive` would reap it, perhaps under another thread."""
+    """Look at a child's sentinel: `Process.is_alive` would reap what another thread waits for."""
     poll = select.poll()
     try:
         poll.register(child.sentinel, select.POLLIN)

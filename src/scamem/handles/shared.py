@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from scamem.arrays.place import locate, root
+from scamem.arrays.place import root
 from scamem.looks.addresses import seat_at
+from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
 from scamem.objects.scamem import Scamem
 from scamem.views.view import View
@@ -47,11 +48,12 @@ def is_shared(value: Any) -> bool:
 def seat_of(array: np.ndarray[Any, Any]) -> Seat | None:
     """Return the seat in the arena whose shared memory an array looks at, None if it is private."""
     base = root(array)
+    hold = base.hold if isinstance(base, View) and not base.private else base
+    if isinstance(hold, Hold):
+        found: Seat = hold.member.seat
+        return found
     if isinstance(base, View):
-        return None if base.private else base.hold.member.seat
-    place = locate(array)
-    if place is not None:
-        return place.hold.member.seat
+        return None
     low, high = byte_bounds(array)
     return seat_at(low, high - low)
 
