@@ -51,17 +51,21 @@ docs: .venv/installed-docs
 	$(BIN)/python tools/generate_layout.py
 	$(BIN)/zensical build --strict --clean
 
-build: .venv/installed-all compiled
+# Both compile what changed, beside the sources, since the installations are editable ones. Each of
+# those compiles everything, so the developers' one has what users' have, and no target needs both.
+# A warning of the compilers fails the developers' build. It does not fail a user's, whose compiler
+# may know warnings that ours does not.
+COMPILE := $(BIN)/python setup.py -q build_ext --inplace
+build: .venv/installed-all
+	@$(COMPILE)
 
-# Compiles what changed, beside the sources: the installations are editable ones. Each of those
-# compiles everything, so the developers' one has what users' have, and no target needs both.
 compiled: | .venv/installed-build
-	@$(BIN)/python setup.py -q build_ext --inplace
+	@SCAMEM_WERROR=1 $(COMPILE)
 
 # The library with the stop hook compiled in, apart from the installed one; tests start children
 # in it through PYTHONPATH.
 stop-build: .venv/installed-dev
-	@SCAMEM_STOP_HOOK=1 $(BIN)/python setup.py -q build --build-base build/stop-objects \
+	@SCAMEM_STOP_HOOK=1 SCAMEM_WERROR=1 $(BIN)/python setup.py -q build --build-base build/stop-objects \
 		--build-lib $(STOP_BUILD)
 
 .venv/bin/python:
@@ -74,6 +78,7 @@ stop-build: .venv/installed-dev
 		'setuptools>=77' 'Cython>=3.1' 'numpy>=2'
 	@touch $@
 
+.venv/installed-dev: export SCAMEM_WERROR := 1
 .venv/installed-%: .venv/installed-build
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation -e '.[$*]'
 	@touch $@

@@ -1,22 +1,32 @@
 """Compiles every module that has a header (`x.pxd` beside `x.py`); all else is in pyproject.toml.
 
-Set SCAMEM_STOP_HOOK=1 to compile the hook by which tests stop a process at a chosen store; `make
-test` does so in a build directory of its own, and no installed library ever has it.
+Two variables of the environment, for developers:
+
+SCAMEM_STOP_HOOK=1   compile the hook by which tests stop a process at a chosen store; `make test`
+                     does so in a build directory of its own, and no installed library ever has it
+SCAMEM_WERROR=1      warnings of Cython and of the C compiler are errors
 """
 
 import os
 import runpy
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from Cython.Build import cythonize
+from Cython.Compiler import Options
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("src")
 GENERATED = Path("build/cython")
 PACKAGE = SOURCES / "scamem"
 LAYOUT = PACKAGE / "core" / "store" / "layout.py"
+STRICT = os.environ.get("SCAMEM_WERROR") == "1"
+COPIED = (".h", ".pxd", ".py", ".pyi")  # beside compiled modules, in a build directory
+JOBS = min(2, os.cpu_count() or 1)
 
+DEPENDENCIES = runpy.run_path("tools/dependencies.py", run_name="setup")
 HEADERS = runpy.run_path("tools/generate_headers.py", run_name="setup")
 # Plain Python that mypy and the tests read; compiled modules see only their headers.
 HEADER_ONLY = {LAYOUT, PACKAGE / "core" / "store" / "words.py", *HEADERS["sources"](PACKAGE)}
@@ -26,10 +36,12 @@ DIRECTIVES = {
     "boundscheck": False,
     "cdivision": True,
     "embedsignature": True,
-    "freethreading_compatible": True,
+    # An interpreter without the GIL turns it on when it imports us: our objects count on it.
+    "freethreading_compatible": False,
     "initializedcheck": False,
     "wraparound": False,
 }
+Options.warning_errors = STRICT  # here, since cythonize's own processes import this file as well
 
 
 def compiled_sources() -> list[Path]:
@@ -43,56 +55,94 @@ def compiled_sources() -> list[Path]:
     ]
 
 
-def extension(source: Path, headers: list[Path]) -> Extension:
-    """Describe one module to the compiler."""
+def extension(source: Path, made: Path) -> Extension:
+    """Describe one module to the compiler: its name is the source's, it is made from `made`.
+
+    It depends on nothing else: generated C is new whenever anything that it is made from is.
+    """
     macros: list[tuple[str, str | None]] = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
     if os.environ.get("SCAMEM_STOP_HOOK") == "1":
         macros.append(("SCAMEM_STOP_HOOK", "1"))
-    folders = sorted({header.parent for header in headers})
+    folders = sorted({header.parent for header in PACKAGE.rglob("*.h")})
     return Extension(
         ".".join(source.relative_to(SOURCES).with_suffix("").parts),
-        [str(source)],
+        [str(made)],
         include_dirs=[str(SOURCES), *map(str, folders), np.get_include()],
         define_macros=macros,
         # Stores go through words of shared memory that others read as bytes: no strict aliasing;
-        # counters wrap as the interpreted core's checks expect.
-        extra_compile_args=["-O2", "-fwrapv", "-fno-strict-aliasing"],
-        depends=["setup.py", *map(str, headers)],
+        # counters wrap as the interpreted core's checks expect. Debug information is three
+        # quarters of a module, and describes generated C.
+        extra_compile_args=[
+            *("-O2", "-fwrapv", "-fno-strict-aliasing", "-g0"),
+            *(["-Wall", "-Werror"] if STRICT else []),
+        ],
     )
 
 
-def forget_outdated(sources: list[Path]) -> None:
-    """Remove generated C that is older than any header: constants and layouts are copied into it.
-
-    Cython follows what a module imports in its header, not what it imports in pure Python mode.
-    """
-    newest = max(header.stat().st_mtime for header in PACKAGE.rglob("*.pxd"))
+def generate(sources: list[Path]) -> None:
+    """Make the C of each module that is made from anything that changed."""
+    tree, fingerprint = DEPENDENCIES["Tree"](SOURCES), DEPENDENCIES["fingerprint"]
+    versions = (f"Cython {version('Cython')}", f"numpy {np.__version__}")
+    outdated = {}
     for source in sources:
-        made = GENERATED / source.with_suffix(".c")
-        if made.exists() and made.stat().st_mtime <= newest:
-            made.unlink()
+        files = tree.made_from(source)
+        headers = [file for file in files if file.suffix == ".h"]
+        made = DEPENDENCIES["Generated"](
+            GENERATED / source.with_suffix(".c"),
+            made_from=fingerprint([Path("setup.py"), *files], *versions),
+            beside=fingerprint([Path("setup.py"), *headers], *versions),
+            strict=STRICT,
+        )
+        if not made.is_fresh():
+            made.set_aside()
+            outdated[source] = made
+    if outdated:
+        cythonize(  # type: ignore[no-untyped-call]  # carries no types
+            [extension(source, source) for source in outdated],
+            build_dir=str(GENERATED),
+            compiler_directives=DIRECTIVES,
+            include_path=[str(SOURCES)],
+            nthreads=JOBS,
+            quiet=True,
+        )
+    for made in outdated.values():
+        made.settle()
+
+
+class BuildExt(build_ext):
+    """Compiles, and removes what an earlier build made of a source that is there no more.
+
+    A module that became a package, or the other way round, would be found under its old form.
+    """
+
+    def run(self) -> None:
+        """Run the command."""
+        super().run()
+        names = {module.name for module in self.extensions}
+        for root in {Path(self.build_lib), SOURCES if self.inplace else Path(self.build_lib)}:
+            for path in (root / PACKAGE.name).rglob("*.*"):
+                inside = path.relative_to(root)
+                if path.suffix == ".so":
+                    name = ".".join([*inside.parent.parts, path.name.partition(".")[0]])
+                    outdated = name not in names
+                else:
+                    outdated = path.suffix in COPIED and not (SOURCES / inside).exists()
+                if outdated:
+                    path.unlink()
 
 
 def extensions() -> list[Extension]:
-    """Generate headers, then C for each module whose sources changed."""
+    """Generate headers, then C, and describe the modules."""
     runpy.run_path("tools/generate_layout.py", run_name="setup")["write_header"](LAYOUT)
     HEADERS["write_headers"](PACKAGE)
-    headers = sorted(PACKAGE.rglob("*.h"))
     sources = compiled_sources()
-    forget_outdated(sources)
-    modules: list[Extension] = cythonize(  # type: ignore[no-untyped-call]  # carries no types
-        [extension(source, headers) for source in sources],
-        build_dir=str(GENERATED),
-        compiler_directives=DIRECTIVES,
-        include_path=[str(SOURCES)],
-        nthreads=min(2, os.cpu_count() or 1),
-        quiet=True,
-    )
-    return modules
+    generate(sources)
+    return [extension(source, GENERATED / source.with_suffix(".c")) for source in sources]
 
 
 if __name__ == "__main__":  # cythonize's own processes import this file as well
     setup(
         ext_modules=extensions(),
-        options={"build_ext": {"parallel": str(min(2, os.cpu_count() or 1))}},
+        cmdclass={"build_ext": BuildExt},
+        options={"build_ext": {"parallel": str(JOBS)}},
     )

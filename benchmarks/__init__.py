@@ -1,1 +1,1 @@
-"""The budgets of the design on this machine, beside what others do: `python -m benchmarks`."""
+"""The design's budgets, measured beside other libraries: `python -m benchmarks`."""

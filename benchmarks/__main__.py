@@ -29,7 +29,7 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
 
 
 def main(given: list[str] | None = None) -> int:
-    """Run benchmarks, print them, and write them down."""
+    """Run benchmarks, print the results, and write them to a file."""
     asked = arguments(given)
     console = Console() if sys.stdout.isatty() else Console(width=170)
     made = Report(quick=asked.quick)

@@ -1,4 +1,4 @@
-"""Allocating, freeing and pinning: what one process does by itself."""
+"""Allocating, freeing and pinning in one process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ PIN_S = 0.3e-6
 
 
 def alloc_free(report: Report) -> None:
-    """One frame, at three capacities and three fills: from the core alone and from Python.
+    """Measure one frame at three capacities and three fill levels, in the core and from Python.
 
-    All sections are online, without memory (core_loop.bring_online). Filled means: cut into PIECES
-    objects of random sizes, of which a random part was freed again.
+    All sections are online, without memory (core_loop.bring_online). To fill an arena, it is cut
+    into PIECES objects of random sizes, and a random part of them is freed.
     """
     capacities = [GIBIBYTE] if report.quick else [GIBIBYTE, 64 * GIBIBYTE, 1024 * GIBIBYTE]
     for capacity in capacities:
@@ -66,7 +66,7 @@ def refill(arena: scamem.Arena, taken: list[int], fill: int, pieces: int) -> lis
 
 
 def add_pair(report: Report, arena: scamem.Arena, what: str) -> None:
-    """Measure allocating and freeing one frame, by the core alone and from Python."""
+    """Measure allocating and freeing one frame, in the core alone and from Python."""
     loops = report.loops(20_000)
     runs = report.runs(31)
     arena.alloc(1).close()  # tables have records now
@@ -76,7 +76,7 @@ def add_pair(report: Report, arena: scamem.Arena, what: str) -> None:
 
 
 def alloc_times(arena: scamem.Arena, frames: int, loops: int, runs: int) -> Timing:
-    """Return seconds of arena.alloc() and dropping its result."""
+    """Return the seconds that arena.alloc() and deleting its result take."""
     nbytes = frames * FRAME_BYTES
 
     def operation(count: int) -> None:
@@ -88,10 +88,9 @@ def alloc_times(arena: scamem.Arena, frames: int, loops: int, runs: int) -> Timi
 
 
 def by_size(report: Report) -> None:
-    """From Python, at sizes from one frame to 1 GiB: the memdescs' nanosecond a frame.
+    """Measure sizes from one frame to 1 GiB, from Python: a memdesc costs a nanosecond a frame.
 
-    The arena keeps all free memory: giving a GiB back to the system and taking it again is not
-    what is measured here.
+    The arena keeps all free memory, so returning a GiB to the system is not part of the figures.
     """
     arena = scamem.Arena.create(capacity=2 * GIBIBYTE)
     arena.retention = 2 * GIBIBYTE
@@ -108,7 +107,7 @@ def by_size(report: Report) -> None:
 
 
 def pin(report: Report) -> None:
-    """Pin and unpin all of an object, at several sizes."""
+    """Pin and unpin whole objects of several sizes."""
     arena = scamem.Arena.create(capacity=2 * GIBIBYTE)
     core_loop().bring_online(arena._seat.member)
     loops = report.loops(50_000)

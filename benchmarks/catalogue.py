@@ -1,4 +1,4 @@
-"""Every benchmark by its name, in the order in which they run."""
+"""All benchmarks by name, in the order in which they run."""
 
 from __future__ import annotations
 

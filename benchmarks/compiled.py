@@ -1,4 +1,4 @@
-"""Compiles `core_loop.pyx` against the installed headers, into build/benchmarks."""
+"""Compile `core_loop.pyx` against the installed headers, into build/benchmarks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def core_loop() -> Any:
 
     Raises
     ------
-    ImportError : there is no Cython, setuptools or C compiler here; says which.
+    ImportError : Cython, setuptools or a C compiler is missing; says which.
     """
     from Cython.Build import cythonize
     from setuptools import Distribution, Extension

@@ -1,4 +1,4 @@
-"""Copying much in and handing it over, against np.copyto into warm memory."""
+"""Copying 256 MiB in and sending it, compared with np.copyto into warm memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUICK_BYTES = 4 << 20
 
 
 def copy_in(report: Report) -> None:
-    """256 MiB: copied in, taken by a receiver, let go; interleaved with the plain copy."""
+    """Copy 256 MiB in, receive and release it; alternate with the plain copy."""
     nbytes = QUICK_BYTES if report.quick else LARGE_BYTES
     what = f"{nbytes >> 20} MiB"
     source: Bytes = np.arange(nbytes, dtype=np.uint8)
@@ -58,7 +58,7 @@ def copy_in(report: Report) -> None:
 
 
 def hand_over(sender: Sender, receiver: Receiver, source: Bytes) -> None:
-    """Copy in, take, let go."""
+    """Copy in, receive, release."""
     token = sender.put(source)
     receiver.get(token)
     sender.release(token)
@@ -73,7 +73,7 @@ def add_against(
     runs: int,
     note: str = "",
 ) -> None:
-    """Measure both by turns; the line is how many times as fast as the plain copy."""
+    """Measure both alternately; report the speed relative to the plain copy."""
     times, plain_times = [], []
     for run in range(runs + 2):
         start = time.perf_counter()
@@ -102,7 +102,7 @@ def add_against(
 def pickled(
     report: Report, what: str, source: Bytes, plain: Callable[[], object], runs: int
 ) -> None:
-    """Pickle over a pipe to a process that takes it and answers."""
+    """Send a pickle through a pipe to a process that answers."""
     with process_of(swallow) as (_, pipe):
 
         def operation() -> None:
@@ -114,6 +114,6 @@ def pickled(
 
 
 def swallow(pipe: Connection) -> None:
-    """Take arrays until None comes."""
+    """Receive arrays until None arrives."""
     while pipe.recv() is not None:
         pipe.send(1)

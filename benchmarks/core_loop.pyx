@@ -28,7 +28,7 @@ def alloc_free(Member member, word frames, word count):
 
 
 def pin_unpin(Member member, word obj, word count):
-    """Hold an object once more and let go, `count` times; return the nanoseconds of it all."""
+    """Hold and release an object `count` times; return the total nanoseconds."""
     cdef Words arena = member.arena, mine = member.mine
     cdef word k = 0, start = monotonic_ns()
     with nogil:

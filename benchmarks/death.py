@@ -1,4 +1,4 @@
-"""What death and birth cost: reaping a dead member, and fork's handlers."""
+"""The cost of reaping a dead member, and of fork's handlers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HELD = 100_000
 
 
 def reap(report: Report) -> None:
-    """A member that held many objects is killed; another reaps it."""
+    """Kill a member that holds many objects, and reap it."""
     held = 1000 if report.quick else HELD
     arena = scamem.Arena.create(capacity=2 * held * FRAME_BYTES + (64 << 20))
     anchor = arena.alloc(1)
@@ -51,7 +51,7 @@ def hold_many(pipe: Connection, handle: bytes, count: int) -> None:
 
 
 def fork(report: Report) -> None:
-    """fork's handlers by themselves, and a whole fork of this process, by objects held."""
+    """Measure fork's handlers alone, and a whole fork, with several numbers of objects held."""
     for held, budget in ((0, 25e-6), (1000, None), (32_767, 5e-3)):
         if report.quick and held > 1000:
             continue
@@ -80,14 +80,14 @@ def fork(report: Report) -> None:
 
 
 def child_is_ready(arena: scamem.Arena) -> bool:
-    """Run the handlers without a fork: whether a child would have been a member."""
+    """Run the handlers without a fork; return whether the child would be a member."""
     core_loop().fork_handlers(1)
     arena.reap()
     return bool(arena._seat.member.my_word(L.MINE_CHILD_READY))
 
 
 def fork_once() -> float:
-    """Fork, and return the parent's seconds in it."""
+    """Fork, and return the seconds that it takes in the parent."""
     start = time.perf_counter()
     pid = os.fork()
     if pid == 0:

@@ -1,4 +1,4 @@
-"""Handing arrays to another process: 4 KiB copied in, and any size that was filled in place."""
+"""Sending arrays to another process: 4 KiB copied in, and any size filled in place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALONE, BATCH = "one at a time", f"{AT_ONCE} at a time"
 
 
 def one_process(report: Report) -> None:
-    """Put, get, and let go on both sides, all in this process."""
+    """Put, get and release, all in this process."""
     array: Bytes = np.ones(ARRAY_BYTES, np.uint8)
     what = "4 KiB: put + get"
     for peer in PEERS:
@@ -46,7 +46,7 @@ def one_process(report: Report) -> None:
 
 
 def hand_over(sender: Sender, receiver: Receiver, array: Bytes, count: int) -> None:
-    """Copy in, take, let go, so many times."""
+    """Copy in, receive and release, `count` times."""
     put, get, release = sender.put, receiver.get, sender.release
     for _ in range(count):
         token = put(array)
@@ -55,7 +55,7 @@ def hand_over(sender: Sender, receiver: Receiver, array: Bytes, count: int) -> N
 
 
 def two_processes(report: Report) -> None:
-    """One process to another: both sides' own times, without the pipe that carries the token."""
+    """Send from process to process: both sides' times, without the pipe that carries the token."""
     for peer in PEERS:
         missing = peer.reason_missing()
         if missing:
@@ -101,7 +101,7 @@ def add_both_sides(report: Report, peer: Peer, what: str, at_once: int, runs: in
 
 
 def in_place(report: Report) -> None:
-    """An array that was filled where it lies: make a handle, send it, take it."""
+    """Make, send and load a handle of an array that was filled in place."""
     sizes = [4 * KIBIBYTE, 1024 * KIBIBYTE]
     if not report.quick:
         sizes += [64 << 20, 1 << 30]
@@ -123,7 +123,7 @@ def in_place(report: Report) -> None:
 
 
 def in_place_times(array: scamem.Array, runs: int) -> list[float]:
-    """Return both sides' seconds, without the pipe; batches, as in two_processes."""
+    """Return both sides' seconds, without the pipe, in batches as in two_processes."""
     times = []
     with process_of(take_arrays) as (_, pipe):
         for run in range(runs + 5):
@@ -139,7 +139,7 @@ def in_place_times(array: scamem.Array, runs: int) -> list[float]:
 
 
 def take_arrays(pipe: Connection) -> None:
-    """Take lists of handles until None comes; answer with the seconds each took."""
+    """Receive lists of handles until None arrives; answer with the seconds for each."""
     while (tokens := pipe.recv()) is not None:
         start = time.perf_counter_ns()
         for token in tokens:
@@ -148,7 +148,7 @@ def take_arrays(pipe: Connection) -> None:
 
 
 def text_of_size(nbytes: int) -> str:
-    """Return a size as people say it."""
+    """Return a size in KiB, MiB or GiB."""
     for step, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
         if nbytes >= step:
             return f"{nbytes // step} {name}"

@@ -1,4 +1,4 @@
-"""Measuring: many short runs, their median and spread, wall time and the process's own."""
+"""Measure many short runs: median and spread, wall time and process time."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Result:
 
     Attributes
     ----------
-    benchmark, what, who : which benchmark, which case of it, and who was measured.
-    median, low, high : of the runs; low and high leave a tenth out at each end.
+    benchmark, what, who : the benchmark, its case, and the library.
+    median, low, high : of the runs; low and high leave out a tenth at each end.
     unit : "s", "bytes", "bytes/frame" or "x" (a ratio).
-    cpu : median of the process's own seconds, where it was taken.
-    budget : what the design allows; `at_least` turns it around.
-    note : what else is to be said; with `runs` 0 it says why nothing was measured.
+    cpu : median of the process's own seconds, if they were measured.
+    budget : the design's upper limit; with `at_least` a lower limit.
+    note : a remark; with `runs` 0, why nothing was measured.
     """
 
     benchmark: str
@@ -48,14 +48,14 @@ class Result:
 
     @property
     def ratio(self) -> float | None:
-        """Measured over budget; at most 1 is within it (at least 1 with `at_least`)."""
+        """Return measured / budget; at most 1 is within it (with `at_least`: at least 1)."""
         if not self.budget or not self.runs:
             return None
         return self.median / self.budget
 
     @property
     def within(self) -> bool | None:
-        """Whether the budget was kept; None without one."""
+        """Return whether the budget was kept; None without a budget."""
         if self.ratio is None:
             return None
         return self.ratio >= 1 if self.at_least else self.ratio <= 1
@@ -63,18 +63,18 @@ class Result:
 
 @dataclass
 class Report:
-    """Results as they come; `quick` asks for small sizes and few runs."""
+    """The results so far; `quick` means small sizes and few runs."""
 
     quick: bool = False
     results: list[Result] = field(default_factory=list)
     benchmark: str = ""
 
     def runs(self, count: int) -> int:
-        """Return how many runs to make."""
+        """Return the number of runs."""
         return 3 if self.quick else count
 
     def loops(self, count: int) -> int:
-        """Return how many operations a run has."""
+        """Return the number of operations in a run."""
         return max(1, count // 50) if self.quick else count
 
     def add(
@@ -88,7 +88,7 @@ class Report:
         at_least: bool = False,
         note: str = "",
     ) -> Result:
-        """Add a line for what was measured."""
+        """Add a line with a measurement."""
         wall = values.wall if isinstance(values, Timing) else tuple(values)
         cpu = values.cpu if isinstance(values, Timing) else ()
         median, low, high = middle(wall)
@@ -110,19 +110,19 @@ class Report:
         return made
 
     def missing(self, what: str, who: str, why: str) -> None:
-        """Add a line for what was not measured, and why."""
+        """Add a line that says why nothing was measured."""
         self.results.append(Result(self.benchmark, what, who, note=why))
 
 
 def middle(values: Iterable[float]) -> tuple[float, float, float]:
-    """Return the median, and the values a tenth from each end."""
+    """Return the median, and the values at a tenth from each end."""
     ordered = sorted(values)
     edge = len(ordered) // 10
     return statistics.median(ordered), ordered[edge], ordered[-1 - edge]
 
 
 def measure(operation: Callable[[int], object], loops: int, runs: int) -> Timing:
-    """Time `operation(loops)`, which does something that many times; seconds for one of them."""
+    """Time `operation(loops)`, which repeats something; return the seconds for one repetition."""
     wall, cpu = [], []
     operation(max(1, loops // 10))
     gc.collect()

@@ -1,4 +1,4 @@
-"""I/O on pins, by turns with what NumPy and memoryviews do: ratios above 1 are in our favour."""
+"""I/O on pins, alternated with NumPy and memoryviews: above 1, pins are faster."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SMALL_BYTES = 64 << 10
 
 
 def lone_frames(arena: scamem.Arena, nbytes: int) -> scamem.Scamem:
-    """An object whose every frame is a run of its own. Needs: an empty arena, twice as large."""
+    """Return an object of isolated frames. Needs: an empty arena, twice as large."""
     pieces = [arena.alloc(FRAME_BYTES) for _ in range(arena.capacity // FRAME_BYTES)]
     del pieces[::2]
     return arena.alloc(nbytes)
@@ -37,7 +37,7 @@ def by_turns(
     note: str,
     loops: int = 1,
 ) -> None:
-    """Measure both by turns; the lines are how many times as fast ours is, and its time."""
+    """Measure both alternately; report the relative speed of ours, and its time."""
     times: list[float] = []
     ratios: list[float] = []
     for run in range(runs + 2):
@@ -56,7 +56,7 @@ def by_turns(
 
 
 def read(report: Report) -> None:
-    """A file that is in the page cache: into warm frames, and as a new array."""
+    """Read a file in the page cache: into warm frames, and as a new array."""
     nbytes = QUICK_BYTES if report.quick else LARGE_BYTES
     what = f"{nbytes >> 20} MiB"
     runs = report.runs(11)
@@ -99,7 +99,7 @@ def read(report: Report) -> None:
 
 
 def send(report: Report) -> None:
-    """A socket pair, and a thread that receives: pins against sendall of a memoryview."""
+    """Send to a thread through a socket pair: pins, compared with sendall of a memoryview."""
     nbytes = QUICK_BYTES if report.quick else LARGE_BYTES // 4
     runs = report.runs(11)
     for size, loops in ((SMALL_BYTES, report.loops(2000)), (nbytes, 1)):
@@ -111,7 +111,7 @@ def send(report: Report) -> None:
 
 
 def one_size(report: Report, obj: scamem.Scamem, size: int, loops: int, runs: int) -> None:
-    """Both ways through one socket pair, each message answered by a byte."""
+    """Measure both ways through one socket pair; a byte answers each message."""
     here, there = socket.socketpair()
     private = memoryview(bytearray(size))
     turns = 2 * (runs + 2) * loops

@@ -1,4 +1,4 @@
-"""What machine the figures are from."""
+"""The machine that the figures come from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("numpy", "lmdb", "iceoryx2", "ray")
 
 
 def facts() -> dict[str, str]:
-    """Return what tells one machine, and one moment, from another."""
+    """Return the facts that identify the machine, its load and the time."""
     found = {
         "scamem": scamem.__version__,
         "date": time.strftime("%Y-%m-%d %H:%M %Z"),
@@ -38,7 +38,7 @@ def facts() -> dict[str, str]:
 
 
 def empty_loop() -> str:
-    """Return what a turn of an empty Python loop takes now: how busy the machine is."""
+    """Return the time of one turn of an empty Python loop: it shows how busy the machine is."""
     times = []
     for _ in range(51):
         start = time.perf_counter_ns()
@@ -72,5 +72,5 @@ def _first(path: str, key: str) -> str:
 
 
 def status_bytes(key: str) -> int:
-    """Return one of this process's sizes in /proc/self/status, in bytes."""
+    """Return a size from /proc/self/status, in bytes."""
     return int(_first("/proc/self/status", key).split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""What stitching a view of many runs costs."""
+"""The cost of mapping a view of many runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FRAME_BYTES = 4096
 
 
 def vmap(report: Report) -> None:
-    """Map and unmap an object of so many runs of 64 KiB; seconds a run."""
+    """Map and unmap objects of many runs of 64 KiB; report seconds for each run."""
     for runs in (100,) if report.quick else (100, 1000, 8000):
         arena = scamem.Arena.create(capacity=2 * runs * RUN_FRAMES * FRAME_BYTES)
         pieces = [arena.alloc(RUN_FRAMES * FRAME_BYTES) for _ in range(2 * runs)]

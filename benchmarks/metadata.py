@@ -1,4 +1,4 @@
-"""What describing frames costs, in bytes."""
+"""The size of metadata, in bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GIBIBYTE = 1 << 30
 
 
 def per_frame(report: Report) -> None:
-    """Objects of 64 KiB: bytes of the control file a frame, and of each further holder."""
+    """Measure objects of 64 KiB: bytes of the control file for each frame and further holder."""
     room = (32 << 20) if report.quick else (512 << 20)
     size = Geometry.for_capacity(room)
     records = (L.OBJECT_WORDS + L.HOLDER_WORDS + L.RUN_WORDS) * L.WORD_BYTES
@@ -45,7 +45,7 @@ def per_frame(report: Report) -> None:
 
 
 def further_holder(report: Report, arena: scamem.Arena, held: int) -> None:
-    """Fork a child, which then holds all that this process does."""
+    """Fork a child, which then holds everything that this process holds."""
     report.add(
         "a further holder, by the layout", [L.HOLDER_WORDS * L.WORD_BYTES], unit="bytes", budget=64
     )
@@ -66,7 +66,7 @@ def further_holder(report: Report, arena: scamem.Arena, held: int) -> None:
 
 
 def page_tables(report: Report) -> None:
-    """Page tables of a member that touched frames, through the direct map."""
+    """Measure the page tables of a member that touched frames through the direct map."""
     room = (16 << 20) if report.quick else (256 << 20)
     arena = scamem.Arena.create(capacity=room)
     array = arena.empty(room, np.uint8)

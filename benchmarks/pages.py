@@ -1,4 +1,4 @@
-"""What the way from a frame to its object, node, zone and section costs."""
+"""The cost of finding a frame's object, node, zone and section."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ONE_BY_ONE = 10_000
 
 
 def lookups(report: Report) -> None:
-    """Look frames up, one at a time and a million at once; seconds a frame."""
+    """Look up frames singly, and a million at once; report seconds for each frame."""
     arena = scamem.Arena.create(capacity=2 << 30, huge=0)
     held = arena.alloc(1 << 30)
     pfns = np.resize(held.pages, FRAMES)

@@ -1,4 +1,4 @@
-"""The other process of a benchmark."""
+"""The second process of a benchmark."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .peers import PEERS, Peer
 
 
 def receive_all(pipe: Connection, name: str, address: Any) -> None:
-    """Take lists of tokens until None comes; answer each with the seconds a token took."""
+    """Receive lists of tokens until None arrives; answer each with the seconds for a token."""
     peer = next(peer for peer in PEERS if peer.name == name)
     receiver = peer.receiver(address)
     pipe.send("ready")
@@ -29,7 +29,7 @@ def receive_all(pipe: Connection, name: str, address: Any) -> None:
 
 @contextlib.contextmanager
 def process_of(target: Any, *args: Any) -> Iterator[tuple[BaseProcess, Connection]]:
-    """Start a fresh process with one end of a pipe; it is killed at the end if still there."""
+    """Start a process with one end of a pipe; kill it at the end if it still runs."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=target, args=(theirs, *args), daemon=True)

@@ -1,4 +1,4 @@
-"""The table and the file of figures."""
+"""Show results as tables, and write them to a file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MEBIBYTE = 1 << 20
 
 
 def text_of(value: float, unit: str) -> str:
-    """Return a value in the unit that people read."""
+    """Return a value in a readable unit."""
     if unit == "s":
         size, name = next((step for step in STEPS if abs(value) >= step[0]), STEPS[-1])
         return f"{value / size:.3g} {name}"
@@ -41,7 +41,7 @@ def table_of(results: Sequence[Result], title: str) -> Table:
 
 
 def cells(result: Result) -> list[str]:
-    """Return one line's cells."""
+    """Return the cells of a line."""
     if not result.runs:
         return [result.what, result.who, "-", "-", "0", "-", "-", "-", result.note]
     spread = f"{text_of(result.low, result.unit)} to {text_of(result.high, result.unit)}"
@@ -71,7 +71,7 @@ def show(console: Console, results: Sequence[Result]) -> None:
 
 
 def write(path: Path, facts: dict[str, str], results: Sequence[Result]) -> None:
-    """Write everything as JSON."""
+    """Write all results as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [
         {**dataclasses.asdict(result), "ratio": result.ratio, "within": result.within}

@@ -1,4 +1,4 @@
-"""The biggest object when what is free lies scattered."""
+"""The biggest object in fragmented memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARE = "biggest object, of the free memory"
 
 
 def biggest(report: Report) -> None:
-    """Fill with objects of 64 KiB, free a random half, and see what the largest object is."""
+    """Fill an arena with objects of 64 KiB, free a random half, and find the largest object."""
     room = (16 << 20) if report.quick else (512 << 20)
     ours(report, room)
     peer = Peer("LMDB", "benchmarks.peers.database", "lmdb")
@@ -40,7 +40,7 @@ def biggest(report: Report) -> None:
 
 
 def ours(report: Report, room: int) -> None:
-    """All free frames as one object, and a view of it."""
+    """Allocate all free frames as one object, and map it."""
     arena = scamem.Arena.create(capacity=room)
     pieces = [arena.alloc(PIECE_BYTES) for _ in range(room // PIECE_BYTES)]
     random.Random(1).shuffle(pieces)
@@ -61,7 +61,7 @@ def ours(report: Report, room: int) -> None:
 
 
 def database(report: Report, room: int) -> None:
-    """The same with LMDB: its biggest value afterwards, found by halving."""
+    """Do the same with LMDB; find its biggest value by bisection."""
     import lmdb
 
     from .peers.database import PLACE, open_at

@@ -1,4 +1,4 @@
-"""What scattered memory does without copying, against NumPy's way, which copies."""
+"""Work without copying, compared with NumPy, which copies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MESSAGE_BYTES = 64 << 10
 
 
 def times(operation: Callable[[], object], runs: int) -> list[float]:
-    """Time an operation so many times, letting go of what it returns outside the clock."""
+    """Time an operation `runs` times; delete its result outside the measured time."""
     found = []
     operation()
     for _ in range(runs):
@@ -31,7 +31,7 @@ def times(operation: Callable[[], object], runs: int) -> list[float]:
 
 
 def concatenate(report: Report) -> None:
-    """Eight arrays as one: stitched, and by np.concatenate."""
+    """Join eight arrays: by mapping, and by np.concatenate."""
     for size in (1 << 20,) if report.quick else (1 << 20, 64 << 20, 256 << 20):
         arena = scamem.Arena.create(capacity=4 * size + (64 << 20))
         parts = [arena.full(size // PARTS, 1, np.uint8) for _ in range(PARTS)]
@@ -44,7 +44,7 @@ def concatenate(report: Report) -> None:
 def join_both_ways(
     report: Report, arena: scamem.Arena, parts: list[scamem.Array], what: str
 ) -> None:
-    """Join arrays without and with a copy, and look at a byte of each page of what was made."""
+    """Join arrays without and with a copy; read a byte of each page of the result."""
     plain = [part.view(np.ndarray) for part in parts]
     into = np.ones(sum(part.nbytes for part in parts), np.uint8)
     runs = report.runs(15)
@@ -69,7 +69,7 @@ def join_both_ways(
 
 
 def private(report: Report) -> None:
-    """A version of one's own of which one page in a hundred is written: private view, and copy."""
+    """Make a private version and write one page in a hundred: private view, and copy."""
     size = (1 << 20) if report.quick else (256 << 20)
     arena = scamem.Arena.create(capacity=2 * size + (64 << 20))
     obj = arena.alloc(size)
@@ -96,7 +96,7 @@ def private(report: Report) -> None:
 
 
 def growable(report: Report) -> None:
-    """Blocks of 64 KiB appended until there are 64 MiB; seconds a block."""
+    """Append blocks of 64 KiB up to 64 MiB; report seconds for each block."""
     size = (1 << 20) if report.quick else (64 << 20)
     block = np.ones(MESSAGE_BYTES // 8)
     blocks = size // MESSAGE_BYTES
@@ -147,7 +147,7 @@ def growable(report: Report) -> None:
 
 
 def swallow_pipe(pipe: Connection) -> None:
-    """Take messages from a pipe until an empty one comes; answer with their sum."""
+    """Receive messages from a pipe until an empty one arrives; answer with their sum."""
     total = 0
     while data := pipe.recv_bytes():
         total += len(data)
@@ -155,7 +155,7 @@ def swallow_pipe(pipe: Connection) -> None:
 
 
 def swallow_ring(pipe: Connection) -> None:
-    """Take what comes through a ring until it ends; answer with its sum."""
+    """Read a ring until it ends; answer with the sum."""
     total = 0
     with pipe.recv() as ring:
         pipe.send(None)
@@ -166,7 +166,7 @@ def swallow_ring(pipe: Connection) -> None:
 
 
 def ring(report: Report) -> None:
-    """Messages of 64 KiB to another process: a ring of 1 MiB, and a pipe; seconds a message."""
+    """Send messages of 64 KiB through a ring of 1 MiB, and a pipe; report seconds for each."""
     loops = report.loops(5000)
     data = np.ones(MESSAGE_BYTES, np.uint8)
     what = "a message of 64 KiB to another process"

@@ -1,6 +1,6 @@
-"""A file into scattered frames, from there to another process by a socket, and back to a file.
+"""Read a file into scattered frames, send them through a socket, and write them to a file.
 
-Nothing is copied in Python, and no contiguous view of the frames is ever made.
+Python copies nothing, and the frames are never mapped contiguously.
 """
 
 import multiprocessing
@@ -18,7 +18,7 @@ SIZE = 8 << 20
 
 
 def receive(sock: socket.socket, path: Path) -> None:
-    """Receive into frames of this process's own arena, and write them to a file."""
+    """Receive into frames of this process's own arena, and write those to a file."""
     with scamem.Arena.create(capacity=CAPACITY) as arena:
         with arena.alloc(SIZE) as obj, obj.pin() as pin, open(path, "wb", buffering=0) as file:
             pin.recv_into(sock)
@@ -26,7 +26,7 @@ def receive(sock: socket.socket, path: Path) -> None:
 
 
 def main() -> None:
-    """Read, send, receive, write; then read the file as an array."""
+    """Read, send, receive and write; then read the file as an array."""
     folder = Path(tempfile.mkdtemp())
     np.save(folder / "in.npy", np.arange(SIZE // 8))
     with scamem.Arena.create(capacity=CAPACITY) as arena:

@@ -1,4 +1,4 @@
-"""Unrelated processes meet in a named arena: one publishes, another waits for the name."""
+"""Unrelated processes share a named arena: one publishes, another waits for the name."""
 
 import subprocess
 import sys
@@ -17,11 +17,11 @@ print("the reader sees", frame.shape, "mean", frame.mean())
 
 
 def main() -> None:
-    """Publish a picture and let another process, which was not forked from here, read it."""
+    """Publish a picture, and let an unrelated process read it."""
     with scamem.Arena.open(NAME, capacity=64 << 20) as arena:
         reader = subprocess.Popen([sys.executable, "-c", READER, NAME])
         picture = arena.zeros((480, 640), np.uint8)
-        picture += 7  # filled where it lies: publishing copies nothing
+        picture += 7  # filled in place: publishing copies nothing
         arena["camera/latest"] = picture
         reader.wait()
         print("held by", [holder.kind for holder in arena.objects()[0].holders])

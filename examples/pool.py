@@ -1,4 +1,4 @@
-"""Share an array with a pool of processes: each task ships a handle, not the data."""
+"""Share an array with a pool of processes: each task sends a handle, not the data."""
 
 from concurrent.futures import ProcessPoolExecutor
 
@@ -8,15 +8,15 @@ import scamem
 
 
 def work(x: scamem.Array) -> float:
-    """Sum an array that lies in shared frames; nothing is copied."""
+    """Sum an array in shared memory; nothing is copied."""
     return float(x.sum())
 
 
 if __name__ == "__main__":
     x = scamem.array(
         np.random.default_rng(1).random((5_000, 1_000))
-    )  # on scattered memory, in the default arena
-    with ProcessPoolExecutor() as ex:  # each task ships a handle of some 100 bytes
+    )  # one copy, into the default arena
+    with ProcessPoolExecutor() as ex:  # a task sends some 170 bytes
         print(sum(ex.map(work, [x] * 8)))
-    del x  # the frames are free once the last worker let go or was reaped
+    del x  # the workers have ended: the memory is free
     print(scamem.default().stats().objects, "objects left")

@@ -1,4 +1,4 @@
-"""An arena without two free frames side by side still gives all of them as one array."""
+"""Allocate all free memory of a fragmented arena as one array."""
 
 import scamem
 
@@ -7,7 +7,7 @@ SIZE = 64 << 10
 
 
 def main() -> None:
-    """Fill an arena, free every second object, take all that is free as one array."""
+    """Fill an arena, free every second object, and use all free memory as one array."""
     with scamem.Arena.create(capacity=CAPACITY) as arena:
         objects = [arena.alloc(SIZE) for _ in range(CAPACITY // SIZE)]
         del objects[::2]

@@ -1,12 +1,12 @@
-"""The life of a scamem, as the linux-mm mail tells it, with two processes and one that dies.
+"""The life of a scamem, as the linux-mm mail describes it, with two processes, one of which dies.
 
-The mail: what vmalloc() hands out is "some pages" that one wants to treat as a single object, a
-`struct scamem { nr; refcount; pages[] }`. Its vm_struct has one refcount on it, so has each mapping
-and each page that get_user_pages() or pin_user_pages() returned; it is freed once the count is
-zero, "rather than freed as part of vm_struct".
+The mail treats the pages that vmalloc() returns as a single object, a
+`struct scamem { nr; refcount; pages[] }`. Its vm_struct holds one reference. Each mapping holds
+one, and so does each page that get_user_pages() or pin_user_pages() returned. The object is freed
+once the count is zero, "rather than freed as part of vm_struct".
 
-Here is that life, line by line, with the kernel's names. What is different from a kernel: the
-references belong to processes, and when one of them is killed the others drop what it held.
+This program shows that life line by line, with the kernel's names. One thing differs from a kernel:
+references belong to processes, and when a process is killed the others release what it held.
 """
 
 import multiprocessing
@@ -31,7 +31,7 @@ PAGE = 4096
 
 
 def second_process(wire: Connection) -> None:
-    """Do what the first process says, one line at a time, and say when it is done."""
+    """Run the first process's commands one at a time, and report each when it is done."""
     area = wire.recv()  # an area arrives as its scamem: an address is of use in one process only
     wire.send("received")
     vma = pages = parts = None
@@ -55,14 +55,14 @@ def second_process(wire: Connection) -> None:
 
 
 class Narrator:
-    """Print each line, and after it who holds what."""
+    """Prints each line, and then the holders."""
 
     def __init__(self, arena: scamem.Arena, names: dict[int, str]) -> None:
         self.arena = arena
         self.names = names
 
     def tell(self, line: str, why: str, look: ScamemLook) -> None:
-        """Print a line of the story, why the count is what it is, and the count."""
+        """Print a line of the story, the reason for the count, and the count."""
         print(f"\n{line}\n    {why}")
         if look.freed:
             print(f"    refcount 0: {look!r}")
@@ -99,7 +99,7 @@ def main() -> None:
         story = Narrator(arena, {own: "first process", second.pid or 0: "second process"})
 
         area = vmalloc(arena, 16 * PAGE)
-        look = area.scamem  # looks hold nothing, so that looking changes nothing
+        look = area.scamem  # a look holds no reference
         story.tell(
             "first:  area = vmalloc(arena, 16 * PAGE)",
             "The vm_struct is the one reference. Its pages need not lie side by side.",
@@ -109,13 +109,13 @@ def main() -> None:
         wire.recv()
         story.tell(
             "first:  wire.send(area)",
-            "It arrived as its scamem, by handle; no byte was copied. It is one object in hand.",
+            "It arrived as its scamem, by handle. No byte was copied. It is one reference in hand.",
             look,
         )
         ask("map")
         story.tell(
             "second: vma = remap_vmalloc_range(area); area.close(); vma.view()[4 * PAGE] = 42",
-            "A mapping is a reference, in whichever process. The object in hand is given back.",
+            "A mapping is a reference, in any process. The reference in hand is released.",
             look,
         )
         print(f"    first:  area.view()[4 * PAGE] is {area.view()[4 * PAGE]}")
@@ -123,14 +123,14 @@ def main() -> None:
         ask("pin")
         story.tell(
             "second: pages = pin_user_pages(vma, 4, 8)",
-            "GUP: each page is a reference on the scamem as a whole, not on itself.",
+            "GUP: each page is a reference on the whole scamem, not on itself.",
             look,
         )
         wire.send("hand on")
         pages = wire.recv()
         story.tell(
             "second: wire.send(pages)",
-            "Pages can be handed on, as a driver's queue would have them: eight for this process.",
+            "Pages can be passed on, as in a driver's queue. This process holds eight.",
             look,
         )
         page = pages[0]
@@ -139,13 +139,13 @@ def main() -> None:
             f"    first:  page {page.pfn:#x} -> {page_to_scamem(page)}, node {page_to_nid(page)}, "
             f"zone {page_zone(page)}, section {page_to_section(page)}"
         )
-        print("    page -> scamem is one load of the page's word, with an object and a generation;")
-        print("    node, zone and section follow from its number alone, by a table of sections.")
+        print("    page -> scamem: the page's word names an object and its generation;")
+        print("    node, zone and section come from its number, by a table of sections.")
 
         vfree(area)
         story.tell(
             "first:  vfree(area)",
-            "The vm_struct is gone, its scamem is not: it goes at zero.",
+            "The vm_struct is gone. Its scamem is not: it is freed at zero.",
             look,
         )
         ask("unmap a hole")
@@ -157,20 +157,20 @@ def main() -> None:
         ask("unmap the rest")
         story.tell(
             "second: munmap(the parts)",
-            "Nothing maps it any more. GUP needs no VMA, nor does unpinning.",
+            "Nothing maps it any more. GUP needs no VMA, and neither does unpinning.",
             look,
         )
         second.kill()
         second.join()
         story.tell(
             "kill -9 second",
-            "It unpinned nothing. Whoever looks next finds it dead and drops what it held.",
+            "It unpinned nothing. The next look finds it dead, and releases what it held.",
             look,
         )
         unpin_user_pages(pages[1:])
         story.tell(
             "first:  unpin_user_pages(pages[1:])",
-            "One page is left, and all sixteen frames: the scamem is freed as one.",
+            "One page is left, and so are all sixteen frames: the scamem is freed as a whole.",
             look,
         )
         unpin_user_pages(pages[:1])

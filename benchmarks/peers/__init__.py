@@ -1,8 +1,7 @@
-"""Ways to hand an array to another process, all behind one interface.
+"""Ways to send an array to another process, behind one interface.
 
-A sender copies an array in and returns what travels to the receiver; `release` ends it on the
-sender's side once the receiver is done. A receiver takes an array by that, reads its first item,
-and lets go.
+A sender copies an array in and returns a token, which travels to the receiver. A receiver gets the
+array by its token, reads the first item, and releases it. Then the sender's `release` ends it.
 """
 
 from __future__ import annotations
@@ -19,29 +18,29 @@ Bytes = NDArray[np.uint8]
 
 
 class Sender(Protocol):
-    """The side that has the data."""
+    """The sending side."""
 
     def put(self, array: Bytes) -> Any:
-        """Copy an array in; return what travels."""
+        """Copy an array in; return the token."""
 
     def release(self, token: Any) -> None:
-        """Let go of one that was put and, by now, taken."""
+        """Release an array that was put and received."""
 
     def address(self) -> Any:
-        """Return what the receiver is made of."""
+        """Return the address that the receiver needs."""
 
     def close(self) -> None:
-        """End it all."""
+        """Remove everything."""
 
 
 class Receiver(Protocol):
-    """The side that wants the data."""
+    """The receiving side."""
 
     def get(self, token: Any) -> int:
-        """Take an array, return its first byte, let go."""
+        """Get an array, return its first byte, release it."""
 
     def close(self) -> None:
-        """End this side."""
+        """Close this side."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Peer:
     note: str = ""
 
     def reason_missing(self) -> str:
-        """Say why it cannot be measured here; "" if it can."""
+        """Return why it cannot be measured here; "" if it can."""
         if not self.package:
             return ""
         try:
@@ -64,7 +63,7 @@ class Peer:
         return ""
 
     def sender(self, nbytes: int, count: int) -> Sender:
-        """Return a sender of arrays of nbytes, `count` of them at once."""
+        """Return a sender of arrays of `nbytes`, up to `count` at a time."""
         make: Callable[[int, int], Sender] = importlib.import_module(self.module).make_sender
         return make(nbytes, count)
 

@@ -1,4 +1,4 @@
-"""LMDB on /dev/shm: a transaction to put, a read transaction to look without a copy."""
+"""LMDB on /dev/shm: a write transaction to put, a read transaction to read without a copy."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PLACE = "/dev/shm"
 
 
 def open_at(path: str, room_bytes: int) -> Any:
-    """Open an environment without any sync: as fast as it goes."""
+    """Open an environment without sync, for speed."""
     return lmdb.open(
         path, map_size=room_bytes, sync=False, metasync=False, writemap=True, map_async=True
     )
 
 
 class Sends:
-    """One key an array."""
+    """Stores each array under a key."""
 
     def __init__(self, nbytes: int, count: int) -> None:
         self.path = tempfile.mkdtemp(prefix="scamem-bench-", dir=PLACE)
@@ -54,14 +54,14 @@ class Sends:
 
 
 class Receives:
-    """Reads the value where it lies."""
+    """Reads values in place."""
 
     def __init__(self, address: tuple[str, int], environment: Any = None) -> None:
         self.own = environment is None
         self.environment = open_at(*address) if environment is None else environment
 
     def get(self, token: bytes) -> int:
-        """Begin to read, look, end."""
+        """Read in a transaction."""
         with self.environment.begin(buffers=True) as transaction:
             return int(np.frombuffer(transaction.get(token), np.uint8)[0])
 
@@ -82,6 +82,6 @@ def make_sender(nbytes: int, count: int) -> Sends:
 
 
 def make_receiver(address: tuple[str, int]) -> Receives:
-    """Return a receiver; in the sender's process it shares the environment, as LMDB demands."""
+    """Return a receiver; in the sender's process it shares the environment, as LMDB requires."""
     sender = _senders.get(address[0])
     return Receives(address, sender.environment if sender is not None else None)

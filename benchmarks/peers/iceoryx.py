@@ -1,7 +1,7 @@
-"""iceoryx2: publish and subscribe with samples of one size; what travels is in its own queue.
+"""iceoryx2: publish and subscribe with samples of one size, through its own queue.
 
-Its nodes leave files behind, in /dev/shm and below a folder that all of a machine share. Here each
-sender has files and a folder of its own, which go when it closes: others' are not touched.
+Its nodes leave files in /dev/shm, and in a folder that the whole machine shares. Here each sender
+has its own files and folder, and removes them when it closes. Other programs' are not touched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import Bytes
 
 
 def service_of(folder: str, count: int) -> tuple[Any, Any]:
-    """Open the service of a folder; its queue and loans have room for so many samples."""
+    """Open the service of a folder, with room for `count` samples."""
     iceoryx2.set_log_level(iceoryx2.LogLevel.Error)
     name = os.path.basename(folder)
     own = iceoryx2.config.default()
@@ -61,14 +61,14 @@ class Sends:
         sample.assume_init().send()
 
     def release(self, token: None) -> None:
-        """The receiver's letting go gives it back."""
+        """Nothing: the receiver's release returns the sample."""
 
     def address(self) -> tuple[str, int]:
-        """Return the folder, by which the service goes."""
+        """Return the folder, which identifies the service."""
         return self.folder, self.count
 
     def close(self) -> None:
-        """Drop the ports, and what is left of them. Needs: the receiver is closed."""
+        """Drop the ports and their files. Needs: the receiver is closed."""
         self.publisher.delete()
         del self.publisher, self.service, self.node
         for path in glob.glob(f"/dev/shm/{os.path.basename(self.folder)}_*"):
@@ -77,14 +77,14 @@ class Sends:
 
 
 class Receives:
-    """Receives samples where they lie."""
+    """Reads samples in place."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.node, self.service = service_of(*address)
         self.subscriber = self.service.subscriber_builder().create()
 
     def get(self, token: None) -> int:
-        """Take the next sample, look, let go."""
+        """Receive the next sample, read it, release it."""
         del token  # samples come in order
         sample = self.subscriber.receive()
         payload = sample.payload()

@@ -1,4 +1,4 @@
-"""scamem: put() copies in, the bytes of a handle travel."""
+"""scamem: put() copies in; the bytes of a handle travel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Sends:
         del self.handles[token]
 
     def address(self) -> None:
-        """Tokens say it all."""
+        """Nothing: a token is enough."""
 
     def close(self) -> None:
         """Leave the arena."""
@@ -36,14 +36,14 @@ class Sends:
 
 
 class Receives:
-    """By from_handle, which joins the arena at the first one."""
+    """Loads with from_handle; the first one joins the arena."""
 
     def get(self, token: bytes) -> int:
-        """Take the loan over, look, let go."""
+        """Load, read, release."""
         return int(scamem.from_handle(token)[0])
 
     def close(self) -> None:
-        """Nothing: members leave when they end."""
+        """Nothing: a member leaves when its process ends."""
 
 
 def make_sender(nbytes: int, count: int) -> Sends:

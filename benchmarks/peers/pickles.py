@@ -1,4 +1,4 @@
-"""Plain pickle: the data itself is what travels."""
+"""Plain pickle: the data itself travels."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ class Sends:
         return pickle.dumps(array, 5)
 
     def release(self, token: bytes) -> None:
-        """Nothing is kept."""
+        """Nothing to do."""
 
     def address(self) -> None:
-        """Tokens say it all."""
+        """Nothing: a token is enough."""
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Nothing to do."""
 
 
 class Receives:
     """Unpickles."""
 
     def get(self, token: bytes) -> int:
-        """Unpickle, look."""
+        """Unpickle and read."""
         return int(pickle.loads(token)[0])
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Nothing to do."""
 
 
 def make_sender(_nbytes: int, _count: int) -> Sends:

@@ -1,6 +1,6 @@
-"""A pool of places in one segment that is made once: what people write by hand for speed.
+"""A pool of slots in one segment, as people write it by hand for speed.
 
-Nobody counts references; a place is free when its sender says so.
+It counts no references: a slot is free when its sender says so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from . import Bytes
 
 
 class Sends:
-    """A free list of places, each with its array made beforehand."""
+    """Keeps a free list of slots, each with its array."""
 
     def __init__(self, nbytes: int, count: int) -> None:
         self.nbytes = nbytes
@@ -24,17 +24,17 @@ class Sends:
             place.fill(0)  # warm, as a pool in steady state is
 
     def put(self, array: Bytes) -> int:
-        """Copy into a free place."""
+        """Copy into a free slot."""
         index = self.free.pop()
         np.copyto(self.places[index], array)
         return index
 
     def release(self, token: int) -> None:
-        """Make the place free."""
+        """Free the slot."""
         self.free.append(token)
 
     def address(self) -> tuple[str, int, int]:
-        """Return the segment and its places."""
+        """Return the segment's name and its slots."""
         return self.memory.name, self.nbytes, len(self.places)
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class Receives:
         self.memory = SharedMemory(name)
 
     def get(self, token: int) -> int:
-        """Make an array over the place, look, let go."""
+        """Make an array over the slot, read it, release it."""
         found: Bytes = np.ndarray((self.nbytes,), np.uint8, self.memory.buf, token * self.nbytes)
         return int(found[0])
 
@@ -62,7 +62,7 @@ class Receives:
 
 
 def places_of(memory: SharedMemory, nbytes: int, count: int) -> list[Bytes]:
-    """Return an array over each place."""
+    """Return an array over each slot."""
     return [np.ndarray((nbytes,), np.uint8, memory.buf, k * nbytes) for k in range(count)]
 
 

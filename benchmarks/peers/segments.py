@@ -1,4 +1,4 @@
-"""A segment of multiprocessing.shared_memory for each array."""
+"""One segment of multiprocessing.shared_memory for each array."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from . import Bytes
 
 
 class Sends:
-    """A new segment each time, as the documentation has it."""
+    """Makes a new segment each time, as in Python's documentation."""
 
     def __init__(self) -> None:
         self.segments: dict[str, SharedMemory] = {}
 
     def put(self, array: Bytes) -> tuple[str, int]:
-        """Make a segment and copy into it."""
+        """Make a segment, and copy into it."""
         memory = SharedMemory(create=True, size=array.nbytes)
         view: Bytes = np.ndarray(array.shape, np.uint8, memory.buf)
         np.copyto(view, array)
@@ -30,10 +30,10 @@ class Sends:
         memory.unlink()
 
     def address(self) -> None:
-        """Tokens say it all."""
+        """Nothing: a token is enough."""
 
     def close(self) -> None:
-        """Remove what is left."""
+        """Remove the remaining segments."""
         for memory in self.segments.values():
             memory.close()
             memory.unlink()
@@ -43,7 +43,7 @@ class Receives:
     """Opens each segment."""
 
     def get(self, token: tuple[str, int]) -> int:
-        """Open, look, close."""
+        """Open, read, close."""
         memory = SharedMemory(token[0])
         view: Bytes = np.ndarray((token[1],), np.uint8, memory.buf)
         found = int(view[0])
@@ -52,7 +52,7 @@ class Receives:
         return found
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """Nothing to do."""
 
 
 def make_sender(_nbytes: int, _count: int) -> Sends:

@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .arrays import concatenate as joining
 from .arrays import create, files
 from .arrays.array import Array
+from .backing.naming import Name
 from .backing.nodes import Machine
+from .backing.text import Size, bytes_of
 from .core.store.geometry import FRAME_BYTES
 from .core.walk import Finding
 from .handles import convert, names, values
@@ -46,7 +48,12 @@ class Arena:
     Threads: any. fork: the child is a member of its own, with a reference for each of its parent's.
     """
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, seat: Any = None, *_given: object, **_named: object) -> None:
+        if not isinstance(seat, Seat):
+            raise TypeError(
+                "arenas are not made by calling the class; call Arena.open(name) to join a named "
+                "arena or create it, Arena.join(name), or Arena.create(), with a name or without"
+            )
         self._seat = seat
         self._alloc_fast = seat.member.alloc_fast
         self.frame_bytes = seat.frame_bytes
@@ -58,10 +65,10 @@ class Arena:
     @classmethod
     def create(
         cls,
-        name: str | None = None,
+        name: Name | None = None,
         *,
-        capacity: int | None = None,
-        huge: int | None = None,
+        capacity: Size | None = None,
+        huge: Size | None = None,
         machine: Machine | None = None,
         slots: int = 4096,
         init_on_alloc: bool = False,
@@ -71,12 +78,13 @@ class Arena:
         Parameters
         ----------
         name : of a named arena, for unrelated processes and the command line: a word (below a
-            directory of this user's on tmpfs) or a path with a slash. None: anonymous, gone with
-            its last member.
-        capacity : bytes that it may grow to, rounded up to 8 MiB; address space, not memory. None:
-            as much as this machine or cgroup could ever give.
-        huge : bytes of zone "HUGE", in pages of 2 MiB that the system's pool has set aside; 0:
-            none. None: in an anonymous arena what the pool has or may have now.
+            directory of this user's on tmpfs), a path with a slash, or a pathlib.Path. An empty
+            directory at that path is replaced. None: anonymous, gone with its last member.
+        capacity : bytes that it may grow to, rounded up to 8 MiB, as a number or as text such as
+            "64M"; address space, not memory. None: as much as this machine or cgroup could ever
+            give.
+        huge : bytes, or text, of zone "HUGE", in pages of 2 MiB that the system's pool has set
+            aside; 0: none. None: in an anonymous arena what the pool has or may have now.
         machine : nodes to lay the arena out for, instead of this machine's; then neither capacity
             nor huge can be given.
         slots : how many processes can be members at once.
@@ -86,27 +94,34 @@ class Arena:
         Raises
         ------
         ArenaExistsError : there is an arena of this name.
+        ArenaRefusedError : the place is another user's; what is at the path is neither an arena
+            nor an empty directory; or another place of this user has an arena of the name.
         OutOfMemoryError : address space or file size is limited; `limit` names by what.
         """
-        made = joined.create(name or "", capacity, huge, machine, slots, init_on_alloc)
+        made = joined.create(name, capacity, huge, machine, slots, init_on_alloc)
         found: Arena = made.arena
         return found
 
     @classmethod
-    def join(cls, name: str) -> Arena:
-        """Join the named arena `name`.
+    def join(cls, name: Name) -> Arena:
+        """Join the named arena `name`: a word, a path with a slash, or a pathlib.Path.
 
         Raises
         ------
-        ArenaNotFoundError : there is none.
+        ArenaNotFoundError : there is none; says so if another place of this user has the name.
         ArenaRefusedError : it is another user's, or no arena that this version can use.
         """
         found: Arena = joined.join(name).arena
         return found
 
     @classmethod
-    def open(cls, name: str, *, capacity: int | None = None) -> Arena:
-        """Join the named arena `name`, or create it with `capacity` if there is none."""
+    def open(cls, name: Name, *, capacity: Size | None = None) -> Arena:
+        """Join the named arena `name`, or create it with `capacity` if there is none.
+
+        Raises
+        ------
+        ArenaRefusedError, OutOfMemoryError : as `join` and `create`.
+        """
         found: Arena = joined.join_or_create(name, capacity).arena
         return found
 
@@ -152,13 +167,13 @@ class Arena:
 
     # --- objects and arrays ---------------------------------------------------------------------
 
-    def alloc(self, nbytes: int, *, node: Node = None, zone: str | None = None) -> Scamem:
+    def alloc(self, nbytes: Size, *, node: Node = None, zone: str | None = None) -> Scamem:
         """Allocate an object.
 
         Parameters
         ----------
-        nbytes : at least one frame is given; rounded up to whole frames (4,096 bytes), in zone
-            "HUGE" to whole huge pages (2 MiB).
+        nbytes : a number, or text such as "1M"; at least one frame is given; rounded up to whole
+            frames (4,096 bytes), in zone "HUGE" to whole huge pages (2 MiB).
         node : a node's number binds: memory of this node or an error. "interleave" spreads an
             object over the nodes, in as many pieces as there are nodes, if it has 2 MiB for each;
             smaller ones go to the nodes in turn. None: the node that this thread runs on, then the
@@ -176,6 +191,8 @@ class Arena:
 
         Ownership: the returned object is one reference.
         """
+        if nbytes.__class__ is not int:
+            nbytes = bytes_of(nbytes)
         if node is None and zone is None and 0 < nbytes <= FAST_BYTES and not self._seat.closed:
             held = self._alloc_fast((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, BY_HAND)
             if held.__class__ is Hold:
@@ -230,8 +247,12 @@ class Arena:
         """
         return joining.concatenate(self._seat, arrays, axis, copy)
 
-    def ring(self, nbytes: int) -> RingBuffer:
-        """Make a ring of at least `nbytes` bytes; one process writes to it, another reads.
+    def ring(self, nbytes: Size) -> RingBuffer:
+        """Make a ring that one process writes to and another reads.
+
+        Parameters
+        ----------
+        nbytes : its capacity at least, a number of bytes or text such as "64K".
 
         Returns
         -------
@@ -242,10 +263,10 @@ class Arena:
         OutOfMemoryError : with the limit that was met.
         TooScatteredError : its frames are too scattered to be mapped, twice.
         """
-        return RingBuffer.create(self._seat, nbytes)
+        return RingBuffer.create(self._seat, bytes_of(nbytes))
 
     def growable(
-        self, row_shape: Any = (), dtype: DTypeLike = float, *, reserve: int | None = None
+        self, row_shape: Any = (), dtype: DTypeLike = float, *, reserve: Size | None = None
     ) -> GrowableArray:
         """Make an append-only array that grows in place, and that other processes follow.
 
@@ -253,15 +274,16 @@ class Arena:
         ----------
         row_shape : an int or ints; () for an array of one dimension.
         dtype : of its elements; anything but one that holds Python objects.
-        reserve : bytes of address space that each process reserves for it, which is as far as it
-            can grow; None: the arena's capacity.
+        reserve : bytes of address space, a number or text such as "1G", that each process
+            reserves for it, which is as far as it can grow; None: the arena's capacity.
 
         Raises
         ------
         OutOfMemoryError : no frame, or no address space, is left; `limit` says which.
         TypeError, ValueError : as NumPy's.
         """
-        return GrowableArray.create(self._seat, row_shape, dtype, reserve)
+        room = None if reserve is None else bytes_of(reserve)
+        return GrowableArray.create(self._seat, row_shape, dtype, room)
 
     # --- any values, and names ------------------------------------------------------------------
 
@@ -299,6 +321,7 @@ class Arena:
         Raises
         ------
         NameNotFoundError : nobody has published the name, in that time.
+        ArenaRemovedError : nobody has, and the arena was removed, so that no newcomer can.
         StaleHandleError : the handle's object is gone.
 
         Ownership: the result holds a reference of its own.
@@ -319,6 +342,7 @@ class Arena:
         Raises
         ------
         NameExistsError : the name is taken.
+        ArenaRemovedError : the arena was removed, so that no newcomer would find the name.
         OutOfMemoryError : no room for the name's record, or for a copy.
         ValueError : the name, or a dtype's description, is too long.
 
@@ -424,14 +448,18 @@ class Arena:
         return memory.retention(self._seat)
 
     @retention.setter
-    def retention(self, nbytes: int) -> None:
-        memory.set_retention(self._seat, nbytes)
+    def retention(self, nbytes: Size) -> None:
+        memory.set_retention(self._seat, bytes_of(nbytes))
 
     # --- settings of the whole arena ------------------------------------------------------------
 
     @property
     def loans_limit(self) -> int:
-        """How many handles may be on their way at once."""
+        """How many handles may be on their way at once.
+
+        By default as many as the arena has room for: one a frame, from 65,536 to 1,048,576. Each
+        that nobody reads takes 32 bytes.
+        """
         return loans_limit(self._seat.member)
 
     @loans_limit.setter
@@ -440,7 +468,7 @@ class Arena:
 
     @property
     def transit_grace_s(self) -> int:
-        """Seconds that a loan outlives its sender at least."""
+        """Seconds that an unread handle is kept for at least, also after its sender let go."""
         return transit_grace_s(self._seat.member)
 
     @transit_grace_s.setter

@@ -47,7 +47,9 @@ def default() -> Arena:
         found = _default
         if found is None or not found._seat.is_usable():
             _inheritance.hand_down()  # another family may have been imported since
-            found = _default = _find_default().arena
+            seat = _find_default()
+            seat.by_handle = False  # it is in use from now on, whatever is held
+            found = _default = seat.arena
         return found
 
 

@@ -57,6 +57,14 @@ class ArenaNotFoundError(ScamemError, FileNotFoundError):
     """No arena has this name."""
 
 
+class ArenaRemovedError(ArenaNotFoundError):
+    """The arena's files were deleted, or replaced by another arena, while this process was in it.
+
+    Arrays and other objects that the process holds stay usable. Newcomers cannot find them: open
+    the name again, and publish there.
+    """
+
+
 class ArenaExistsError(ScamemError, FileExistsError):
     """An arena of this name exists already."""
 
@@ -165,7 +173,7 @@ class ObjectBusyError(ScamemError):
 
 
 class TooManyLoansError(ScamemError):
-    """An object has too many loans that nobody took over; cancel some.
+    """As many handles are on their way as the arena allows, and none of them is old enough to go.
 
     Attributes
     ----------
@@ -290,12 +298,23 @@ class PeerDiedError(ScamemError, ConnectionError):
     Attributes
     ----------
     pid : which process it was, 0 where that is not known any more.
+    bytes_done : bytes of a write that are in the ring all the same.
     """
 
-    def __init__(self, message: str, *, pid: int = 0) -> None:
+    def __init__(self, message: str, *, pid: int = 0, bytes_done: int = 0) -> None:
         super().__init__(message)
         self.pid = pid
+        self.bytes_done = bytes_done
 
 
 class WaitTimeoutError(ScamemError, TimeoutError):
-    """What was waited for did not come in the time that was given."""
+    """What was waited for did not come in the time that was given.
+
+    Attributes
+    ----------
+    bytes_done : bytes of a write that are in the ring all the same.
+    """
+
+    def __init__(self, message: str, *, bytes_done: int = 0) -> None:
+        super().__init__(message)
+        self.bytes_done = bytes_done

@@ -103,7 +103,7 @@ def test_error_says_what_was_tried_and_the_ways_out(trouble: str) -> None:
             expected = "no such descriptor any more"
         with pytest.raises(ArenaUnreachableError, match=expected) as caught:
             reach(where)
-    for way in ("SCAMEM_ARENA", "named arena", "descriptor", "serve"):
+    for way in ("SCAMEM_ARENA", "named arena", "descriptor", "same user"):
         assert way in str(caught.value)
     assert len(caught.value.tried) == 2
     assert pickle.loads(pickle.dumps(caught.value)).tried == caught.value.tried

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scamem.backing import places
+from scamem.backing import naming, places
 from scamem.backing.files import SharedFile
 from scamem.errors import (
     ArenaExistsError,
@@ -33,28 +33,28 @@ def make(name: str) -> SharedFile:
 class TestNames:
     @pytest.mark.parametrize("name", ["a", "A-z_0.9", "x" * 100, "-", "_", "0"])
     def test_good(self, place: Path, name: str) -> None:
-        assert places.locate(name) == str(place / name)
+        assert naming.locate(name) == str(place / name)
 
     @pytest.mark.parametrize("name", ["", ".", "..", ".a", "x" * 101, "a b", "ä", "a\n", "a\0"])
     def test_bad(self, place: Path, name: str) -> None:
         with pytest.raises(ValueError, match="a name has 1 to 100"):
-            places.locate(name)
+            naming.locate(name)
 
     def test_path_on_tmpfs(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert places.locate(f"{place}/x/../mine") == str(place / "mine")
+        assert naming.locate(f"{place}/x/../mine") == str(place / "mine")
         monkeypatch.chdir(place)
-        assert places.locate("./mine") == str(place / "mine")
+        assert naming.locate("./mine") == str(place / "mine")
 
     def test_path_elsewhere_warns(self) -> None:
         with pytest.warns(RuntimeWarning, match="/proc is not on tmpfs"):
-            assert places.locate("/proc/mine") == "/proc/mine"
+            assert naming.locate("/proc/mine") == "/proc/mine"
 
 
 class TestPlace:
     def test_given(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A chosen one is made with its first arena, and stays."""
         monkeypatch.setenv("SCAMEM_DIR", str(place / "new"))
-        assert places.place() == str(place / "new")
+        assert naming.place() == str(place / "new")
         assert places.list_arenas() == []
         assert not (place / "new").exists()
         make("mine")
@@ -67,9 +67,9 @@ class TestPlace:
     ) -> None:
         monkeypatch.delenv("SCAMEM_DIR")
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(place))
-        assert places.place() == str(place / "scamem")
+        assert naming.place() == str(place / "scamem")
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(place / "missing"))
-        assert places.place() == f"/dev/shm/scamem-{os.geteuid()}"
+        assert naming.place() == f"/dev/shm/scamem-{os.geteuid()}"
 
     def test_it_goes_with_its_last_arena(
         self, place: Path, monkeypatch: pytest.MonkeyPatch
@@ -154,7 +154,7 @@ class TestPlace:
             else:
                 pytest.skip("needs root")
         with pytest.raises(ArenaRefusedError) as caught:
-            places.place()
+            naming.place()
         assert caught.value.reason == reason
 
 

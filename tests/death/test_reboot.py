@@ -20,7 +20,7 @@ import scamem
 from scamem.core import walk
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
-from scamem.membership import image
+from scamem.membership import image, lending
 from tests.backing.children import Talk, child, in_child
 from tests.death import operations
 from tests.death.nursery import Nursery
@@ -114,9 +114,9 @@ def test_loans_live_for_their_grace_again(made: tuple[Path, bytes, int]) -> None
 
     def expired() -> tuple[int, int]:
         with scamem.Arena.join(str(path)) as arena:
-            arena._seat.member.expire(60)
+            lending.expire(arena._seat.member, 60)
             before = arena.stats().loans
-            arena._seat.member.expire(0)
+            lending.expire(arena._seat.member, 0)
             return before, arena.stats().loans
 
     assert in_child(expired) == (1, 0)

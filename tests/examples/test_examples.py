@@ -1,4 +1,4 @@
-"""What README and examples show runs as it stands there."""
+"""Every program in the README, the docs and the examples runs as printed."""
 
 import os
 import re
@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*/*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 def blocks() -> list[tuple[str, str]]:
-    """Every block of Python on the pages that says it is a program."""
+    """Return every block of Python on the pages, with a name."""
     return [
         (f"{page.relative_to(ROOT)}-{number}", text)
         for page in PAGES

@@ -14,9 +14,10 @@ Left out, so that states which differ in it alone are one: which numbers objects
 loans and slots have (free lists hand out any; the tables of these arenas never run short), tickets,
 incarnations and generations (only ever compared with those of the same owner or object: here is
 whether they agree), pids, counters for people, the words of free records (a record is written
-before it is read), and times: an expiry is always a minute after what it expires, so what is in
-transit is due. That nothing else is lost is tried, not only argued: test_interleave.py goes all
-ways without merging any two states whose words differ, and must meet the same forms.
+before it is read), where a member looks for loans next (it goes on until it has seen all), and
+times: what ends loans comes more than a minute after they were lent, so all are due. That nothing
+else is lost is tried, not only argued: test_interleave.py goes all ways without merging any two
+states whose words differ, and must meet the same forms.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def drops(pair: Pair, member: Member) -> Moves:
 
 
 def lending(pair: Pair, member: Member) -> Moves:
-    """Lend, load, and what is in transit ends."""
+    """Lend, load, what is in transit ends, and what is held needs no loan."""
     model = pair.model
     for key, held in live(pair, member):
         if held and len(model.loans) < LOANS_MAX:
@@ -44,6 +44,8 @@ def lending(pair: Pair, member: Member) -> Moves:
             yield f"load{number}", O.load(key, number)
     if model.in_transit_any():
         yield "expire", O.expire
+    if model.loans and not model.dead:  # whoever reclaims has reaped before
+        yield "reclaim", O.reclaim
 
 
 def naming(pair: Pair, member: Member) -> Moves:
@@ -72,7 +74,7 @@ def leaving(pair: Pair, member: Member) -> Moves:
 
 
 def objects(pair: Pair, member: Member) -> Moves:
-    """Objects and loans: allocate, map, let go, lend, load, expire."""
+    """Objects and loans: allocate, map, let go, lend, load, expire, reclaim."""
     yield "alloc1", O.allocate(1)
     yield "alloc3", O.allocate(3)
     for key, held in live(pair, member):

@@ -15,11 +15,14 @@ from tests.explore import step_scenarios as T
 from tests.explore.crash import Explorer, Report
 from tests.explore.interleave import Exploration
 from tests.explore.interpreted import Core
+from tests.explore.loan_scenarios import SCENARIOS as LOANS
 from tests.explore.move_scenarios import EARLY
 from tests.explore.move_scenarios import SCENARIOS as MOVES
 from tests.explore.scenarios import SCENARIOS
 from tests.explore.section_scenarios import SCENARIOS as SECTIONS
 from tests.explore.steps import Interleaver
+
+ALL = (*SCENARIOS, *LOANS, *MOVES, EARLY, *SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Fault:
 
 def crash(name: str, nested: int = 0) -> Callable[[Core], object]:
     """Crash one scenario after each store."""
-    (scenario,) = (one for one in (*SCENARIOS, *MOVES, EARLY, *SECTIONS) if one.name == name)
+    (scenario,) = (one for one in ALL if one.name == name)
     return lambda core: Explorer(core, scenario, Report(), nested).explore()
 
 
@@ -224,46 +227,6 @@ FAULTS = (
         "    value: word = load_acquire(arena, place + L.OBJECT_STATE)\n"
         "    return value & L.OBJECT_STATE_MASK == L.OBJECT_STATE_LIVE\n",
         order(T.pages), "pages: ",
-    ),
-    Fault(
-        "loan id reused", "transactions/lend",
-        "journal.put(arena, L.NEXT_LOAN_ID, loan_id + 1)",
-        "journal.put(arena, L.NEXT_LOAN_ID, loan_id)",
-        crash("lend.lend"), "I2 .* under an id that is",
-    ),
-    Fault(
-        "load in two transactions", "transactions/lend",
-        "    holder: word = record_of(mine, obj)\n    lender: word =",
-        "    if loans.holder_of(arena, mine, loan, loan_id) != 0:\n"
-        "        take_loan(arena, mine, loan)\n        journal.commit(arena)\n"
-        "    holder: word = record_of(mine, obj)\n    lender: word =",
-        crash("lend.load the last in transit"), "atomicity: |I[1-7] |result: |damage: ",
-    ),
-    Fault(
-        "loan not taken by the load", "transactions/lend",
-        "        take_loan(arena, mine, loan)\n    if journal.commit(arena) != L.OK:\n"
-        "        return L.DAMAGED\n    set_record",
-        "        pass\n    if journal.commit(arena) != L.OK:\n"
-        "        return L.DAMAGED\n    set_record",
-        model(3), "model: loans ",
-    ),
-    Fault(
-        "loan age counted from lending", "transactions/lend",
-        "    if hold.seconds(arena) < high(arena[place + L.HOLDER_LOANS]) + grace_s:",
-        "    lent: word = arena[loans.at(arena, mine, first) + L.LOAN_LENT_NS]\n"
-        "    if monotonic_ns() < lent + grace_s * L.NS_PER_S:",
-        refusals.loans_age, "loan's age",
-    ),
-    Fault(
-        "loans end while others hold", "transactions/lend",
-        "    if objects.count(arena, mine, obj) != objects.in_transit(arena, mine, obj):\n"
-        "        return newer\n", "",
-        refusals.loans_of_what_is_held, "loan of what is held: ",
-    ),
-    Fault(
-        "loans of two keep each other", "transactions/lend",
-        "!= objects.in_transit(arena, mine, obj):", "!= 1:",
-        refusals.loans_of_several, "loans of two: ",
     ),
     Fault(
         "old name shows nothing for a moment", "transactions/publish",

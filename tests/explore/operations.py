@@ -15,8 +15,9 @@ from scamem.core.store import layout as L
 from tests.explore import scenarios as S
 from tests.explore.arena import Violation
 from tests.explore.facts import Facts
+from tests.explore.loan_scenarios import reclaim_all
 from tests.explore.world import CREATED_NS, Member, World
-from tests.model.reference import HAND, IO, MAPPING, Key, Reference
+from tests.model.reference import GRACE_S, HAND, IO, MAPPING, Key, Reference
 
 BY = {HAND: L.BY_HAND, MAPPING: L.BY_MAPPING, IO: L.BY_IO}
 NAME = 1
@@ -206,7 +207,7 @@ def unpublish(pair: Pair, member: Member) -> None:
 def lend(key: Key) -> Move:
     def move(pair: Pair, member: Member) -> None:
         _, number = S.lend(pair.world, member, key[0])
-        pair.model.lend(member.slot, key, number)
+        pair.model.lend(member.slot, key, number, pair.now_s)
 
     return move
 
@@ -292,8 +293,8 @@ def reap(slot: int) -> Move:
 
 
 def expire(pair: Pair, member: Member) -> None:
-    """A minute goes by, and memory is wanted."""
-    pair.clock_ns += 60 * L.NS_PER_S
+    """More than a minute goes by, and memory is wanted."""
+    pair.clock_ns += (GRACE_S + 1) * L.NS_PER_S
     now_s = pair.now_s
 
     def half(model: Reference, found: Facts) -> Reference:
@@ -306,9 +307,25 @@ def expire(pair: Pair, member: Member) -> None:
     world.core.words.clock[0] = pair.clock_ns
     record = world.core.lend.oldest(world.arena, member.mine)
     while record:
-        record = S.must(world.run(member, world.core.lend.expire, record, 60))
+        record = S.must(world.run(member, world.core.lend.expire, record, GRACE_S))
     S.free_all(world, member)
     pair.model.expire(pair.now_s)
+
+
+def reclaim(pair: Pair, member: Member) -> None:
+    """More than a minute goes by, and there are as many loans as there may be."""
+    pair.clock_ns += (GRACE_S + 1) * L.NS_PER_S
+    now_s = pair.now_s
+
+    def half(model: Reference, found: Facts) -> Reference:
+        """Some of the loans that are due are gone: each ends by itself."""
+        model.reclaim(now_s, frozenset(model.loans.keys() - found.loans.keys()))
+        return model
+
+    pair.half = half
+    pair.world.core.words.clock[0] = pair.clock_ns
+    reclaim_all(pair.world, member)
+    pair.model.reclaim(now_s)
 
 
 def migrate(key: Key) -> Move:

@@ -7,6 +7,7 @@ from scamem.core.store import layout as L
 from tests.explore import scenarios as S
 from tests.explore.arena import Violation
 from tests.explore.interpreted import Core
+from tests.explore.loan_scenarios import reclaim_all
 from tests.explore.world import TINY, World, new_world
 
 
@@ -81,10 +82,62 @@ def loans_age(core: Core) -> None:
     S.let_go(world, a, obj)
     expire_all(world)
     expect("loan's age, just let go: objects", living(world), 1)
-    core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S
+    core.words.clock[0] += (S.LOANS_KEPT_S + 1) * L.NS_PER_S
     expire_all(world)
     expect("loan's age, a minute later: objects", living(world), 0)
     world.check()
+
+
+def loans_grace(core: Core) -> None:
+    """A loan in transit has its whole grace before it, at whatever part of a second it began."""
+    world = new_world(core)
+    a = world.members[0]
+    core.words.clock[0] += 9 * L.NS_PER_S // 10
+    obj = S.small(world, a)
+    S.lend(world, a, obj)
+    S.let_go(world, a, obj)
+    core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S - L.NS_PER_S // 2
+    expire_all(world)
+    expect("loan's grace: objects", living(world), 1)
+
+
+def reclaimed_early(core: Core) -> None:
+    """No loan is reclaimed before its grace is over: from lending, and again from letting go."""
+    world = new_world(core, members=3)
+    a, b, c = world.members[:3]
+    obj = S.small(world, a)
+    S.hold(world, b, obj)
+    S.lend(world, a, obj)
+    core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S - 1
+    expect("reclaimed early: of what is held", reclaim_all(world, c), 0)
+    core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S
+    record = world.alone(a, core.hold.subtract, obj, L.BY_HAND)
+    expect("reclaimed early: about to turn over", reclaim_all(world, c), 0)
+    S.must(world.run(a, core.hold.put_holder, record), L.OK)
+    core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S - 1
+    expect("reclaimed early: just let go", reclaim_all(world, c), 0)
+    core.words.clock[0] += 2 * L.NS_PER_S
+    expect("reclaimed at last", reclaim_all(world, c), 1)
+    world.check()
+
+
+def oldest_loan(core: Core) -> None:
+    """When the oldest loan was lent is known after each turn through the table."""
+    world = new_world(core)
+    a, b = world.members[:2]
+    obj = S.small(world, a)
+    lent_ns = core.words.clock[0]
+    S.lend(world, a, obj)
+    core.words.clock[0] += L.NS_PER_S
+    S.lend(world, a, obj)
+    reclaim_all(world, b)
+    core.words.clock[0] += L.NS_PER_S
+    S.lend(world, a, obj)
+    reclaim_all(world, b)
+    expect("oldest loan: was lent", b.mine[L.MINE_LOANS_OLDEST], lent_ns)
+    core.words.clock[0] += S.LOANS_KEPT_S * L.NS_PER_S - L.NS_PER_S
+    expect("oldest loan: reclaimed", reclaim_all(world, b), 2)
+    expect("oldest loan: the last was lent", b.mine[L.MINE_LOANS_OLDEST], lent_ns + 2 * L.NS_PER_S)
 
 
 def loans_of_several(core: Core) -> None:
@@ -394,7 +447,8 @@ def migrated_as_it_is(core: Core) -> None:
 
 
 REFUSALS = (
-    owner, reserved, offline, loans_age, loans_of_several, loans_of_what_is_held, old_loans,
+    owner, reserved, offline, loans_age, loans_grace, loans_of_several, loans_of_what_is_held,
+    reclaimed_early, oldest_loan, old_loans,
     many_in_transit, stale, leaving, damaged, taint_stays, cleaning_has_an_owner, cut_alone,
     moved_alone, taint_goes_with_frames, isolation, moved_again, migrated_as_it_is,
 )  # fmt: skip

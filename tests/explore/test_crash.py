@@ -11,6 +11,7 @@ from tests.explore import figures
 from tests.explore.arena import Violation
 from tests.explore.crash import Edge, Explorer, Report, Scenario
 from tests.explore.interpreted import CORE, Core, not_interpreted
+from tests.explore.loan_scenarios import SCENARIOS as LOANS
 from tests.explore.move_scenarios import SCENARIOS as MOVES
 from tests.explore.scenarios import SCENARIOS
 from tests.explore.section_scenarios import SCENARIOS as SECTIONS
@@ -44,6 +45,7 @@ STORES = {
     "lend.expire": 117,
     "lend.lend": 33,
     "lend.load": 97,
+    "lend.reclaim": 57,
     "mark.mark": 5,
     "move.begin": 9,
     "move.cut": 49,
@@ -67,7 +69,7 @@ STORES = {
     "trim.finish": 13,
     "reap.step": 114,
 }
-ALL = [*SCENARIOS, *MOVES, *SECTIONS]
+ALL = [*SCENARIOS, *LOANS, *MOVES, *SECTIONS]
 NESTED_STRIDE = 20  # in `make test`; `make explore` lets each of those who recover die everywhere
 
 # Run within another transaction, or with the lock itself, and measured there.
@@ -97,9 +99,7 @@ def test_the_core_is_interpreted(core: Core) -> None:
 
 
 @pytest.mark.timeout(0)
-@pytest.mark.parametrize(
-    "scenario", [*SCENARIOS, *MOVES, *SECTIONS], ids=lambda scenario: scenario.name
-)
+@pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.name)
 def test_crash(scenario: Scenario, core: Core, report: Report, deep: bool) -> None:
     nested, stride = (2, 1) if deep else (1, NESTED_STRIDE)
     explorer = Explorer(core, scenario, report, nested, stride)

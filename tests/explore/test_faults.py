@@ -5,14 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.explore import faults, figures, migration_faults, model_faults
+from tests.explore import faults, figures, loan_faults, migration_faults, model_faults
 from tests.explore.arena import Violation
 from tests.explore.faults import Fault
 from tests.explore.interpreted import CORE, Core
 from tests.explore.refusals import REFUSALS
 from tests.model.reference import Disagreement
 
-FAULTS = (*faults.FAULTS, *migration_faults.FAULTS, *model_faults.FAULTS)
+FAULTS = (
+    *faults.FAULTS,
+    *loan_faults.FAULTS,
+    *migration_faults.FAULTS,
+    *model_faults.FAULTS,
+)
 FAULTS_MIN = 20
 
 

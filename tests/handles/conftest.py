@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -20,3 +21,12 @@ def member(arena: scamem.Arena) -> Iterator[int]:
     with child(answering(lambda: None)) as other:
         other.hear()
         yield other.pid
+
+
+@pytest.fixture
+def unread(arena: scamem.Arena) -> Iterator[scamem.Arena]:
+    """An arena in which a test may leave handles that nobody has read."""
+    yield arena
+    gc.collect()  # exceptions that the test looked at are in cycles
+    arena.transit_grace_s = 0
+    arena.reap(loans=True)

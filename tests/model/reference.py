@@ -54,7 +54,7 @@ class Reference:
     objects: dict[Key, Object] = field(default_factory=dict)
     names: dict[Name, Key] = field(default_factory=dict)
     loans: dict[Loan, tuple[Key, int | None]] = field(default_factory=dict)  # lender; None: transit
-    since: dict[Loan, int] = field(default_factory=dict)  # when the lender let go
+    since: dict[Loan, int] = field(default_factory=dict)  # lent then; or its lender let go
     used_loans: frozenset[Loan] = frozenset()
     online: frozenset[int] = frozenset()
     memory: frozenset[int] = frozenset()
@@ -221,11 +221,12 @@ class Reference:
     def unpublish(self, name: Name) -> None:
         self.bury(self.names.pop(name))
 
-    def lend(self, member: int, key: Key, loan: Loan) -> None:
+    def lend(self, member: int, key: Key, loan: Loan, now_s: int) -> None:
         if loan in self.used_loans:
             raise Disagreement(f"loan {loan} is used a second time")
         self.used_loans |= {loan}
         self.loans[loan] = (key, member)
+        self.since[loan] = now_s
 
     def load(self, member: int, key: Key, loan: Loan) -> bool:
         """Load a handle; False: stale. The first load takes the loan over."""
@@ -249,7 +250,7 @@ class Reference:
         `only`: those that did so far, of an arena whose member died while it went through them.
         """
         for loan, (key, lender) in list(self.loans.items()):
-            if lender is not None or now_s < self.since[loan] + GRACE_S:
+            if lender is not None or now_s <= self.since[loan] + GRACE_S:
                 continue
             if only is not None and loan not in only:
                 continue
@@ -257,6 +258,18 @@ class Reference:
             if not self.objects[key].held and not named:
                 del self.loans[loan], self.since[loan]
                 self.bury(key)
+
+    def reclaim(self, now_s: int, only: frozenset[Loan] | None = None) -> None:
+        """Loans whose grace is over end where the object is held without them: no object goes.
+
+        `only`: as of `expire`.
+        """
+        for loan, (key, _) in list(self.loans.items()):
+            named = any(other == key for other in self.names.values())
+            if now_s <= self.since[loan] + GRACE_S or not (self.objects[key].held or named):
+                continue
+            if only is None or loan in only:
+                del self.loans[loan], self.since[loan]
 
     def die(self, member: int) -> None:
         self.dead |= {member}

@@ -43,18 +43,34 @@ def test_a_name_holds(arena: Reference) -> None:
 
 
 def test_a_loan_outlives_its_lender_for_a_while(arena: Reference) -> None:
-    arena.lend(3, X, 7)
+    arena.lend(3, X, 7, now_s=1)
     arena.die(3)
     arena.reap(3, now_s=10)
     assert arena.references(X) == 1
-    arena.expire(now_s=69)
-    assert X in arena.objects
     arena.expire(now_s=70)
+    assert X in arena.objects
+    arena.expire(now_s=71)
     assert X not in arena.objects
 
 
+def test_a_loan_of_what_is_held_ends_after_a_while(arena: Reference) -> None:
+    arena.lend(3, X, 7, now_s=1)
+    arena.reclaim(now_s=61)
+    assert arena.loans == {7: (X, 3)}
+    arena.reclaim(now_s=62)
+    assert arena.loans == {}
+    assert X in arena.objects
+
+
+def test_a_loan_that_keeps_its_object_does_not(arena: Reference) -> None:
+    arena.lend(3, X, 7, now_s=1)
+    arena.let_go(3, X, HAND, now_s=2)
+    arena.reclaim(now_s=1000)
+    assert arena.in_transit(X) == [7]
+
+
 def test_the_first_load_takes_the_loan(arena: Reference) -> None:
-    arena.lend(3, X, 7)
+    arena.lend(3, X, 7, now_s=1)
     assert arena.load(4, X, 7)
     arena.let_go(3, X, HAND, 0)
     assert arena.load(4, X, 7)
@@ -69,9 +85,9 @@ def test_frames_are_given_once(arena: Reference) -> None:
 
 
 def test_loans_are_used_once(arena: Reference) -> None:
-    arena.lend(3, X, 7)
+    arena.lend(3, X, 7, now_s=1)
     with pytest.raises(Disagreement, match="second time"):
-        arena.lend(3, X, 7)
+        arena.lend(3, X, 7, now_s=1)
 
 
 def test_memory_is_taken_of_free_blocks_only(arena: Reference) -> None:

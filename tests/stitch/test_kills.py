@@ -25,9 +25,11 @@ from tests.death.nursery import Nursery
 from tests.death.operations import Hook, no_core_dumps
 
 FRAME = 4096
+RING = 2 * FRAME
 ROW = FRAME // 8
 BEFORE, APPENDED, AFTER = 3, 18, 40  # rows: growing at the fourth and the twentieth
 PART = 1700
+RECORD = 3000  # two of them fit into the ring, not three
 PLACES = ("control", "head")
 
 
@@ -91,6 +93,21 @@ def read(talk: Talk, path: str, place: str, stores: int) -> None:
     stop.arm(stores)
     found = b"".join(ring.read(PART) for _ in range(3))
     assert found == data[: 3 * PART]
+    talk.say(stop.count(stores))
+
+
+def take_turns(talk: Talk, path: str, place: str, stores: int) -> None:
+    """Write records one after another into a ring that is nearly full, and read between."""
+    ring = scamem.RingBuffer(Arena.join(path).get("shared"))
+    data = stream(stores)
+    stop = Stop(place, path, ring.words)
+    stop.arm(stores)
+    for number in range(6):
+        ring.write(data[number * RECORD : (number + 1) * RECORD])
+        with pytest.raises(scamem.WaitTimeoutError):
+            ring.write(bytes(RING + 1 - RECORD), timeout=0)
+        if number < 5:
+            assert ring.read() == data[number * RECORD : (number + 1) * RECORD]
     talk.say(stop.count(stores))
 
 
@@ -181,6 +198,23 @@ def judge_written(ring: Any, done: bool, salt: int) -> None:
 @pytest.mark.parametrize("where", PLACES)
 def test_killed_while_it_writes(named: Arena, stop_nursery: Nursery, where: str) -> None:
     sweep(named, stop_nursery, write, where, empty_ring, judge_written)
+
+
+def judge_turns(ring: Any, done: bool, salt: int) -> None:
+    """A record is there or it is not; one that had no room is not, whatever was killed."""
+    length = len(ring)
+    assert length in (0, RECORD)
+    assert length or not done
+    if length:
+        records = [stream(salt)[start : start + RECORD] for start in range(0, 6 * RECORD, RECORD)]
+        assert ring.read() in records
+    ring.write(stream(salt)[:RING])
+    assert ring.read(RING) == stream(salt)[:RING]
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_killed_while_records_come_and_go(named: Arena, stop_nursery: Nursery, where: str) -> None:
+    sweep(named, stop_nursery, take_turns, where, empty_ring, judge_turns)
 
 
 def full_ring(arena: Arena, salt: int) -> Any:

@@ -10,7 +10,6 @@ changes a file's size, and holes are punched through a mapping, which no closing
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import os
@@ -28,6 +27,7 @@ from scamem.errors import (
 )
 
 from . import head_room, slot_locks, system
+from .descriptor import Descriptor
 from .text import sized
 
 DOOR_BYTE: Final = 1 << 40  # the door's lock; beyond all data, below the slots' bytes
@@ -55,6 +55,7 @@ class SharedFile:
     path : where it is, or None for a memfd.
     device, inode : what identifies it.
     label : what a memfd is called in `/proc/<pid>/fd`, or the path's last part.
+    kept : the kept descriptor, which may have been closed by other code: see `descriptor`.
     other_pids : called when the kept descriptor was lost; gives the pids of other members, whose
         descriptor tables are searched for the file.
 
@@ -64,10 +65,10 @@ class SharedFile:
 
     def __init__(self, fd: int, *, path: str | None, label: str) -> None:
         found = os.fstat(fd)
-        self._fd = fd
         self.size = found.st_size
         self.device = found.st_dev
         self.inode = found.st_ino
+        self.kept = Descriptor(fd, found.st_dev, found.st_ino)
         self.path = path
         self.label = label
         self.other_pids: Callable[[], Iterable[int]] = nobody
@@ -91,10 +92,10 @@ class SharedFile:
         try:
             _set_size(fd, size)
             fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
-            return cls(fd, path=None, label=label)
         except BaseException:
             os.close(fd)
             raise
+        return cls(fd, path=None, label=label)
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], size: int) -> SharedFile:
@@ -114,11 +115,11 @@ class SharedFile:
         try:
             os.fchmod(fd, 0o600)  # whatever the umask
             _set_size(fd, size)
-            return cls(fd, path=name, label=os.path.basename(name))
         except BaseException:
             os.close(fd)
             os.unlink(name)
             raise
+        return cls(fd, path=name, label=os.path.basename(name))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SharedFile:
@@ -139,10 +140,10 @@ class SharedFile:
         fd = os.open(name, _OPEN_FLAGS | os.O_NOFOLLOW)
         try:
             check_trust(name, os.fstat(fd))
-            return cls(fd, path=name, label=os.path.basename(name))
         except BaseException:
             os.close(fd)
             raise
+        return cls(fd, path=name, label=os.path.basename(name))
 
     @classmethod
     def from_descriptor(
@@ -164,10 +165,11 @@ class SharedFile:
         try:
             _check_foreign(link, os.fstat(again), own=pid is None)
             _check_sealed(link, again, path)
-            return cls(again, path=path, label=label or _label(again))
+            label = label or _label(again)
         except BaseException:
             os.close(again)
             raise
+        return cls(again, path=path, label=label)
 
     def is_ours(self, fd: int) -> bool:
         """Whether a descriptor number of this process is this file now."""
@@ -182,9 +184,9 @@ class SharedFile:
 
         Ownership: it stays this object's; use it at once, do not keep or close it.
         """
-        if not self.is_ours(self._fd):
-            self._fd = self._get_again()  # the old number is another's now, or nobody's
-        return self._fd
+        if not self.kept.is_ours():
+            self.kept.replace(self._get_again())
+        return self.kept.fd
 
     def _get_again(self) -> int:
         links = [self.path] if self.path is not None else []
@@ -355,13 +357,7 @@ class SharedFile:
 
     def close(self) -> None:
         """Close the kept descriptor, if it still is ours; mappings stay."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0 and self.is_ours(fd):
-            os.close(fd)
-
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError, OSError):  # a constructor that failed, or exit
-            self.close()
+        self.kept.close()
 
 
 def punch_mapped(address: int, length: int) -> None:

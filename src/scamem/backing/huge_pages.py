@@ -16,6 +16,7 @@ from .text import sized
 
 HUGE_PAGE_BYTES: Final = 2 << 20
 HUGE_POOL: Final = "/sys/kernel/mm/hugepages/hugepages-2048kB"
+POOL_OF_NODE: Final = "/sys/devices/system/node/node{}/hugepages/hugepages-2048kB"
 
 
 def memfd(label: str, size: int) -> SharedFile:
@@ -43,39 +44,76 @@ def memfd(label: str, size: int) -> SharedFile:
         raise
 
 
-def allocate(file: SharedFile, offset: int, length: int) -> None:
+def allocate(file: SharedFile, offset: int, length: int, node: int | None = None) -> None:
     """Give a range of a file of huge pages memory: pages of the pool, which nobody else has.
 
     No other limit matters: the pool's memory was set aside when it was filled.
 
+    Parameters
+    ----------
+    node : the pages come from this node's part of the pool. Where the kernel knows of no such node
+        or does not let us say so, and with None, they come from any.
+
     Raises
     ------
-    OutOfMemoryError : the pool has too few free ones; says how to get more.
+    OutOfMemoryError : the pool, or the node's part of it, has too few free ones; says how to get
+        more. Pages that were given before the last one was found stay the file's.
     """
-    done = False
-    while not done:
+    with contextlib.ExitStack() as policy:
+        if node is not None:
+            try:
+                policy.enter_context(system.bound_to(node))
+            except OSError:
+                node = None
         try:
-            system.fallocate(file.descriptor(), system.FALLOC_FL_KEEP_SIZE, offset, length)
-            done = True
-        except InterruptedError:
-            continue
+            _fallocate(file, offset, length)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.ENOMEM, errno.EDQUOT):
                 raise
-            raise none_left(length, file.label) from error
+            raise none_left(length, file.label, node) from error
 
 
-def none_left(length: int, label: str) -> OutOfMemoryError:
-    """Return the error for a pool that has too few free pages for so many bytes."""
-    total, free = pool()
+def _fallocate(file: SharedFile, offset: int, length: int) -> None:
+    """Allocate, once more after each signal."""
+    while True:
+        try:
+            return system.fallocate(file.descriptor(), system.FALLOC_FL_KEEP_SIZE, offset, length)
+        except InterruptedError:
+            continue
+
+
+def none_left(length: int, label: str, node: int | None = None) -> OutOfMemoryError:
+    """Return the error for a pool that has too few free pages for so many bytes.
+
+    Parameters
+    ----------
+    node : whose part of the pool has too few; None: the whole pool.
+    """
+    pages = length // HUGE_PAGE_BYTES
+    if node is None:
+        total, free = pool()
+        limit, whose = "nr_hugepages", "the pool's"
+        more = f"sysctl vm.nr_hugepages={total + pages}"
+    else:
+        total, free = pool_of_node(node)
+        limit, whose = f"nr_hugepages of node {node}", f"node {node}'s"
+        more = f"echo {total + pages} > {POOL_OF_NODE.format(node)}/nr_hugepages"
     return OutOfMemoryError(
-        f"asked for {length // HUGE_PAGE_BYTES} huge pages ({sized(length)}) for {label}; "
-        f"{free:,} of the pool's {total:,} are free; limit: nr_hugepages. Reserve more, as root: "
-        f"sysctl vm.nr_hugepages={total + length // HUGE_PAGE_BYTES}, or use zone 'NORMAL'",
+        f"asked for {pages} huge pages ({sized(length)}) for {label}; {free:,} of {whose} "
+        f"{total:,} are free; limit: {limit}. Reserve more, as root: {more}, or use zone 'NORMAL'",
         asked_bytes=length,
         free_bytes=free * HUGE_PAGE_BYTES,
-        limit="nr_hugepages",
+        limit=limit,
     )
+
+
+def pool_of_node(node: int) -> tuple[int, int]:
+    """Return (pages of 2 MiB that the pool has on a node, how many of them are free)."""
+    found = {"nr_hugepages": 0, "free_hugepages": 0}
+    for name in found:
+        with contextlib.suppress(OSError), open(f"{POOL_OF_NODE.format(node)}/{name}") as text:
+            found[name] = int(text.read())
+    return found["nr_hugepages"], found["free_hugepages"]
 
 
 def pool() -> tuple[int, int]:

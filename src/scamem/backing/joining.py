@@ -16,8 +16,8 @@ from .files import SharedFile, descriptor_links
 
 WAYS_OUT = (
     "Ways out: use a named arena (Arena.create(name), or SCAMEM_ARENA=name for every process); "
-    "hand the descriptor down (fork, or pass_fds); arena.serve(path); or load while a member "
-    "lives, in the same pid namespace and as the same user"
+    "pass the descriptor on (fork, or pass_fds); or load the handle while a member lives, as the "
+    "same user and in the same pid namespace"
 )
 
 

@@ -1,13 +1,24 @@
 """Where named arenas live, and how they are made, found, listed and removed.
 
-An arena's name is a directory of its own, with the files `control` and `frames`, in the user's
-place: `$SCAMEM_DIR`, else `$XDG_RUNTIME_DIR/scamem`, else `/dev/shm/scamem-<uid>`. A name with a
-slash is the path of a given directory. Nothing is believed of a directory before it is ours: no
-link, mode 0700.
+An arena is a directory, which `naming` finds by its name, with the files `control` and `frames`.
+Nothing is believed of a directory before it is ours: no link, mode 0700.
 
-Making is atomic for others: the files are made and filled in a temporary directory beside, which
-then is renamed. A maker that is killed leaves the temporary directory; it holds a `flock` on it
-while it lives, so the next maker removes it when that lock is free.
+Making. The files are made and filled in a temporary directory beside, which then is renamed. An
+empty directory may stand under the name already (a volume's directory, what is left of a removed
+arena): rename(2) replaces it in the same step if it still is empty, and fails if it is not. So
+others see an empty directory, or nothing, and from one moment on a whole arena. Of two makers the
+second finds a directory that is not empty. A maker that is killed leaves the temporary directory;
+it holds a `flock` on it while it lives, so the next maker removes it when that lock is free. A
+mount point cannot be replaced, and a directory with anything else in it is not ours to fill: both
+are refused, never waited for.
+
+Finding. No arena: nothing is there, or an empty directory. Any other directory without both files
+is refused. So `open`, which joins or makes, goes round again only if somebody else made or removed
+an arena meanwhile. The two files are of one arena: after the second was opened, the path must still
+lead to the first.
+
+Removing. The directory is renamed away, then deleted. Members go on with what they have, and
+`is_still_there` tells them that nobody new can meet them.
 
 The place itself is made by the first maker, and goes with the last arena in it, unless it was
 chosen by `$SCAMEM_DIR`. Why safe: a directory with anything in it cannot be removed, and in one
@@ -23,11 +34,9 @@ import contextlib
 import errno
 import fcntl
 import os
-import re
 import secrets
 import struct
 import time
-import warnings
 from collections.abc import Iterator
 from typing import Final
 
@@ -36,90 +45,32 @@ from scamem.errors import (
     ArenaExistsError,
     ArenaNotFoundError,
     ArenaRefusedError,
+    ArenaRemovedError,
+    BlindError,
     LockTimeoutError,
 )
 
-from . import slot_locks, system
+from . import slot_locks
 from .files import DOOR_BYTE, SLOT_BYTES_AT, SharedFile, check_trust
+from .naming import CONTROL, NAME, default_place, elsewhere, is_chosen, locate, place, why_here
 
-CONTROL: Final = "control"
 FRAMES: Final = "frames"
 HUGE: Final = "huge"
 FILES: Final = frozenset((CONTROL, FRAMES, HUGE))
 TEMPORARY: Final = ".scamem-tmp-"
-NAME_LENGTH_MAX: Final = 100
 FLOCK: Final = struct.Struct("@hhqqi")  # of Linux on 64-bit machines
 DOOR_NAP_S: Final = 0.001
 DOOR_NAP_S_MAX: Final = 0.05  # a signal is answered within this
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-
-
-def place() -> str:
-    """Directory of this user's named arenas; it is there while there are any.
-
-    Raises
-    ------
-    ArenaRefusedError : it is a link, another user's, or open to others.
-    """
-    given = os.environ.get("SCAMEM_DIR")
-    directory = os.path.abspath(given) if given else _own_place()
-    with contextlib.suppress(FileNotFoundError):
-        check_trust(directory, os.lstat(directory), directory=True)
-    if given:
-        _warn_unless_tmpfs(directory)
-    return directory
-
-
-def _own_place() -> str:
-    """The place where nobody chose one."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isdir(runtime):
-        return os.path.join(runtime, "scamem")
-    return f"/dev/shm/scamem-{os.geteuid()}"
+_TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+_UNWRITABLE: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _leave(parent: str) -> None:
     """Remove the place with its last arena, if that is where this one was and nobody chose it."""
-    if not os.environ.get("SCAMEM_DIR") and parent == _own_place():
+    if not is_chosen() and parent == default_place():
         with contextlib.suppress(OSError):  # there are others in it, or it is gone
             os.rmdir(parent)
-
-
-def locate(name: str) -> str:
-    """Directory of the arena called `name`, whether or not it exists.
-
-    A name with a slash is a path; it warns where that is not on tmpfs.
-
-    Raises
-    ------
-    ValueError : the name is empty, too long, or has characters that names may not have.
-    """
-    if "/" in name:
-        directory = os.path.abspath(name)
-        _warn_unless_tmpfs(os.path.dirname(directory))
-        return directory
-    if len(name) > NAME_LENGTH_MAX or not _NAME.fullmatch(name):
-        raise ValueError(
-            f"asked for an arena called {name!r}; a name has 1 to {NAME_LENGTH_MAX} letters, "
-            "digits, '.', '_' or '-' and does not begin with a dot; or it is a path with a slash"
-        )
-    return os.path.join(place(), name)
-
-
-def _warn_unless_tmpfs(directory: str) -> None:
-    try:
-        volatile = system.is_on_tmpfs(directory)
-    except OSError:
-        return  # not there: who makes or opens it will say so
-    if not volatile:
-        warnings.warn(
-            f"{directory} is not on tmpfs: the kernel will write every touched frame to the disk, "
-            "and the arena will survive a reboot. Choose a directory below /dev/shm, or mount a "
-            "tmpfs",
-            RuntimeWarning,
-            stacklevel=4,
-        )
 
 
 class NewArena:
@@ -155,16 +106,17 @@ class NewArena:
 def creating(name: str) -> Iterator[NewArena]:
     """Make a named arena: what is made and written inside the block appears at once at its end.
 
-    An exception in the block, or death, leaves nothing under the name.
+    An empty directory of ours under the name is replaced. An exception in the block, or death,
+    leaves nothing.
 
     Raises
     ------
     ArenaExistsError : the name is taken, now or when the block ends.
-    ArenaRefusedError : the place is not ours.
+    ArenaRefusedError : the place is not ours, or what is under the name is neither an arena nor
+        an empty directory of ours; or another default place of this user has the name.
     """
     directory = locate(name)
-    if os.path.lexists(directory):
-        raise _exists(name, directory)
+    _check_free(name, directory)
     parent = os.path.dirname(directory)
     _sweep(parent)
     temporary, lock = _make_temporary(parent, made="/" not in name)
@@ -174,8 +126,11 @@ def creating(name: str) -> Iterator[NewArena]:
         try:
             os.rename(temporary, directory)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            if error.errno == errno.EBUSY:
+                raise _mount_point(directory) from None
+            if error.errno not in _TAKEN:
                 raise
+            _check_free(name, directory)
             raise _exists(name, directory) from None
         arena.move(directory)
     except BaseException:
@@ -186,10 +141,57 @@ def creating(name: str) -> Iterator[NewArena]:
         os.close(lock)
 
 
+def _check_free(name: str, directory: str) -> None:
+    """See that an arena can be made there: nothing is there, or an empty directory of ours."""
+    other = "" if is_chosen() else elsewhere(name)
+    if other:
+        raise ArenaRefusedError(
+            f"asked to create the arena {name!r} in {os.path.dirname(directory)}, since "
+            f"{why_here()}; {other} is an arena of this name already, and processes in the two "
+            f"would not meet. Set SCAMEM_DIR={os.path.dirname(other)} for every process, or give "
+            f"the path, or remove that one (scamem rm --whole --arena {other})",
+            path=other,
+            reason="place",
+        )
+    try:
+        check_trust(directory, os.lstat(directory), directory=True)
+        there = set(os.listdir(directory))
+    except FileNotFoundError:
+        return
+    if there >= {CONTROL, FRAMES}:
+        raise _exists(name, directory)
+    if os.path.ismount(directory):
+        raise _mount_point(directory)
+    if there:
+        raise _incomplete(name, directory, there)
+
+
 def _exists(name: str, directory: str) -> ArenaExistsError:
     return ArenaExistsError(
         f"asked to create the arena {name!r}; {directory} exists. Join it, choose another name, or "
         f"remove it (scamem rm --whole --arena {name})"
+    )
+
+
+def _mount_point(directory: str) -> ArenaRefusedError:
+    return ArenaRefusedError(
+        f"asked to create an arena at {directory}; it is a mount point, and an arena's directory "
+        f"is made beside and renamed. Give a path below it: {directory}/arena",
+        path=directory,
+        reason="mount",
+    )
+
+
+def _incomplete(name: str, directory: str, there: set[str]) -> ArenaRefusedError:
+    lacking = " and ".join(sorted({CONTROL, FRAMES} - there))
+    advice = "Choose another path, or empty the directory"
+    if there <= FILES:
+        advice = f"Remove what is left of it: scamem rm --whole --force --arena {name}"
+    return ArenaRefusedError(
+        f"asked for the arena {name!r}; {directory} has {', '.join(sorted(there)[:3])} and no "
+        f"{lacking}: it is no arena, or half of one. {advice}",
+        path=directory,
+        reason="incomplete",
     )
 
 
@@ -227,6 +229,16 @@ def _make_temporary(parent: str, made: bool) -> tuple[str, int]:
             os.mkdir(name, 0o700, dir_fd=folder)
         except FileNotFoundError:
             continue
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            raise ArenaRefusedError(
+                f"asked to create an arena in {parent}, which this process cannot write to: "
+                f"{error.strerror}. An arena's directory is made there and renamed; choose another "
+                "path, or another place by SCAMEM_DIR",
+                path=parent,
+                reason="mode",
+            ) from error
         finally:
             os.close(folder)
         lock = -1
@@ -290,22 +302,105 @@ def directory_of(name: str) -> str:
     try:
         found = os.lstat(directory)
     except FileNotFoundError:
-        raise ArenaNotFoundError(
-            f"asked for the arena {name!r}; {directory} does not exist. Create it "
-            f"(Arena.open joins or creates); {len(list_arenas())} other arenas are in {place()}"
-        ) from None
+        raise _missing(name, directory) from None
     check_trust(directory, found, directory=True)
     return directory
 
 
+def _missing(name: str, directory: str, what: str = "does not exist") -> ArenaNotFoundError:
+    text = f"asked for the arena {name!r}; {directory} {what}"
+    other = elsewhere(name)
+    if other:
+        return ArenaNotFoundError(
+            f"{text}. There is one at {other}: this process looks in {os.path.dirname(directory)}, "
+            f"since {why_here()}. Set SCAMEM_DIR={os.path.dirname(other)} for every process, or "
+            "give the path"
+        )
+    text += ". Create it (Arena.open joins or creates)"
+    if "/" not in name:
+        parent = os.path.dirname(directory)
+        text += f"; {len(_arenas_in(parent))} other arenas are in {parent}"
+    return ArenaNotFoundError(text)
+
+
 def open_file(name: str, file_name: str) -> SharedFile:
-    """Open one file of an existing arena; see `directory_of` and `SharedFile.open` for errors."""
-    return SharedFile.open(os.path.join(directory_of(name), file_name))
+    """Open one file of an existing arena.
+
+    Raises
+    ------
+    ArenaNotFoundError : there is no arena of this name.
+    ArenaRefusedError : as `directory_of` and `SharedFile.open`, or the directory lacks a file.
+    """
+    while True:  # bound: once more only where the arena was made or removed just now
+        directory = directory_of(name)
+        try:
+            return SharedFile.open(os.path.join(directory, file_name))
+        except ArenaNotFoundError:
+            pass
+        try:
+            there = set(os.listdir(directory))
+        except FileNotFoundError:
+            continue
+        if not there:
+            raise _missing(name, directory, "is an empty directory")
+        if not there >= {CONTROL, FRAMES}:
+            raise _incomplete(name, directory, there)
+
+
+def open_files(name: str) -> tuple[SharedFile, SharedFile]:
+    """Open the control file and the frames of one existing arena; errors as `open_file`.
+
+    Ownership: the caller's.
+    """
+    while True:  # bound: once more only where the arena was replaced just now
+        control = open_file(name, CONTROL)
+        try:
+            frames = open_file(name, FRAMES)
+            if is_still_there(control):
+                return control, frames
+        except BaseException:
+            control.close()
+            raise
+        control.close()
+        frames.close()
+
+
+def is_still_there(control: SharedFile) -> bool:
+    """Tell whether newcomers still find the arena of this control file under its path.
+
+    False where its directory was deleted, or another arena has its place. A process that cannot
+    see the path any more (chroot, another mount namespace) asks the file whether it has a name.
+
+    Cost: one lstat.
+    """
+    if control.path is None:
+        return True
+    found = slot_locks.leads_to(os.fsencode(control.path), control.device, control.inode)
+    if found >= 0:
+        return bool(found)
+    try:
+        return os.fstat(control.descriptor()).st_nlink > 0
+    except (OSError, BlindError):
+        return False
+
+
+def check_still_there(control: SharedFile) -> None:
+    """Raise ArenaRemovedError where newcomers find another arena, or none, under the path."""
+    if not is_still_there(control):
+        directory = os.path.dirname(control.path or "")
+        raise ArenaRemovedError(
+            f"the arena {directory} was removed while this process was in it: no newcomer can find "
+            "it, or see its names. What this process holds stays usable. To meet others again, "
+            "open the name anew (Arena.open), and publish there"
+        )
 
 
 def list_arenas() -> list[str]:
     """Names of the arenas in this user's place, sorted; given directories are not known here."""
-    directory = place()
+    return _arenas_in(place())
+
+
+def _arenas_in(directory: str) -> list[str]:
     try:
         names = os.listdir(directory)
     except FileNotFoundError:
@@ -313,7 +408,7 @@ def list_arenas() -> list[str]:
     return sorted(
         name
         for name in names
-        if _NAME.fullmatch(name) and os.path.lexists(os.path.join(directory, name, CONTROL))
+        if NAME.fullmatch(name) and os.path.lexists(os.path.join(directory, name, CONTROL))
     )
 
 

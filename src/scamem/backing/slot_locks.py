@@ -54,7 +54,7 @@ from cython.cimports.posix.mman import (
     mmap,
     munmap,
 )
-from cython.cimports.posix.stat import fstat, struct_stat
+from cython.cimports.posix.stat import fstat, lstat, struct_stat
 from cython.cimports.posix.unistd import close
 from cython.cimports.scamem.backing.slot_words import (
     DIGIT_ZERO,
@@ -214,6 +214,14 @@ def probe_slot(
 
 
 # The same for Python callers: addresses are ints, failures are exceptions.
+
+
+def leads_to(path: bytes, device: cython.ulonglong, inode: cython.ulonglong) -> cython.int:
+    """Whether a path is the file (device, inode) now: 1 or 0; -1 where it cannot be looked at."""
+    found = cython.declare(struct_stat)
+    if lstat(path, cython.address(found)) != 0:
+        return -1
+    return found.st_dev == device and found.st_ino == inode
 
 
 def is_ours(fd: int, device: int, inode: int) -> bool:

@@ -6,11 +6,13 @@ GIL is released during the call.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import mmap as _mmap
 import os
 from array import array
+from collections.abc import Iterator
 from typing import Final
 
 PAGE_BYTES: Final = _mmap.PAGESIZE
@@ -42,10 +44,13 @@ MFD_HUGE_2MB: Final = 21 << 26  # the page size's logarithm, where the flags hav
 
 _X86 = os.uname().machine == "x86_64"
 _MBIND: Final = 237 if _X86 else 235
+_SET_MEMPOLICY: Final = 238 if _X86 else 237
+_GET_MEMPOLICY: Final = 239 if _X86 else 236
 _MOVE_PAGES: Final = 279 if _X86 else 239
 _GETCPU: Final = 309 if _X86 else 168
 _MPOL_BIND: Final = 2
 _LONG_BITS: Final = 64
+NODES_MAX: Final = 1024  # of a kernel: CONFIG_NODES_SHIFT is 10 at most
 
 TMPFS_MAGIC: Final = 0x01021994
 STATFS_BYTES: Final = 256  # struct statfs is 120 bytes on both platforms; f_type is its first long
@@ -195,12 +200,59 @@ def bind(address: int, length: int, node: int) -> None:
     ------
     OSError : ENOSYS on a kernel without NUMA, EPERM in some containers, EINVAL for no such node.
     """
-    mask = (ctypes.c_ulong * (node // _LONG_BITS + 1))()
-    mask[node // _LONG_BITS] = 1 << node % _LONG_BITS
-    bits = ctypes.c_ulong(len(mask) * _LONG_BITS + 1)  # the kernel takes one off
     place, size = ctypes.c_ulong(address), ctypes.c_ulong(length)
-    if _libc.syscall(_MBIND, place, size, _MPOL_BIND, mask, bits, 0) != 0:
+    if _libc.syscall(_MBIND, place, size, _MPOL_BIND, *_node_mask([node]), 0) != 0:
         raise _raise()
+
+
+def _node_mask(nodes: list[int]) -> tuple[ctypes.Array[ctypes.c_ulong], ctypes.c_ulong]:
+    """Return a set of nodes as the kernel reads it: words, and how many bits; it takes one off."""
+    mask = (ctypes.c_ulong * (NODES_MAX // _LONG_BITS))()
+    for node in nodes:
+        if not 0 <= node < NODES_MAX:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        mask[node // _LONG_BITS] |= 1 << node % _LONG_BITS
+    return mask, ctypes.c_ulong(NODES_MAX + 1)
+
+
+def memory_policy() -> tuple[int, list[int]]:
+    """Return what this thread's own memory policy is: its mode with flags, and its nodes.
+
+    Raises
+    ------
+    OSError : ENOSYS on a kernel without NUMA, EPERM in some containers.
+    """
+    mode, (mask, bits) = ctypes.c_int(), _node_mask([])
+    if _libc.syscall(_GET_MEMPOLICY, ctypes.byref(mode), mask, bits, None, 0) != 0:
+        raise _raise()
+    return mode.value, [
+        node for node in range(NODES_MAX) if mask[node // _LONG_BITS] >> node % _LONG_BITS & 1
+    ]
+
+
+def set_memory_policy(mode: int, nodes: list[int]) -> None:
+    """Set this thread's memory policy as `memory_policy` returns it; errors as there, EINVAL."""
+    if _libc.syscall(_SET_MEMPOLICY, mode, *_node_mask(nodes)) != 0:
+        raise _raise()
+
+
+@contextlib.contextmanager
+def bound_to(node: int) -> Iterator[None]:
+    """Have what this thread allocates in the block come from one node, and from no other.
+
+    Huge pages need it: `fallocate` on their files goes by the thread's policy and does not look at
+    what `bind` said of a mapping. The thread's own policy is back at the end.
+
+    Raises
+    ------
+    OSError : nothing was changed; ENOSYS, EPERM, EINVAL for no such node.
+    """
+    before = memory_policy()
+    try:
+        set_memory_policy(_MPOL_BIND, [node])
+        yield
+    finally:
+        set_memory_policy(*before)
 
 
 def nodes_of(addresses: array[int]) -> array[int]:

@@ -6,7 +6,7 @@ Importing this needs NumPy alone; click and rich, the extra `cli`, are imported 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,14 +16,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     interrupted.
     """
     try:
+        return load()(arguments)
+    except KeyboardInterrupt:
+        print("scamem: interrupted", file=sys.stderr)
+        return 130
+
+
+def load() -> Callable[[Sequence[str] | None], int]:
+    """Import what every command needs; return the function that runs one."""
+    try:
         import click  # noqa: F401 - only whether it is there
         import rich  # noqa: F401 - only whether it is there
     except ImportError as error:
-        print(
-            f"scamem: the command line needs {error.name}: pip install 'scamem[cli]'",
-            file=sys.stderr,
-        )
-        return 1
+        lacking = error.name
+        return lambda _: _complain(lacking)
     from .run import run
 
-    return run(arguments)
+    return run
+
+
+def _complain(lacking: str | None) -> int:
+    print(
+        f"scamem: the command line needs {lacking}: pip install 'scamem[cli]'",
+        file=sys.stderr,
+    )
+    return 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,8 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+from scamem.backing.text import bytes_of
 
 arena_option = click.option(
     "--arena",
@@ -34,12 +31,10 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return a size in bytes."""
-        if isinstance(value, int):
-            return value
-        found = SIZE.fullmatch(str(value).strip())
-        if not found:
-            self.fail(f"{value!r} is no size; write 4096, 64K, 1.5G or the like", param, ctx)
-        return math.ceil(float(found[1]) * UNITS[found[2].upper()])
+        try:
+            return bytes_of(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-# cython: boundscheck=True, wraparound=True, annotation_typing=False
+# cython: boundscheck=True, wraparound=True, annotation_typing=False, show_performance_hints=False
 """What holds of an arena at rest: I1 to I7, one function each.
 
 They read a copy of the control file, made under the arena's lock; the words may be damaged in any
@@ -32,7 +32,7 @@ OWNED = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_MOVING)
 ALL_STATES = tuple(range(L.OBJECT_STATE_MASK + 1))
 
 
-@cython.locals(mine=cython.ulonglong[:], owners=cython.uchar[:], k=cython.ulonglong)
+@cython.locals(mine=cython.ulonglong[:], owners=cython.uchar[:], k=cython.Py_ssize_t)
 def mark(mine: Image, owners: bytearray, start: int, frames: int) -> str:
     """Count a run's frames in `owners`; say what is wrong with where it lies."""
     if frames == 0 or start + frames > mine[L.MINE_FRAMES]:
@@ -190,7 +190,7 @@ def check_sizes(arena: Image, mine: Image) -> list[Finding]:
 @cython.locals(
     arena=cython.ulonglong[:],
     mine=cython.ulonglong[:],
-    k=cython.ulonglong,
+    k=cython.Py_ssize_t,
     at=cython.ulonglong,
     value=cython.ulonglong,
 )

@@ -1,4 +1,4 @@
-# cython: boundscheck=True, wraparound=True, annotation_typing=False
+# cython: boundscheck=True, wraparound=True, annotation_typing=False, show_performance_hints=False
 """Reading an arena that may be damaged: each index is looked at before use, and each walk ends.
 
 Nothing here stores to the arena, and nothing trusts it. `arena` and `mine` are writable buffers of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import sys
 from typing import Any
 
 import numpy as np
@@ -16,21 +17,17 @@ from scamem.views.view import View
 
 from .description import RAW, Description, encode, encode_array
 from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
+from .runs import sent_by
 from .values import value_of
 
 RAW_DESCRIPTION = encode(Description(RAW, 0, (), None, None, False))
 
-_seats: dict[bytes, Seat] = {}  # by the arena's id as handles have it
-
 
 def of_wire(wire: Wire) -> Seat:
     """Return the seat in the arena that a handle's bytes come from, joined if need be."""
-    found = _seats.get(wire.arena_id)
-    if found is None or not found.is_usable():
-        for arena_id in [known for known, seat in _seats.items() if not seat.is_usable()]:
-            del _seats[arena_id]
+    found = joined.known(wire.arena_id)
+    if found is None:
         found = joined.reach(unpack_prefix(wire.data[: wire.prefix_bytes]))
-        _seats[wire.arena_id] = found
     return found
 
 
@@ -104,7 +101,7 @@ def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool
         raise
 
 
-def load_handle(data: bytes) -> Handle:
+def load_handle(data: object) -> Handle:
     """Return a Handle from the bytes of one, joining its arena if need be.
 
     Raises
@@ -119,7 +116,7 @@ def load_handle(data: bytes) -> Handle:
 
 
 def _reduce_handle(value: Handle) -> tuple[Any, ...]:
-    return load_handle, (bytes(value),)
+    return load_handle, (sent_by(value, sys._getframe(1)),)
 
 
 copyreg.pickle(Handle, _reduce_handle)
@@ -134,7 +131,7 @@ def set_loans_limit(seat: Seat, count: int) -> None:
 
 
 def set_transit_grace(seat: Seat, seconds: int) -> None:
-    """Set how many seconds a loan outlives its sender, for all members."""
+    """Set how many seconds a loan is kept, and outlives its sender, for all members."""
     if not 0 <= seconds <= L.MASK_32:
         raise ValueError(f"asked for a grace of {seconds} s; 0 to {L.MASK_32:,} can be")
     seat.member.set_word(L.TRANSIT_GRACE_S, seconds)

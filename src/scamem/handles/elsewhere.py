@@ -18,6 +18,8 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any
 
+from .runs import watch_dump
+
 # Modules with a function register(type, reduce), used where they have been imported.
 REGISTERS = (
     "multiprocess.reduction",
@@ -33,6 +35,7 @@ _reducers: dict[type, Callable[[Any], Any]] = {}
 def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
     """Let objects of exactly this type be reduced so wherever processes send to each other."""
     _reducers[kind] = reduce
+    watch_dump(ForkingPickler)
     ForkingPickler.register(kind, reduce)
     register_elsewhere()
 
@@ -44,6 +47,8 @@ def register_elsewhere() -> None:
         if module is not None:
             for kind, reduce in _reducers.items():
                 module.register(kind, reduce)
+            lokys = getattr(module, "get_loky_pickler", None)
+            watch_dump(module.ForkingPickler if lokys is None else lokys())
 
 
 def is_sending() -> bool:

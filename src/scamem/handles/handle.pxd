@@ -32,5 +32,6 @@ cdef class Handle:
 cpdef Wire unpack(object data)
 cpdef bytes prefix_of(Member member)
 cpdef bytes lend(Hold held, bytes description)
+cdef unsigned int make_loan(Hold held, unsigned long long* loan_id) except? 0
 cpdef Hold load_hold(Member member, Wire wire, unsigned long long by)
 cpdef put_back(Hold held, Wire wire)

@@ -5,11 +5,14 @@ The rules of transit, as users are to read them:
 1. Each pickling of a handle (or `bytes(handle)`) lends the object once; the first load takes the
    loan over, in the sender or a forked child as well.
 2. While the sender still holds the object, its loans cost nothing.
-3. When the sender lets go *or dies*, an untaken loan lives on in the arena for at least 60 s (from
-   that moment), then until memory is wanted, oldest first, and only where nobody else holds the
-   object.
+3. When the sender lets go *or dies*, an untaken loan keeps the object for at least 60 s (from that
+   moment), then until memory is wanted, oldest first.
 4. Later loads work while anybody holds the object, else StaleHandleError.
 5. Loans carry an id that is never used again, so old bytes cannot steal a newer loan.
+6. When there are as many loans as the arena allows, those whose grace is over make room, 60 s after
+   they were lent and after their sender let go: first those of objects that somebody holds, the
+   sender too, whose handles load by rule 4.
+7. A pickling that fails gives back what it has lent; runs.py says where that cannot be seen.
 
 Bytes of a handle are data: taking a reference by them runs no code, and they reach no memory
 outside the arena, whatever they were changed into. What a pickle says is run only where the *arena*
@@ -26,9 +29,18 @@ from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store.words import monotonic_ns
 from cython.cimports.scamem.membership.member import Hold, Member, release
 
-from scamem.errors import ClosedError, ScamemError, StaleHandleError, TooManyLoansError
+from scamem.errors import (
+    ClosedError,
+    OutOfMemoryError,
+    ScamemError,
+    StaleHandleError,
+    TooManyLoansError,
+)
 from scamem.membership.files import Address
+from scamem.membership.lending import make_loans
 from scamem.memory.room import make_room
+
+from .watch import Watch
 
 MAGIC = b"scm1"
 # magic, arena's id, bytes of the prefix, candidates, bytes of the path, device, inode
@@ -112,8 +124,16 @@ def unpack(data: object) -> Wire:
     return made
 
 
+def loan_of(data: bytes) -> tuple[int, int]:
+    """Return the loan in a handle's bytes, and its id."""
+    tail: WireTail = unpack(data).tail
+    return tail.loan, tail.loan_id
+
+
 def as_bytes(data: object) -> bytes:
     """Return the bytes of a buffer; ScamemError if it is none."""
+    if isinstance(data, Watch):  # copy.copy calls the loader without a pickler between
+        return data.data
     try:
         return bytes(memoryview(data))
     except (TypeError, ValueError):
@@ -145,36 +165,48 @@ def prefix_of(member: Member) -> bytes:
 def lend(held: Hold, description: bytes) -> bytes:
     """Lend a held object once and return the bytes that take the loan over.
 
+    The loan is made last: an error leaves none.
+
     Raises
     ------
     TooManyLoansError : as many loans are on their way as the arena allows; names what to do.
     """
-    member: Member = held.member
-    tail: WireTail
-    loan: cython.ulonglong
-    loan_id: cython.ulonglong = 0
-    while True:
-        loan = member.lend_words(held, cython.address(loan_id))
-        if loan_id != 0:
-            break
-        if loan == L.NO_LOANS:
-            if member.expire(transit_grace_s(member)) == 0:
-                raise _too_many_loans(member)
-        else:
-            make_room(member.seat, loan)
-    tail.index = held.index
-    tail.loan = loan
-    tail.generation = held.generation
-    tail.loan_id = loan_id
-    prefix: bytes = prefix_of(member)
+    prefix: bytes = prefix_of(held.member)
     before: cython.Py_ssize_t = len(prefix)
     behind: cython.Py_ssize_t = len(description)
     made: bytes = PyBytes_FromStringAndSize(cython.NULL, before + TAIL_SIZE + behind)
     at: cython.p_char = PyBytes_AS_STRING(made)
+    tail: WireTail
+    loan_id: cython.ulonglong = 0
     memcpy(at, PyBytes_AS_STRING(prefix), before)
-    memcpy(at + before, cython.address(tail), TAIL_SIZE)
     memcpy(at + before + TAIL_SIZE, PyBytes_AS_STRING(description), behind)
+    tail.index = held.index
+    tail.generation = held.generation
+    tail.loan = make_loan(held, cython.address(loan_id))
+    tail.loan_id = loan_id
+    memcpy(at + before, cython.address(tail), TAIL_SIZE)
     return made
+
+
+def make_loan(held: Hold, loan_id: cython.p_ulonglong) -> cython.uint:
+    """Lend a held object once: the loan, and its id there."""
+    member: Member = held.member
+    loan: cython.ulonglong
+    while True:
+        loan_id[0] = 0
+        loan = member.lend_words(held, loan_id)
+        if loan_id[0] != 0:
+            return loan
+        if loan == L.NO_LOANS:
+            if make_loans(member) == 0:
+                raise _too_many_loans(member)
+            continue
+        try:
+            make_room(member.seat, loan)
+        except OutOfMemoryError:
+            # The table of loans cannot grow: those that nobody needs make room in it.
+            if loan != L.NO_RECORDS + L.TABLE_LOANS or make_loans(member) == 0:
+                raise
 
 
 def loans_limit(member: Member) -> int:
@@ -183,16 +215,18 @@ def loans_limit(member: Member) -> int:
 
 
 def transit_grace_s(member: Member) -> int:
-    """Return how many seconds a loan outlives its sender; a setting of the whole arena."""
+    """Return how many seconds a loan is kept, and outlives its sender; of the whole arena."""
     return member.read_word(L.TRANSIT_GRACE_S)
 
 
 def _too_many_loans(member: Member) -> TooManyLoansError:
     limit = loans_limit(member)
     return TooManyLoansError(
-        f"asked to send one more handle; {limit:,} are on their way and were not loaded, which is "
-        "the arena's limit. Load them, take them back (Handle.cancel, or arena.reap(loans=True) "
-        "for those whose sender is gone), or raise arena.loans_limit"
+        f"asked to send one more handle; {limit:,} are on their way, the limit of the arena. Load "
+        "some before you send more, take some back (Handle.cancel), wait until the oldest are "
+        f"{transit_grace_s(member):,} s old, which makes room, or raise arena.loans_limit",
+        loans=member.read_word(L.LOANS_COUNT),
+        limit=limit,
     )
 
 
@@ -263,9 +297,13 @@ class Handle:
         tail: WireTail
         start: cython.Py_ssize_t = len(data) - len(self.description) - TAIL_SIZE
         memcpy(cython.address(tail), PyBytes_AS_STRING(data) + start, TAIL_SIZE)
-        if self.lent is None:
-            self.lent = []
-        self.lent.append((tail.loan, tail.loan_id))
+        try:
+            if self.lent is None:
+                self.lent = []
+            self.lent.append((tail.loan, tail.loan_id))
+        except MemoryError:
+            self.held.member.cancel(tail.loan, tail.loan_id)
+            raise
         if len(self.lent) > CANCEL_MAX:  # only the newest can be cancelled through the handle
             del self.lent[0]
         return data

@@ -63,6 +63,7 @@ def publish(seat: Seat, name: str, value: Any, *, replace: bool = False) -> None
     """Give an object a name; see Arena.publish."""
     encoded = encode_name(name)
     seat.check_open()
+    seat.check_still_there()
     hold, description = _describe(seat, value)
     if len(description) > DESCRIPTION_BYTES_MAX:
         raise ValueError(
@@ -126,6 +127,7 @@ def find(seat: Seat, name: str, timeout: float | None, writable: bool = True) ->
         if held != L.NOT_FOUND:
             make_room(seat, held)
             continue
+        seat.check_still_there()
         left_s = 0.0 if deadline_s is None else deadline_s - time.monotonic()
         if left_s <= 0:
             raise NameNotFoundError(

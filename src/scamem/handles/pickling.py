@@ -13,10 +13,12 @@ that could receive it: `would_die_with_us`.
 from __future__ import annotations
 
 import copyreg
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +38,7 @@ from .convert import RAW_DESCRIPTION, from_handle, handle, load_handle
 from .description import ARRAY, Description, encode_array, extent
 from .elsewhere import is_sending, register_elsewhere, register_reducer
 from .handle import lend
+from .runs import for_pickler, sent_by
 
 if TYPE_CHECKING:
     from scamem.views.view import Part
@@ -56,6 +59,10 @@ def by_handle() -> Iterator[None]:
 
     Plain pickling too, and also where the arena may end with this process: see to it that it lives
     until the handle is loaded.
+
+    A `pickle.dumps`, `pickle.dump` or `Pickler(file).dump` that fails gives back what it has lent.
+    What a pickler that is kept under a name has lent stays until its grace is over
+    (`Arena.transit_grace_s`), and then until room is wanted.
     """
     token = _by_handle.set(True)
     try:
@@ -80,29 +87,42 @@ def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any
 
 def reduce_by_handle(array: Array) -> Reduced:
     """Pickle an array by handle; by value where its memory is private or would not be there."""
+    return reduce_for(array, sys._getframe(1))
+
+
+def reduce_for(array: Array, caller: FrameType) -> Reduced:
+    """Pickle an array for the pickler that was called there."""
     place = locate(array)
-    view = root(array)
-    if place is None and isinstance(view, View) and view.parts is not None:
-        if not goes_by_value(array, view.hold.member.seat):
-            return reduce_stitched(array, view, view.parts)
+    if place is None:
+        view = root(array)
+        if isinstance(view, View) and view.parts is not None:
+            if not goes_by_value(array, view.hold.member.seat):
+                return reduce_stitched(array, view, view.parts, caller)
     if place is None or goes_by_value(array, place.hold.member.seat):
         # The pickler sees to the ndarray: in band or out, in whatever protocol it writes.
         return np.asarray, (array.view(np.ndarray),)
+    hold = place.hold
     try:
-        data = lend(place.hold, encode_array(array, place.offset))
+        description = encode_array(array, place.offset)
     except TypeError:  # a dtype that only pickle knows
-        plain = array.view(f"V{array.itemsize}")
-        data = lend(place.hold, encode_array(plain, place.offset))
-        return load_array, (data, type(array), array.dtype)
-    return load_array, ((data,) if type(array) is Array else (data, type(array)))
+        description = encode_array(array.view(f"V{array.itemsize}"), place.offset)
+        sent = for_pickler(hold.member, lend(hold, description), caller)
+        return load_array, (sent, type(array), array.dtype)
+    sent = for_pickler(hold.member, lend(hold, description), caller)
+    return load_array, ((sent,) if type(array) is Array else (sent, type(array)))
 
 
-def reduce_stitched(array: Array, view: View, parts: tuple[Part, ...]) -> Reduced:
+def reduce_stitched(
+    array: Array, view: View, parts: tuple[Part, ...], caller: FrameType
+) -> Reduced:
     """Pickle an array over several objects: a handle for each, and how to join them again."""
     offset = address_of(array) - view.address
-    lent = tuple((lend(hold, RAW_DESCRIPTION), start, count) for hold, start, count in parts)
+    sent = tuple(
+        (for_pickler(hold.member, lend(hold, RAW_DESCRIPTION), caller), start, count)
+        for hold, start, count in parts
+    )
     layout = (offset, array.shape, array.strides, array.dtype, bool(array.flags.writeable))
-    return load_stitched, (lent, *layout, type(array))
+    return load_stitched, (sent, *layout, type(array))
 
 
 def load_stitched(
@@ -174,13 +194,12 @@ def reduce_in_context(array: Array) -> Reduced | None:
     if count is not None:
         return count(array)
     register_elsewhere()
-    return reduce_by_handle(array) if _by_handle.get() or is_sending() else None
+    return reduce_for(array, sys._getframe(1)) if _by_handle.get() or is_sending() else None
 
 
-def reduce_scamem(obj: Scamem) -> tuple[Any, ...]:
+def reduce_scamem(obj: Scamem, caller: FrameType | None = None) -> tuple[Any, ...]:
     """Pickle a Scamem by handle, in every pickler: it has no value of its own."""
-    made = handle(obj)
-    return load_scamem, (bytes(made),)
+    return load_scamem, (sent_by(handle(obj), caller or sys._getframe(1)),)
 
 
 def load_scamem(data: bytes) -> Scamem:

@@ -59,11 +59,11 @@ def attach(files: Files) -> Seat:
             control_address,
             direct,
             member,
-            mine,
-            ranges,
             words[L.HEADER_SETTINGS] & L.MASK_32,
         )
         member.seat = made
+        member.descriptors = tuple(file.kept for file in files if file is not None)
+        member.private_bytes = size.private_words * L.WORD_BYTES
         member.direct_address = direct.address
         member.init_on_alloc = made.init_on_alloc
         member.fast_zone = _fast_zone(made)

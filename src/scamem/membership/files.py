@@ -147,10 +147,9 @@ def open_named(name: str) -> Files:
 
     Ownership: the caller's.
     """
-    control = places.open_file(name, "control")
+    control, frames = places.open_files(name)
     try:
         words = read_header(control, any_boot=True)
-        frames = places.open_file(name, "frames")
         expected = Geometry.from_words(words)
         if frames.size < expected.normal_frames * expected.frame_bytes:
             raise ArenaRefusedError(
@@ -163,6 +162,7 @@ def open_named(name: str) -> Files:
             reboot.recover(control, expected)
     except BaseException:
         control.close()
+        frames.close()
         raise
     return Files(control, frames)
 

@@ -6,12 +6,13 @@ import os
 import threading
 
 from scamem.address_space import map as mapping
-from scamem.backing import head_room, places
+from scamem.backing import head_room, naming, places
 from scamem.backing.nodes import Machine
+from scamem.backing.text import Size, bytes_of
 from scamem.core.store import header
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
-from scamem.errors import ArenaExistsError, ArenaNotFoundError
+from scamem.errors import ArenaExistsError, ArenaNotFoundError, ScamemError
 
 from . import files
 from .attach import attach
@@ -19,40 +20,66 @@ from .files import Address
 from .seat import Seat
 
 CAPACITY_MAX = 1 << 40
+ID_BYTES = 16
 lock = threading.RLock()  # whoever joins, creates or closes
-_seats: dict[int, Seat] = {}  # by arena id, open ones only
+_seats: dict[bytes, Seat] = {}  # by arena id, closed ones too, for as long as they are kept
 
 
 def seats() -> list[Seat]:
     """Return the seats of all arenas that are joined and not closed."""
-    return list(_seats.values())
+    return [seat for seat in list(_seats.values()) if seat.is_usable()]
 
 
-def known(arena_id: int) -> Seat | None:
-    """Return the seat in an arena that this process has joined already, None if it has not."""
+def known(arena_id: bytes) -> Seat | None:
+    """Return the seat in an arena that this process has joined already, None if it has not.
+
+    One that was closed while something of it is held is opened again: a process is a member once.
+    """
     found = _seats.get(arena_id)
-    return found if found is not None and found.is_usable() else None
+    if found is None or found.is_usable():
+        return found
+    with lock:
+        if found.closed and found.member.is_active() and found.reopen():
+            return found
+    return None
 
 
 def _add(seat: Seat) -> Seat:
-    _seats[seat.arena_id] = seat
+    _seats[seat.id_bytes] = seat
     return seat
 
 
+def leave_abandoned() -> None:
+    """Leave arenas in which nothing is held and nobody else is, of those joined for a handle.
+
+    Called before another arena is joined: so a server keeps nothing of clients that are gone. Also
+    forgets those that were left with the last reference to them.
+    """
+    for key, seat in list(_seats.items()):
+        try:
+            gone = seat.close() if seat.closed or seat.is_abandoned() else False
+        except ScamemError:
+            continue  # its lock is held by a stopped process, or it is damaged
+        if gone or not (seat.closed or seat.member.is_active()):
+            _seats.pop(key, None)
+
+
 def create(
-    name: str,
-    capacity: int | None,
-    huge: int | None = None,
+    name: object,
+    capacity: Size | None,
+    huge: Size | None = None,
     machine: Machine | None = None,
     slots: int = L.SLOTS_DEFAULT,
     init_on_alloc: bool = False,
 ) -> Seat:
     """Make an arena and join it; see Arena.create."""
-    wanted = head_room.default_capacity_bytes() if capacity is None else capacity
+    text = naming.as_text(name) if name is not None else ""
+    huge_bytes = None if huge is None else bytes_of(huge)
+    wanted = head_room.default_capacity_bytes() if capacity is None else bytes_of(capacity)
     if not 0 < wanted <= CAPACITY_MAX:
         raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB can be")
     if machine is None:
-        machine = Machine.real(wanted, 0 if name and huge is None else huge)
+        machine = Machine.real(wanted, 0 if text and huge is None else huge_bytes)
     elif capacity is not None or huge is not None:
         raise ValueError("asked for a described machine and a capacity; its nodes say both")
     zones = [
@@ -64,12 +91,13 @@ def create(
     if len(zones) > L.ZONES_MAX:
         raise ValueError(f"asked for {len(zones)} zones; {L.ZONES_MAX} can be")
     settings = L.SETTING_INIT_ON_ALLOC if init_on_alloc else 0
-    return make(Geometry.for_zones(zones, slots_max=slots), name, files.CONTROL_LABEL, settings)
+    return make(Geometry.for_zones(zones, slots_max=slots), text, files.CONTROL_LABEL, settings)
 
 
 def make(size: Geometry, name: str, label: str, settings: int = 0) -> Seat:
     """Make an arena of a geometry and join it; `label` is what its control file is called."""
     with lock:
+        leave_abandoned()
         made = files.new_files(size, name, label, settings)
         try:
             return _add(attach(made))
@@ -79,9 +107,9 @@ def make(size: Geometry, name: str, label: str, settings: int = 0) -> Seat:
             raise
 
 
-def join_or_create(name: str, capacity: int | None) -> Seat:
+def join_or_create(name: object, capacity: Size | None) -> Seat:
     """Join a named arena, or create it if there is none; see Arena.open."""
-    while True:
+    while True:  # bound: again only where another process made or removed it just now
         try:
             return join(name)
         except ArenaNotFoundError:
@@ -91,12 +119,17 @@ def join_or_create(name: str, capacity: int | None) -> Seat:
                 continue  # another process was faster: join its arena
 
 
-def join(name: str) -> Seat:
+def join(name: object) -> Seat:
     """Join a named arena; see Arena.join."""
     with lock:
-        found = files.open_named(name)
+        found = files.open_named(naming.as_text(name))
         arena_id = header.arena_id(files.read_header(found.control))
-        return known(arena_id) or _add(attach(found))
+        seat = known(arena_id.to_bytes(ID_BYTES, "little"))
+        if seat is None:
+            leave_abandoned()
+            return _add(attach(found))
+        found.close()
+        return seat
 
 
 def reach(address: Address) -> Seat:
@@ -107,8 +140,9 @@ def reach(address: Address) -> Seat:
     ArenaUnreachableError : none of them led there; says what was tried, and the ways out.
     """
     with lock:
-        found = known(address.arena_id)
+        found = known(address.arena_id.to_bytes(ID_BYTES, "little"))
         if found is None:
+            leave_abandoned()
             found = _add(attach(files.reach(address)))
             found.by_handle = True
         return found
@@ -117,9 +151,8 @@ def reach(address: Address) -> Seat:
 def close(seat: Seat) -> None:
     """Close an arena in this process; see Arena.close. Again: nothing."""
     with lock:
-        if not seat.closed:
-            _seats.pop(seat.arena_id, None)
-            seat.close()
+        if not seat.closed and seat.close():
+            _seats.pop(seat.id_bytes, None)
 
 
 def _after_fork_in_child() -> None:
@@ -129,7 +162,7 @@ def _after_fork_in_child() -> None:
     for seat in _seats.values():
         seat.after_fork_in_child()
     mapping.budget.after_fork_in_child()
-    if not all(seat.member.is_active() for seat in _seats.values()):
+    if any(not seat.closed and not seat.member.is_active() for seat in _seats.values()):
         message = (
             "scamem: no member slot or record was to be had for this forked process; arrays that "
             "it inherited will fault if touched. Use the spawn start method, or more slots\n"

@@ -16,7 +16,7 @@ cdef extern from "Python.h":
     #endif
     """
     int Py_IsFinalizing() nogil
-    int Py_AddPendingCall(int (*function)(void*) noexcept, void* argument) nogil
+    int Py_AddPendingCall(int (*function)(void*) except -1, void* argument) nogil
 
 cdef enum:
     FRAME_BYTES = 4096  # of zone NORMAL
@@ -48,8 +48,9 @@ cdef class Hold:
     cdef readonly word generation
     cdef word by
 
+cdef void seen_to(Member member) noexcept
 cdef void ask_for_trim(Member member) noexcept
-cdef int handle_surplus(void* _unused) noexcept
+cdef int handle_surplus(void* _unused) except -1
 cdef Hold new_hold(Member member, word obj, word generation, word by)
 cdef word only_run(Member member, word obj) noexcept nogil
 cdef size_t checked_length(bytes text, word words) except? MAYBE_RAISED

@@ -8,7 +8,7 @@ object has the reference; its deallocation lets go, in any thread and at any tim
 
 import cython
 from cython.cimports.libc.string import memcpy, memset
-from cython.cimports.scamem.core import holders, loans, objects
+from cython.cimports.scamem.core import loans, objects
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import tables
 from cython.cimports.scamem.core.store.words import (
@@ -49,8 +49,7 @@ class Hold:
         # Tries locks, waits for nothing, makes no object, cannot raise (process.let_go).
         if self.index != 0:
             process.let_go(self.member.arena, self.member.mine, self.index, self.by)
-            if self.member.mine[L.MINE_SURPLUS] == 1:
-                ask_for_trim(self.member)
+            seen_to(self.member)
 
     def another(self, by: word) -> Hold:
         """Return one more reference to the same object, of another kind perhaps."""
@@ -63,8 +62,15 @@ def release(held: Hold) -> object:
     held.index = 0
     if index != 0:
         process.let_go(held.member.arena, held.member.mine, index, held.by)
-        if held.member.mine[L.MINE_SURPLUS] == 1:
-            ask_for_trim(held.member)
+        seen_to(held.member)
+
+
+def seen_to(member: Member) -> cython.void:
+    """Do what letting go of a reference asks for: leave a closed arena with the last one; trim."""
+    if member.closing:
+        member.leave_now()
+    elif member.mine[L.MINE_SURPLUS] == 1:
+        ask_for_trim(member)
 
 
 def ask_for_trim(member: Member) -> cython.void:
@@ -79,7 +85,7 @@ def ask_for_trim(member: Member) -> cython.void:
 
 
 def handle_surplus(_unused: cython.p_void) -> cython.int:
-    """Call the handlers; what they raise has no caller to go to, and is reported as unraisable."""
+    """Call the handlers; what they raise (KeyboardInterrupt) goes on in the main thread."""
     if Py_IsFinalizing() != 0:
         return 0
     for handler in surplus_handlers:
@@ -248,26 +254,6 @@ class Member(Membership):
         self.end()
         self.free_dying()
         return status == L.OK
-
-    def expire(self, grace_s: word) -> int:
-        """Give up loans in transit older than grace_s that nothing else keeps alive; how many."""
-        given_up: cython.Py_ssize_t = 0
-        before: word
-        self.begin()
-        holder: word = lend.oldest(self.arena, self.mine)
-        about: word = holders.slot_at(self.mine, L.SLOT_TRANSIT)
-        left: word = self.arena[L.LOANS_COUNT] + self.arena[about + L.SLOT_HOLDERS_COUNT]
-        self.end()
-        while holder != 0 and left > 0:  # bound: each look takes a loan or passes a record
-            left -= 1
-            self.begin()
-            before = self.arena[L.LOANS_COUNT]
-            holder = lend.expire(self.arena, self.mine, holder, grace_s)
-            if self.arena[L.LOANS_COUNT] < before:
-                given_up += 1
-            self.end()
-        self.free_dying()
-        return given_up
 
     def free_dying(self) -> None:
         """Give the runs of DYING objects back, whoever left them, and clean what needs it."""

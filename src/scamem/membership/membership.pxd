@@ -9,6 +9,11 @@ cdef class Membership:
     cdef public double lock_timeout_s
     cdef public object find_descriptor
     cdef public object seat
+    cdef public tuple descriptors
+    cdef public word private_bytes
+    cdef public bint closing
+    cpdef bint close(self) noexcept
+    cdef bint leave_now(self) noexcept
     cdef int begin(self) except -1
     cdef int wait(self, word deadline_ns) except -1
     cdef int end(self) except -1

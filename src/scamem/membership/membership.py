@@ -9,6 +9,7 @@ taken over, a stopped one's is a LockTimeoutError.
 import cython
 from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.libc.string import memcpy
+from cython.cimports.scamem.backing.descriptor import Descriptor
 from cython.cimports.scamem.core import holders, objects
 from cython.cimports.scamem.core.frames import free_runs, memdesc, sections
 from cython.cimports.scamem.core.store import layout as L
@@ -76,7 +77,10 @@ class Membership:
     Attributes
     ----------
     lock_timeout_s : how long to wait for an arena's lock that a living process has.
-    seat : the Seat that it belongs to.
+    seat : the Seat that it belongs to, until the arena is left.
+    descriptors : those that are closed when the arena is left.
+    private_bytes : length of the private words' mapping, which goes then.
+    closing : whether the arena is left with the last reference that is held.
     find_descriptor : called when the control file's descriptor was lost; sets the word anew.
     """
 
@@ -86,6 +90,9 @@ class Membership:
         self.lock_timeout_s = 10.0
         self.find_descriptor = None
         self.seat = None
+        self.descriptors = ()
+        self.private_bytes = 0
+        self.closing = False
 
     # --- entering and leaving ------------------------------------------------------------------
 
@@ -197,7 +204,7 @@ class Membership:
         finally:
             self.mine[L.MINE_STATUS] = L.MEMBER_CLOSED
 
-    def close(self) -> bool:
+    def close(self) -> cython.bint:
         """Stop being used if nothing is held; False, and nothing done, if something is.
 
         Nor while another thread changes a section: the slot given up, others would finish its
@@ -223,6 +230,46 @@ class Membership:
                 self.stop()
             process.unlock_local()
         return closed
+
+    def leave(self) -> bool:
+        """Leave the arena if nothing is held and no thread of this process works in it.
+
+        Returns whether it has been left: the slot is given up, all is unmapped and closed.
+        """
+        return self.leave_now()
+
+    def leave_now(self) -> cython.bint:
+        """As `leave`, from a deallocation too: waits for nobody, runs no Python, cannot fail.
+
+        Why safe: the private words go only after the member was closed under the local lock and
+        what points to them points to `closed_words`, under the local lock as well. So a thread that
+        looks at them, with that lock or with the GIL, sees the old ones mapped, or the new ones.
+        """
+        mine: Words = self.mine
+        if not self.close():
+            return False
+        process.lock_local()
+        self.mine = cython.cast(Words, cython.address(process.closed_words[0]))
+        process.unlock_local()
+        process.vacate(mine, self.private_bytes)
+        for kept in self.descriptors:
+            cython.cast(Descriptor, kept).close_now()
+        self.seat = None  # whatever is left of it is plain Python objects
+        self.find_descriptor = None
+        return True
+
+    def holds_anything(self) -> bool:
+        """Tell whether this member has a reference to any object, at about this moment."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
+            return False
+        return holders.count_of(self.arena, self.mine, self.mine[L.MINE_SLOT]) != 0
+
+    def reopen(self) -> bool:
+        """Stay in an arena that was closed while something is held; False if it has been left."""
+        if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
+            return False
+        self.closing = False
+        return True
 
     def stop(self) -> cython.void:
         """Refuse all later work: deallocations do nothing then. Needs: local lock held."""

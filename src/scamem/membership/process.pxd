@@ -19,6 +19,8 @@ cdef enum:
 
 # word 0: the process-local lock; then {arena, mine} of each joined arena, by address
 cdef word state[600]
+# what a member that has left its arena has for private words: MINE_STATUS says so
+cdef word closed_words[512]
 
 cdef Words local() noexcept nogil
 cdef void lock_local() noexcept nogil
@@ -50,4 +52,5 @@ cdef word copy_records(Words arena, Words mine, word deadline_ns) noexcept nogil
 cdef void prepare() noexcept nogil
 cdef void in_parent() noexcept nogil
 cdef void in_child() noexcept nogil
+cdef void vacate(Words mine, word private_bytes) noexcept nogil
 cdef int install() noexcept nogil

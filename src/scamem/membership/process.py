@@ -27,7 +27,7 @@ the control file mapped dropped its parent's references.
 
 import cython
 from cython.cimports.libc.errno import EAGAIN
-from cython.cimports.posix.mman import MADV_DOFORK, MADV_DONTFORK, madvise
+from cython.cimports.posix.mman import MADV_DOFORK, MADV_DONTFORK, madvise, munmap
 from cython.cimports.posix.unistd import getpid, usleep
 from cython.cimports.scamem.backing import slot_locks
 from cython.cimports.scamem.core import holders
@@ -491,6 +491,26 @@ def in_child() -> None:
     store(local(), 0, 0)
 
 
+def vacate(mine: Words, private_bytes: word) -> None:
+    """Unlock the slot's byte, and then unmap all that this process has of an arena that it left.
+
+    Needs: the member is closed, and out of the table that fork's handlers go by.
+    """
+    ranges: Words = cython.cast(Words, mine[L.MINE_RANGES])
+    table_bytes: word = mine[L.MINE_RANGES_MAX] * 2 * L.WORD_BYTES
+    index: word = 0
+    slot_locks.unlock_slot(cython.cast(cython.p_void, mine[L.MINE_SLOT_PAGE]))
+    while index < mine[L.MINE_RANGES_COUNT]:
+        munmap(
+            cython.cast(cython.p_void, ranges[2 * index]),
+            cython.cast(cython.size_t, ranges[2 * index + 1]),
+        )
+        index += 1
+    munmap(cython.cast(cython.p_void, mine[L.MINE_RANGES]), table_bytes)
+    munmap(cython.cast(cython.p_void, cython.cast(word, mine)), private_bytes)
+
+
 def install() -> cython.int:
     """Register the three handlers, once for this process and its children; 0, or an errno."""
+    closed_words[L.MINE_STATUS] = L.MEMBER_CLOSED
     return pthread_atfork(prepare, in_parent, in_child)

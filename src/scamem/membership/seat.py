@@ -6,19 +6,22 @@ takes a seat; the public `scamem.Arena` is a facade over one.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
 from scamem.address_space.map import DirectMap
-from scamem.backing import slot_locks, system
+from scamem.backing import places, slot_locks
 from scamem.backing.files import SharedFile
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.errors import ClosedError
 
+from . import lending
 from .files import Address, Files
 from .member import Member
 
@@ -45,9 +48,9 @@ class Seat:
 
     Attributes
     ----------
-    arena_id : the arena's 128-bit number.
+    arena_id, id_bytes : the arena's 128-bit number, and that number as handles have it.
     geometry : its sizes, decided by its creator.
-    path : directory of a named arena, "" of an anonymous one.
+    path, control_path : directory and control file of a named arena, "" of an anonymous one.
     control, frames, huge : its files; `huge` is None without huge pages.
     member : runs the core's transactions, and has this process's private words.
     direct : the direct map of the frame files.
@@ -70,21 +73,19 @@ class Seat:
         control_address: int,
         direct: DirectMap,
         member: Member,
-        mine: int,
-        ranges: int,
         settings: int,
     ) -> None:
         self.arena_id = arena_id
+        self.id_bytes = arena_id.to_bytes(16, "little")
         self.geometry = geometry
         self.control: SharedFile = files.control
         self.frames: SharedFile = files.frames
         self.huge: SharedFile | None = files.huge
         self.path = os.path.dirname(files.control.path) if files.control.path else ""
+        self.control_path = os.fsencode(files.control.path or "")
         self.control_address = control_address
         self.direct = direct
         self.member = member
-        self.mine = mine
-        self.ranges = ranges
         self.init_on_alloc = bool(settings & L.SETTING_INIT_ON_ALLOC)
         self.frame_bytes = geometry.frame_bytes
         self.capacity = geometry.frames * geometry.frame_bytes
@@ -97,14 +98,16 @@ class Seat:
         self.default_node, self.default_zone = _defaults()
         self.interleaved = itertools.count()
         self.neighbour = 0  # slot of the other member that was found alive last
-        self._arena: Any = None
+        self._arena: Callable[[], Any] | None = None  # a weak reference
 
     @property
     def arena(self) -> Any:
-        """The public Arena over this seat, the same one each time."""
-        if self._arena is None:
-            self._arena = Seat.make_arena(self)
-        return self._arena
+        """The public Arena over this seat, the same one for as long as it is in use."""
+        found = None if self._arena is None else self._arena()
+        if found is None:
+            found = Seat.make_arena(self)
+            self._arena = weakref.ref(found)
+        return found
 
     @property
     def slot(self) -> int:
@@ -124,6 +127,15 @@ class Seat:
         """Raise ClosedError if this process has closed the arena."""
         if self.closed:
             raise ClosedError("this arena was closed; join or create one")
+
+    def check_still_there(self) -> None:
+        """Raise ArenaRemovedError if newcomers cannot find this arena by its name any more.
+
+        Cost: one lstat.
+        """
+        at = self.control_path
+        if at and slot_locks.leads_to(at, self.control.device, self.control.inode) != 1:
+            places.check_still_there(self.control)
 
     def address(self) -> Address:
         """Return where this arena is, as data for handles: this process first, then others."""
@@ -150,7 +162,7 @@ class Seat:
         self.refresh_descriptors()
         count = self.member.reap()
         if loans:
-            self.member.expire(0)
+            lending.expire(self.member, 0)
         return count
 
     def has_other_members(self) -> bool:
@@ -182,38 +194,35 @@ class Seat:
         self.member.set_my_word(L.MINE_CONTROL_FD, self.control.descriptor())
 
     def close(self) -> bool:
-        """Refuse new work from now on, and leave if nothing is held; False if it is left already.
+        """Refuse new work from now on, and leave the arena, now or with the last thing held.
 
-        What this process still holds stays valid and mapped, and keeps its objects.
+        What this process still holds stays valid and mapped, and keeps its objects. Returns whether
+        the arena has been left: the slot is given up, all is unmapped and closed.
         """
-        if self.closed:
-            return False
         self.closed = True
-        if self.member.close():
-            self._leave()
+        self.member.closing = True
+        return self.member.leave()
+
+    def reopen(self) -> bool:
+        """Open the arena again while something of it is held here; False if it has been left.
+
+        The Arena that was closed stays so; `arena` is another one from now on.
+        """
+        if not self.member.reopen():
+            return False
+        old = None if self._arena is None else self._arena()
+        if old is not None:
+            old._seat = copy.copy(self)  # which is closed, and stays so
+        self._arena = None
+        self.closed = False
         return True
 
-    def _leave(self) -> None:
-        """Give the slot lock up, and then the mappings. Needs: the member is closed."""
-        slot_locks.let_go(self.member.my_word(L.MINE_SLOT_PAGE))
-        self.direct.close()
-        control_bytes = self.geometry.control_words * L.WORD_BYTES
-        self.control.unmap(self.control_address, control_bytes)
-        self.control.close()
-        for file in self.direct.files:
-            file.close()
-        self._drop_private_memory()
-
-    def _drop_private_memory(self) -> None:
-        """Give the private memory back but for its first page, which says that the arena is closed.
-
-        References that are deallocated later look there.
-        """
-        kept = system.PAGE_BYTES
-        length = -(-self.geometry.private_words * L.WORD_BYTES // kept) * kept
-        if length > kept:
-            system.munmap(self.mine + kept, length - kept)
-        system.munmap(self.ranges, RANGES_MAX * 2 * L.WORD_BYTES)
+    def is_abandoned(self) -> bool:
+        """Tell whether it was joined for a handle, nothing is held, and nobody else is there."""
+        if not self.by_handle or not self.is_usable() or self.member.holds_anything():
+            return False
+        in_use = self._arena is not None and self._arena() is not None
+        return not in_use and not self.has_other_members()
 
     def after_fork_in_child(self) -> None:
         """Make the child's locks its own: another thread of the parent may have held them."""

@@ -15,7 +15,7 @@ from cython.cimports.scamem.membership.member import Member
 OFFLINE, ABSENT, TRIMMABLE = range(3)
 
 
-def ended(member: Member, found: word) -> word:
+def ended(member: Member, found: word) -> int:
     """Give both locks up, and return what a transaction returned; raise if it found damage."""
     member.end()
     if found == L.DAMAGED or found == L.NOT_OWNER:

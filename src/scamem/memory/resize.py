@@ -79,6 +79,7 @@ def splice(seat: Seat, held: Hold, other: Hold) -> None:
 
 
 def _busy(seat: Seat, held: Hold, asked: str) -> ObjectBusyError:
+    seat.reap()  # the dead are not to be named
     found = tuple(holders(seat, held.index))
     who = "; ".join(str(holder) for holder in found)
     return ObjectBusyError(

@@ -17,6 +17,7 @@ from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.errors import OutOfMemoryError
 from scamem.looks import frames as looks
+from scamem.membership import lending
 from scamem.membership.seat import Seat
 
 from . import changes
@@ -100,7 +101,7 @@ def find_frames(seat: Seat, frames: int, zone: int = L.ZONE_NORMAL) -> None:
     member.reap()
     if free_frames(seat, zone) >= frames:
         return
-    member.expire(member.read_word(L.TRANSIT_GRACE_S))
+    lending.expire(member, member.read_word(L.TRANSIT_GRACE_S))
     while free_frames(seat, zone) < frames:
         if not _add_memory(seat, frames, zone):
             raise _out_of_frames(seat, frames, zone)
@@ -171,18 +172,20 @@ def _allocate_frames(seat: Seat, section: int, start: int, frames: int) -> None:
     """Give frames memory of their node, where this machine has it."""
     size = seat.geometry
     offset, length = start * size.frame_bytes, frames * size.frame_bytes
-    node = size.spans[size.zone_of_section(section)].node
     real = memory_of_nodes()
+    node: int | None = None  # where the kernel likes
     if len(real) > 1:
-        # Where it is not permitted or not known memory comes from where the kernel likes:
-        # page_to_nid(verify=True) tells.
-        with contextlib.suppress(OSError):
-            system.bind(seat.direct.address + offset, length, node if node in real else 0)
+        asked = size.spans[size.zone_of_section(section)].node
+        node = asked if asked in real else 0
     file, within = seat.direct.file_of(offset)
     if file is seat.huge:
-        huge_pages.allocate(file, within, length)
-    else:
-        file.allocate(within, length)
+        huge_pages.allocate(file, within, length, node)
+        return
+    if node is not None:
+        # Where that is not permitted the kernel chooses: page_to_nid(verify=True) tells.
+        with contextlib.suppress(OSError):
+            system.bind(seat.direct.address + offset, length, node)
+    file.allocate(within, length)
 
 
 def _out_of_frames(seat: Seat, frames: int, zone: int) -> OutOfMemoryError:

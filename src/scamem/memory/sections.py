@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scamem.backing.text import Size, bytes_of
 from scamem.core import walk
 from scamem.core.store import layout as L
 from scamem.core.walk import USABLE
@@ -218,12 +219,12 @@ def _punch(seat: Seat, section: int, finish: Callable[[Member], int], blocks: in
     return given
 
 
-def trim(arena: Seated, keep: int = 0) -> int:
+def trim(arena: Seated, keep: Size = 0) -> int:
     """Give free memory back to the system, by whole blocks of 2 MiB.
 
     Parameters
     ----------
-    keep : bytes of free memory to keep.
+    keep : bytes of free memory to keep; a number, or text such as "64M".
 
     Returns
     -------
@@ -238,7 +239,7 @@ def trim(arena: Seated, keep: int = 0) -> int:
     seat = arena._seat
     seat.check_open()
     seat.member.reap()
-    return trim_to(seat, keep, Patience(seat, "asked to trim the arena"))
+    return trim_to(seat, bytes_of(keep), Patience(seat, "asked to trim the arena"))
 
 
 def trim_to(seat: Seat, keep: int, waited: Patience | None) -> int:

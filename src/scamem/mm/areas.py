@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import ctypes
-import weakref
+import sys
 from collections.abc import Iterable, Iterator
 from operator import index
 from typing import Any
@@ -18,6 +18,7 @@ from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
 from scamem.views.mapped import Mapped, Piece, map_frames
 
+from .known import Known
 from .looks import ScamemLook
 from .pages import Page, hold_page
 
@@ -124,7 +125,7 @@ class vm_struct(Range):  # the kernel's name
         _ = self.scamem
         held = self.mapped.frames()[0][2]
         with Scamem(self.mapped.seat, held.another(L.BY_HAND)) as obj:
-            return reduce_scamem(obj)
+            return reduce_scamem(obj, sys._getframe(1))
 
     def __repr__(self) -> str:
         if not self.mapped.nbytes:
@@ -134,7 +135,7 @@ class vm_struct(Range):  # the kernel's name
         return f"<vm_struct {first:#x}-{first + size:#x} {size} pages={pages} {self.kind}>"
 
 
-_areas: weakref.WeakSet[vm_struct] = weakref.WeakSet()
+_areas: Known[vm_struct] = Known()
 
 
 def looks_at(mapped: Mapped) -> list[ScamemLook]:
@@ -290,7 +291,7 @@ def get_vm_area_size(area: vm_struct) -> int:
 
 def find_vm_area(addr: int) -> vm_struct | None:
     """Return the area of this process that has an address, None if there is none."""
-    for area in list(_areas):
+    for area in _areas:
         if area.mapped.address <= addr < area.mapped.address + area.mapped.nbytes:
             return area
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -15,6 +14,7 @@ from scamem.objects.scamem import Scamem
 from scamem.views.mapped import Mapped, Piece, held_anew, map_frames
 
 from .areas import Range, pieces_of, vm_struct
+from .known import Known
 from .looks import ScamemLook
 from .pages import Page, got_page, pin_pages
 
@@ -73,7 +73,7 @@ class vm_area_struct(Range):  # the kernel's name
         return f"<vm_area_struct {first:x}-{last:x} {access} pages={pages}>"
 
 
-_vmas: weakref.WeakSet[vm_area_struct] = weakref.WeakSet()
+_vmas: Known[vm_area_struct] = Known()
 
 
 def _new_vma(mapped: Mapped) -> vm_area_struct:
@@ -185,9 +185,7 @@ def find_vma(addr: int) -> vm_area_struct | None:
     As in the kernel, the address may lie before it; see `vma_lookup`.
     """
     found = [
-        vma
-        for vma in list(_vmas)
-        if vma.mapped.nbytes and vma.mapped.address + vma.mapped.nbytes > addr
+        vma for vma in _vmas if vma.mapped.nbytes and vma.mapped.address + vma.mapped.nbytes > addr
     ]
     return min(found, key=lambda vma: vma.mapped.address, default=None)
 

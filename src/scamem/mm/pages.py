@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from operator import index
 from typing import Any
@@ -11,6 +12,7 @@ from scamem.core.store import layout as L
 from scamem.errors import OutOfMemoryError, PageNotHeldError, StaleHandleError
 from scamem.handles.convert import RAW_DESCRIPTION, load_handle
 from scamem.handles.handle import Handle
+from scamem.handles.runs import sent_by
 from scamem.membership.member import Hold, release
 from scamem.memory.allocation import allocate, hold_object
 from scamem.views.view import make_view
@@ -80,7 +82,7 @@ class Page:
         if hold is None:
             return pfn_to_page, (self.arena, self.pfn)
         handle = Handle(self.arena._seat, hold.another(L.BY_HAND), RAW_DESCRIPTION)
-        return _load_page, (bytes(handle), self.pfn, pinned)
+        return _load_page, (sent_by(handle, sys._getframe(1)), self.pfn, pinned)
 
     def __repr__(self) -> str:
         held = "".join(

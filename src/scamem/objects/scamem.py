@@ -60,7 +60,11 @@ class Scamem:
 
     @property
     def refcount(self) -> int:
-        """What the mail counts: areas, mappings, pins, objects in hand and loans, of everybody."""
+        """What the mail counts: areas, mappings, pins, objects in hand and loans, of everybody.
+
+        Dead members are reaped first.
+        """
+        self.seat.reap()
         return sum(holder.count for holder in holders(self.seat, self.index))
 
     @property

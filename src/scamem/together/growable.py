@@ -30,6 +30,7 @@ from scamem.arrays.construct import new_array
 from scamem.core.store import layout as L
 from scamem.errors import OutOfMemoryError, ScamemError
 from scamem.membership.seat import Seat
+from scamem.membership.waiting import Deadline
 from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
 from scamem.views import growing, making
@@ -193,7 +194,7 @@ class GrowableArray(SharedObject):
 
         Parameters
         ----------
-        timeout : seconds; None: as long as the writer lives.
+        timeout : seconds; None: as long as the writer lives. ValueError: it is negative or NaN.
 
         Returns
         -------
@@ -204,12 +205,13 @@ class GrowableArray(SharedObject):
         PeerDiedError : the writer died before.
         WaitTimeoutError : they did not come in time.
         """
+        deadline = Deadline(timeout)
         if len(self) <= rows:
             self._wait(
                 lambda: len(self) > rows or self.words.load(ENDED) != 0,
                 LENGTH,
                 WRITER,
-                timeout,
+                deadline,
                 READERS_WAIT,
             )
         return len(self)

@@ -8,8 +8,20 @@ Steps. The writer fills bytes between WRITTEN and READ + capacity, then stores W
 the reader loads WRITTEN (acquire), looks at what is below it, then stores READ, which gives those
 bytes back. Whoever must wait says so in a word of its own, looks again, and waits on the other's.
 
+`write` waits until all of its bytes fit and stores WRITTEN once, so a record is in the ring or it
+is not. Two records are written in parts. One is longer than the ring. The other meets a reader who
+asked for more bytes than there are: it gives no room before it has them, and the writer would get
+no room without giving them. Such a reader says in READER_WANTS how far WRITTEN has to come. It is
+believed only while the reader lives and what it wants fits into the ring.
+
 Why safe: a writer that dies before it stores WRITTEN has written nothing; a reader that dies before
-it stores READ has read nothing. The next one to take the role goes on from these words.
+it stores READ has read nothing. The next one to take the role goes on from these words. A `write`
+that fails says how many of its bytes are in the ring by what WRITTEN has become, which is right
+wherever a signal met it, since nobody else stores that word. A wake for READER_WANTS that comes
+between a look and a nap costs one nap: no event word changes with it.
+
+Tried and failed: to write as many bytes as there is room for. After a timeout the reader took the
+rest of the record for the beginning of the next.
 """
 
 from __future__ import annotations
@@ -19,6 +31,7 @@ from typing import Any
 from scamem.core.store import layout as L
 from scamem.errors import ScamemError
 from scamem.membership.seat import Seat
+from scamem.membership.waiting import Deadline
 from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
 from scamem.views import making
@@ -35,6 +48,7 @@ READER = 25
 ENDED = 26
 READER_WAITS = 40
 WRITER_WAITS = 48
+READER_WANTS = 56
 
 
 class RingBuffer(SharedObject):
@@ -70,6 +84,7 @@ class RingBuffer(SharedObject):
             raise ScamemError(f"object {obj.index} is no ring; it has {obj.nbytes:,} bytes")
         hold, data = obj.hold, obj.nbytes // frame - 1
         parts = ((hold, 0, 1), (hold, 1, data), (hold, 1, data))
+        self._wants = False
         self._view = making.stitched(obj.seat, parts, writable=True)
         self._open = True
         self._bytes = memoryview(self._view)[frame:]
@@ -116,26 +131,56 @@ class RingBuffer(SharedObject):
     def write(self, data: Any, timeout: float | None = None) -> int:
         """Write a buffer's bytes, waiting for room as it must; return how many.
 
+            try:
+                ring.write(record, timeout=0.1)
+            except scamem.WaitTimeoutError as error:
+                assert error.bytes_done == 0  # dropped as a whole: it fits into the ring
+
+        What fits into the ring is written at once or not at all. What is longer goes in parts, and
+        so does what a reader waits for that asked for more bytes than there are: it can free no
+        room before it has them.
+
         Parameters
         ----------
-        data : any C-contiguous buffer, of any length; what is longer than the ring goes in parts.
+        data : any C-contiguous buffer, of any length.
         timeout : seconds to wait for room, each time; None: as long as the reader lives.
 
         Raises
         ------
-        BusyError : another process writes.
-        PeerDiedError : the reader died, and no room is left.
-        WaitTimeoutError : what was written before stays written.
+        BusyError : another process, or another thread of this one, writes.
+        PeerDiedError : the reader died, and there is not room enough.
+        WaitTimeoutError : there was not room enough in time.
+        ValueError : the timeout is negative or NaN.
+
+        `bytes_done` of any error, KeyboardInterrupt among them, says how many of the bytes are in
+        the ring; they stay there.
         """
         source = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
+        self._check_open()
+        self._begin()
+        try:
+            self._become_writer()
+            words = self.words
+            begin = words.load(WRITTEN)
+            try:
+                self._write(source, timeout)
+            except BaseException as error:
+                error.__dict__["bytes_done"] = words.load(WRITTEN) - begin
+                raise
+            return len(source)
+        finally:
+            self._lock.release()
+
+    def _write(self, source: memoryview, timeout: float | None) -> None:
+        """Write bytes: at once where they fit, else in parts."""
         done = 0
         while done < len(source):
-            into = self.reserve(None, timeout)
-            part = min(len(into), len(source) - done)
-            into[:part] = source[done : done + part]
-            self.commit(part)
-            done += part
-        return done
+            left = len(source) - done
+            least = left if left <= self.capacity else 1
+            into = self._room(least, Deadline(timeout), in_parts=True)[:left]
+            into[:] = source[done : done + len(into)]
+            self.commit(len(into))
+            done += len(into)
 
     def reserve(self, nbytes: int | None = None, timeout: float | None = None) -> memoryview:
         """Return the next bytes to be written, as one writable buffer; `commit` publishes them.
@@ -143,29 +188,52 @@ class RingBuffer(SharedObject):
         Parameters
         ----------
         nbytes : how many, at most the capacity; None: as many as there is room for, at least one.
+        timeout : seconds to wait for room; None: as long as the reader lives.
 
-        Errors as `write`. Ownership: the buffer is the ring; it is the reader's after `commit`.
+        Errors as `write`; nothing is written. Ownership: the buffer is the ring; it is the reader's
+        after `commit`.
         """
         self._check_open()
+        deadline = Deadline(timeout)
         least = self._wanted(nbytes)
         self._begin()
         try:
-            if self._take_role(WRITER, "writes"):
-                self.words.store(ENDED, 0)
-            free = self.capacity - self._ready()
-            if free < least:
-                self._wait(
-                    lambda: self.capacity - self._ready() >= least,
-                    READ,
-                    READER,
-                    timeout,
-                    WRITER_WAITS,
-                )
-                free = self.capacity - self._ready()
-            start = self.words.load(WRITTEN) % self.capacity
-            return self._bytes[start : start + (free if nbytes is None else nbytes)]
+            self._become_writer()
+            return self._room(least, deadline)[:nbytes]
         finally:
             self._lock.release()
+
+    def _become_writer(self) -> None:
+        """Have the writer's role; BusyError: another process has it."""
+        if self._take_role(WRITER, "writes"):
+            self.words.store(ENDED, 0)
+
+    def _room(self, least: int, deadline: Deadline, *, in_parts: bool = False) -> memoryview:
+        """Wait for room for so many bytes; return all the room there is.
+
+        With `in_parts` less than `least`, but not nothing, where the reader waits for more bytes.
+        """
+        if self.capacity - self._ready() < least:
+            self._wait(
+                lambda: (
+                    self.capacity - self._ready() >= least or (in_parts and self._reader_is_stuck())
+                ),
+                READ,
+                READER,
+                deadline,
+                WRITER_WAITS,
+            )
+        free = self.capacity - self._ready()
+        start = self.words.load(WRITTEN) % self.capacity
+        return self._bytes[start : start + free]
+
+    def _reader_is_stuck(self) -> bool:
+        """Tell whether a living reader asked for more bytes than there are, and they would fit."""
+        written, wanted = self.words.load(WRITTEN), self.words.load(READER_WANTS)
+        if not written < wanted <= self.words.load(READ) + self.capacity:
+            return False
+        claim = self.words.load(READER)
+        return claim != 0 and self._lives(claim)
 
     def commit(self, nbytes: int) -> None:
         """Publish the next `nbytes` bytes, which `reserve` gave and were filled since."""
@@ -195,22 +263,18 @@ class RingBuffer(SharedObject):
         BusyError : another process reads.
         PeerDiedError : the writer died before it wrote so many; `peek()` gives what there is.
         WaitTimeoutError : nothing was taken.
+        ValueError : the timeout is negative or NaN.
 
         Ownership: the buffer is the ring; it is the writer's after `consume`.
         """
         self._check_open()
+        deadline = Deadline(timeout)
         least = self._wanted(nbytes)
         self._begin()
         try:
-            self._take_role(READER, "reads")
+            self._become_reader()
             if self._ready() < least:
-                self._wait(
-                    lambda: self._ready() >= least or self.words.load(ENDED) != 0,
-                    WRITTEN,
-                    WRITER,
-                    timeout,
-                    READER_WAITS,
-                )
+                self._await_bytes(least, deadline)
             ready = self._ready()
             start = self.words.load(READ) % self.capacity
             taken = ready if nbytes is None else min(nbytes, ready)
@@ -218,14 +282,35 @@ class RingBuffer(SharedObject):
         finally:
             self._lock.release()
 
+    def _await_bytes(self, least: int, deadline: Deadline) -> None:
+        """Wait until so many bytes are ready, or the writer has closed the ring."""
+        self._wants = True  # until bytes are consumed: a reader that polls is as stuck as one here
+        self.words.store(READER_WANTS, self.words.load(READ) + least)
+        self._tell(READ, WRITER_WAITS)  # who has no room for all of a record gives a part
+        self._wait(
+            lambda: self._ready() >= least or self.words.load(ENDED) != 0,
+            WRITTEN,
+            WRITER,
+            deadline,
+            READER_WAITS,
+        )
+
+    def _become_reader(self) -> None:
+        """Have the reader's role; BusyError: another process has it."""
+        if self._take_role(READER, "reads"):
+            self.words.store(READER_WANTS, 0)
+
     def consume(self, nbytes: int) -> None:
         """Give the next `nbytes` bytes back to the writer: they were read."""
         self._check_open()
-        self._take_role(READER, "reads")
+        self._become_reader()
         if not 0 <= nbytes <= self._ready():
             raise ValueError(
                 f"asked to consume {nbytes:,} bytes; {self._ready():,} were written and not read"
             )
+        if self._wants:
+            self._wants = False
+            self.words.store(READER_WANTS, 0)
         self.words.store(READ, self.words.load(READ) + nbytes)
         self._tell(READ, WRITER_WAITS)
 

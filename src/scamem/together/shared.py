@@ -16,21 +16,22 @@ Who finishes: nobody has to. What a dead member's claim means is asked at each l
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any, Self
 
 from scamem.core.store import layout as L
-from scamem.errors import BusyError, ClosedError, PeerDiedError, ScamemError, WaitTimeoutError
+from scamem.errors import BusyError, ClosedError, PeerDiedError, ScamemError
 from scamem.handles.convert import handle
 from scamem.handles.pickling import load_scamem
+from scamem.handles.runs import sent_by
 from scamem.looks.objects import holders
+from scamem.membership.waiting import Deadline
 from scamem.objects.scamem import Scamem
 
 from .shared_words import SharedWords
 
-LOOK_AGAIN_S = 1.0
 HEAD_WORDS = 512  # a frame of them; the 32nd to 35th stay 0: test builds stop a process by them
 OPENING_SHIFT = 48
 OPENINGS = 1 << 16
@@ -144,7 +145,7 @@ class SharedObject:
         is_there: Callable[[], bool],
         event: int,
         peer: int,
-        timeout: float | None,
+        deadline: Deadline,
         waiting: int = 0,
     ) -> None:
         """Wait until something is there, looking again at least once a second.
@@ -157,26 +158,24 @@ class SharedObject:
         Raises
         ------
         PeerDiedError : the process that had this role is dead, or none is left that could take it.
-        WaitTimeoutError : after `timeout` seconds; None waits for as long as it takes.
+        WaitTimeoutError : the deadline has passed.
         """
-        deadline_s = None if timeout is None else time.monotonic() + timeout
-        while True:
+        for nap_s in deadline.slices():
             seen = self.words.load(event)
             if waiting:  # a full barrier: whoever changes the event afterwards sees it
                 self.words.compare_exchange(waiting, 0, 1)
             if is_there():
                 return
-            left_s = LOOK_AGAIN_S if deadline_s is None else deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise WaitTimeoutError(
-                    f"waited {timeout:g} s for the other end of this {self.what}; "
-                    f"process {self._pid(self.words.load(peer)) or 'nobody'} has it. Wait longer, "
-                    "or see what it does"
-                )
             if self.words.load(event) == seen:
-                self.words.wait(event, seen, min(left_s, LOOK_AGAIN_S))
+                self.words.wait(event, seen, nap_s)
             if self.words.load(event) == seen:
                 self._see_who_is_left(peer, is_there)
+        pid = self._pid(self.words.load(peer))
+        raise deadline.error(
+            f"the other end of this {self.what}",
+            f"process {pid} has it" if pid else "no process has it",
+            "Wait longer, or see what it does" if pid else "Wait longer, or start one",
+        )
 
     def _see_who_is_left(self, peer: int, is_there: Callable[[], bool]) -> None:
         """Raise PeerDiedError if nobody can bring what is waited for."""
@@ -201,6 +200,7 @@ class SharedObject:
 
     def _has_company(self) -> bool:
         """Tell whether anybody but this process holds the object: a member, a name, a loan."""
+        self.scamem.seat.reap()  # the dead hold it until somebody does
         own = self.scamem.seat.member.my_word(L.MINE_SLOT)
         return any(
             holder.loans or holder.kind != "member" or holder.slot != own
@@ -238,7 +238,7 @@ class SharedObject:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By handle, in every pickler: both ends share it."""
-        return type(self)._load, (bytes(handle(self.scamem)),)
+        return type(self)._load, (sent_by(handle(self.scamem), sys._getframe(1)),)
 
     @classmethod
     def _load(cls, data: bytes) -> Self:

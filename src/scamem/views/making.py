@@ -61,7 +61,7 @@ def _keep(seat: Seat, key: tuple[int, int, int, bool], view: View) -> None:
     views = seat.views
     views[key] = weakref.ref(view)
     if len(views) > KEPT_MIN and not len(views) & len(views) - 1:  # at each power of two
-        seat.views = {k: ref for k, ref in views.items() if ref() is not None}
+        seat.views = {k: ref for k, ref in list(views.items()) if ref() is not None}
 
 
 def direct_address_of(seat: Seat, hold: Hold, writable: bool = True) -> int:

@@ -98,7 +98,7 @@ class Geometry:
             objects_max=min(frames, L.MASK_28) + 1,
             holders_max=2 * frames + L.HOLDERS_EXTRA,
             runs_max=frames + 1,
-            loans_max=L.LOANS_MAX,
+            loans_max=min(max(frames, L.LOANS_MIN), L.LOANS_MAX) + 1,
             areas_max=L.AREAS_MAX,
             hash_buckets=L.HASH_BUCKETS,
             zones=len(spans),

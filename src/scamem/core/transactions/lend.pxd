@@ -10,4 +10,7 @@ cdef word load(Words arena, Words mine, word obj, word generation, word loan, wo
 cdef void take_loan(Words arena, Words mine, word loan) noexcept nogil
 cdef word cancel(Words arena, Words mine, word loan, word loan_id) noexcept nogil
 cdef word expire(Words arena, Words mine, word holder, word grace_s) noexcept nogil
+cdef bint is_over(Words arena, Words mine, word holder, word grace_s) noexcept nogil
+cdef bint is_needed(Words arena, Words mine, word loan, word grace_s, word now_ns) noexcept nogil
+cdef word reclaim(Words arena, Words mine, word grace_s) noexcept nogil
 cdef word oldest(Words arena, Words mine) noexcept nogil

@@ -1,0 +1,171 @@
+"""From the name of an arena to its directory.
+
+A name is a directory of its own in the user's place. The place is `$SCAMEM_DIR`, else
+`$XDG_RUNTIME_DIR/scamem`, else `/dev/shm/scamem-<uid>`. A name with a slash, and a path object, is
+the path of the directory itself.
+
+A login shell has XDG_RUNTIME_DIR and a cron job has not, so two processes of one user may have two
+places. `elsewhere` finds an arena of the same name in the other one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import warnings
+from typing import Final
+
+from scamem.errors import ArenaRefusedError
+
+from . import system
+from .files import check_trust
+
+CONTROL: Final = "control"
+NAME_LENGTH_MAX: Final = 100
+NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+CHOSEN: Final = "SCAMEM_DIR"
+RUNTIME: Final = "XDG_RUNTIME_DIR"
+
+Name = str | os.PathLike[str]
+
+
+def as_text(name: object) -> str:
+    """Return an arena's name as text. A path object is a path, also one without a slash.
+
+    Raises
+    ------
+    TypeError : it is neither text nor a path.
+    """
+    if isinstance(name, str):
+        return name
+    path: object = os.fspath(name) if isinstance(name, os.PathLike) else None
+    if not isinstance(path, str):
+        raise TypeError(
+            f"asked for an arena called {name!r}; a name is a str, or a path such as pathlib.Path"
+        )
+    return path if "/" in path else f"./{path}"
+
+
+def place() -> str:
+    """Return the directory of this user's named arenas; it exists while there are any.
+
+    Raises
+    ------
+    ArenaRefusedError : it is a link, another user's, or open to others; or it would be made in the
+        runtime directory of another user, who then could not use his own arenas.
+    """
+    chosen = os.environ.get(CHOSEN)
+    if not chosen:
+        _check_runtime()
+    directory = os.path.abspath(chosen) if chosen else default_place()
+    with contextlib.suppress(FileNotFoundError):
+        check_trust(directory, os.lstat(directory), directory=True)
+    if chosen:
+        _warn_unless_tmpfs(directory)
+    return directory
+
+
+def is_chosen() -> bool:
+    """Tell whether the environment says where arenas live."""
+    return bool(os.environ.get(CHOSEN))
+
+
+def default_place() -> str:
+    """Return the place where the environment does not choose one. Nothing is checked."""
+    runtime = _runtime()
+    return f"{runtime}/scamem" if runtime else f"/dev/shm/scamem-{os.geteuid()}"
+
+
+def _runtime() -> str:
+    """Return the runtime directory of this session, "" if it has none."""
+    runtime = os.environ.get(RUNTIME)
+    return os.path.abspath(runtime) if runtime and os.path.isdir(runtime) else ""
+
+
+def _check_runtime() -> None:
+    """Refuse the runtime directory of another user, which `sudo -E` and `su` hand down."""
+    runtime = _runtime()
+    if not runtime:
+        return
+    found = os.stat(runtime)
+    shared = found.st_uid == 0 and found.st_mode & stat.S_ISVTX  # as /tmp is
+    if found.st_uid != os.geteuid() and not shared:
+        raise ArenaRefusedError(
+            f"{RUNTIME} is {runtime}, which belongs to user {found.st_uid}, and this process is "
+            f"user {os.geteuid()} (sudo -E and su keep the variable). Unset {RUNTIME}, or set "
+            f"{CHOSEN} to a directory of your own",
+            path=runtime,
+            reason="owner",
+        )
+
+
+def elsewhere(name: str) -> str:
+    """Return where an arena of this name is in another default place of this user; "" if nowhere.
+
+    The default places are the runtime directory of this session, the one that a login of this user
+    would have, and the one below /dev/shm. Paths are the same for everybody.
+    """
+    if "/" in name:
+        return ""
+    uid = os.geteuid()
+    own = os.path.realpath(os.environ.get(CHOSEN) or default_place())
+    for other in (default_place(), f"/run/user/{uid}/scamem", f"/dev/shm/scamem-{uid}"):
+        directory = os.path.join(other, name)
+        if os.path.realpath(other) != own and _is_own(other):
+            if os.path.lexists(os.path.join(directory, CONTROL)):
+                return directory
+    return ""
+
+
+def _is_own(directory: str) -> bool:
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def why_here() -> str:
+    """Say which setting leads to this process's place."""
+    if is_chosen():
+        return f"{CHOSEN} is set"
+    return f"{RUNTIME} is set" if _runtime() else f"{RUNTIME} is not set"
+
+
+def locate(name: str) -> str:
+    """Return the directory of the arena called `name`, whether or not it exists.
+
+    A name with a slash is a path; it warns where that is not on tmpfs.
+
+    Raises
+    ------
+    ValueError : the name is empty, too long, or has characters that names may not have.
+    ArenaRefusedError : as `place`.
+    """
+    if "/" in name:
+        directory = os.path.abspath(name)
+        _warn_unless_tmpfs(os.path.dirname(directory))
+        return directory
+    if len(name) > NAME_LENGTH_MAX or not NAME.fullmatch(name):
+        raise ValueError(
+            f"asked for an arena called {name!r}; a name has 1 to {NAME_LENGTH_MAX} letters, "
+            "digits, '.', '_' or '-' and does not begin with a dot; or it is a path with a slash"
+        )
+    return os.path.join(place(), name)
+
+
+def _warn_unless_tmpfs(directory: str) -> None:
+    try:
+        volatile = system.is_on_tmpfs(directory)
+    except OSError:
+        return  # not there: opening or making it says so
+    if not volatile:
+        warnings.warn(
+            f"{directory} is not on tmpfs: the kernel will write every touched frame to the disk, "
+            "and the arena will survive a reboot. Choose a directory below /dev/shm, or mount a "
+            "tmpfs",
+            RuntimeWarning,
+            stacklevel=4,
+        )
