@@ -2,7 +2,8 @@
 
 Picklers that are known, each ForkingPickler and loky's, get a `dump` that notes what is lent while
 it runs, and gives it all back if it raises. Those of multiprocessing, concurrent.futures,
-multiprocess, loky and joblib are such. Plain pickle has no end to be noted; see watch.py for where its failing is seen.
+multiprocess, loky and joblib are such. Plain pickle has no end to be noted; see watch.py for where
+its failing is seen.
 
 Where neither sees it, a pickler of another library that is kept under a name, or the first message
 of a loky that was imported after scamem, the loans end as those of any message that nobody reads:
