@@ -95,7 +95,9 @@ class Array(np.ndarray[Any, Any]):
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
-        return plain(found) if isinstance(found, Array) else found
+        if isinstance(found, Array) and isinstance(root(found), np.ndarray):  # a copy
+            return found.view(np.ndarray)
+        return found
 
     def __reduce_ex__(self, protocol: Any) -> Reduced:
         if Array.reduce_by_handle is not None:
@@ -178,7 +180,12 @@ def _handing_over(name: str) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def handing_over(self: Array, *args: Any, **keywords: Any) -> Any:
-        return plain(method(self, *args, **keywords))
+        found = method(self, *args, **keywords)
+        if isinstance(found, Array):
+            base = found.base
+            if base is None or (base is not self and base is not self.base):  # no view of this
+                return plain(found)
+        return found
 
     return handing_over
 
