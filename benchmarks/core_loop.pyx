@@ -3,6 +3,7 @@
 
 from scamem.membership cimport process
 from scamem.membership.member cimport Member
+from scamem.core.procedures cimport entering, letting_go, local_lock
 from scamem.core.store cimport layout as L
 from scamem.core.store.words cimport Words, monotonic_ns, word
 from scamem.core.transactions cimport alloc, hold, online
@@ -14,13 +15,13 @@ def alloc_free(Member member, word frames, word count):
     cdef word k = 0, obj = 0, start = monotonic_ns()
     with nogil:
         for k in range(count):
-            if process.enter(arena, mine) != L.OK:
+            if entering.enter(arena, mine) != L.OK:
                 break
             obj = alloc.small(arena, mine, L.ZONE_NORMAL, frames, L.BY_HAND)
-            process.leave(arena, mine)
+            entering.leave(arena, mine)
             if obj >= L.STATUS:
                 break
-            process.let_go(arena, mine, obj, L.BY_HAND)
+            letting_go.let_go(arena, mine, obj, L.BY_HAND)
         start = monotonic_ns() - start
     if obj >= L.STATUS or k + 1 != count:
         raise RuntimeError(f"allocation {k} of {count} was refused: {obj:#x}")
@@ -33,10 +34,10 @@ def pin_unpin(Member member, word obj, word count):
     cdef word k = 0, start = monotonic_ns()
     with nogil:
         for k in range(count):
-            process.lock_local()
+            local_lock.lock()
             hold.add(arena, mine, obj, L.BY_PIN)
-            process.unlock_local()
-            process.let_go(arena, mine, obj, L.BY_PIN)
+            letting_go.release()
+            letting_go.let_go(arena, mine, obj, L.BY_PIN)
         start = monotonic_ns() - start
     return start
 
@@ -51,12 +52,12 @@ def bring_online(Member member):
     cdef word count = 0, status = 0
     with nogil:
         while True:
-            if process.enter(arena, mine) != L.OK:
+            if entering.enter(arena, mine) != L.OK:
                 break
             status = online.begin(arena, mine, count)
             if status < L.STATUS:
                 status = online.finish(arena, mine)
-            process.leave(arena, mine)
+            entering.leave(arena, mine)
             if status != L.OK:
                 break
             count += 1
@@ -69,13 +70,13 @@ def take(Member member, word frames):
     """Take an object of many frames without describing them; return its number."""
     cdef Words arena = member.arena, mine = member.mine
     cdef word obj, status = L.MORE
-    if process.enter(arena, mine) != L.OK:
+    if entering.enter(arena, mine) != L.OK:
         raise RuntimeError("the arena's lock was not to be had")
     obj = alloc.reserve(arena, mine, L.ZONE_NORMAL, frames, L.BY_HAND)
     if obj < L.STATUS:
         while status == L.MORE:
             status = alloc.take_run(arena, mine, obj)
-    process.leave(arena, mine)
+    entering.leave(arena, mine)
     if obj >= L.STATUS or status != L.OK:
         raise RuntimeError(f"{frames} frames were refused: {obj:#x} {status:#x}")
     return obj
@@ -83,7 +84,7 @@ def take(Member member, word frames):
 
 def give(Member member, word obj):
     """Let go of what `take` took."""
-    process.let_go(member.arena, member.mine, obj, L.BY_HAND)
+    letting_go.let_go(member.arena, member.mine, obj, L.BY_HAND)
 
 
 def fork_handlers(word count):

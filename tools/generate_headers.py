@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "scamem"
 MARK = '"""C functions; written from {} by tools/generate_headers.py. Change that one."""'
 INLINED = (
+    "core/store/events",
     "core/store/journal",
     "core/store/lock",
     "core/store/private",
@@ -28,6 +29,7 @@ INLINED = (
     "core/frames/zones",
     "core/holders",
     "core/objects",
+    "core/procedures/local_lock",
 )
 TYPES = {"Words": "Words", "word": "word", "bool": "bint", "int": "int", "None": "void"}
 

@@ -1,4 +1,8 @@
-"""What actors do, in phases, as arena/process.py does it: entering, leaving, letting go."""
+"""What actors do, in phases, each of which calls the core's own procedures.
+
+Membership's loop of looks and naps, with a look for signals in between, is done by phases here:
+that is where Python may run.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +11,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from scamem.core.store import layout as L
+from tests.explore.arena import Violation
 from tests.explore.steps import Run
 
 Next = tuple[str | None, Any]
+LIMIT_NS = 10 * L.NS_PER_S
 
 
 def enter(run: Run, phase: str, local: Any, then: str) -> Next:
-    """Phases "" and "nap": take the arena's lock, waiting for it, taking it over from the dead."""
-    lock = run.core.lock
-    if phase == "nap":
-        run.nap(local)
-        if run.arena[L.LOCK] == local and not run.probe(lock.held_by(local)):
-            if lock.take_over(run.arena, run.process.slot, local) == L.OK:
-                return "recover", then
-        return "", None
-    if lock.try_lock(run.arena, run.process.slot) == L.OK:
-        return then, None
-    seen = run.arena[L.LOCK]
-    if lock.held_by(seen) == 0 or not lock.announce_wait(run.arena, seen):
-        return "", None
-    return "nap", seen | L.LOCK_WAITERS
-
-
-def leave(run: Run, phase: str) -> Next:
-    """Phases "leave" and "again": unlock, coming back while there is more to drop."""
-    if phase == "again" and run.core.lock.try_lock(run.arena, run.process.slot) != L.OK:
-        return None, None
-    if phase == "again":
-        return "leave", None
-    more = run.core.hold.leave(run.arena, run.mine) == L.MORE
-    return ("again" if more else None), None
+    """Phases "", "look" and "nap": take both locks, waiting for the arena's."""
+    waiting = run.core.waiting
+    if phase == "":
+        status = run.core.entering.enter(run.arena, run.mine)
+        if status == L.BUSY:
+            watch = [0] * L.WATCH_WORDS
+            waiting.begin(watch, LIMIT_NS)
+            return "look", tuple(watch)
+    elif phase == "nap":
+        waiting.nap(run.arena, local)
+        return "look", local
+    else:
+        watch = list(local)
+        status = waiting.look(run.arena, run.mine, watch)
+        if status == L.BUSY:
+            return "nap", tuple(watch)
+    if status != L.OK:
+        raise Violation(f"result: entering gave {status:#x}")
+    return then, None
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,26 @@ class Locked:
     body: Callable[[Run], Any]
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
-        if phase == "recover":
-            run.core.hold.recover_drain(run.arena, run.mine)
-            return local, None
         if phase == "body":
             self.body(run)
-            return "leave", None
-        if phase in ("leave", "again"):
-            return leave(run, phase)
+            run.core.entering.leave(run.arena, run.mine)
+            return None, None
         return enter(run, phase, local, "body")
+
+
+@dataclass(frozen=True)
+class GivesUp:
+    """A wait for the lock that a signal ends after its first nap."""
+
+    def phase(self, run: Run, phase: str, local: Any) -> Next:
+        if phase == "leave":
+            run.core.entering.leave(run.arena, run.mine)
+            return None, None
+        if phase == "give up":
+            run.core.waiting.give_up(run.arena, run.mine)
+            return None, None
+        after, known = enter(run, phase, local, "leave")
+        return ("give up" if phase == "nap" else after), known
 
 
 @dataclass(frozen=True)
@@ -76,20 +88,5 @@ class LetGo:
     by: int = L.BY_HAND
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
-        lock, hold, slot = run.core.lock, run.core.hold, run.process.slot
-        if phase == "":
-            record = hold.subtract(run.arena, run.mine, self.obj, self.by)
-            return ("put" if record else None), record
-        if phase == "put":
-            if lock.try_lock(run.arena, slot) != L.OK:
-                return "defer", local
-            hold.put_holder(run.arena, run.mine, local)
-            return "free", None
-        if phase == "free":
-            while run.core.free.free_some(run.arena, run.mine) == L.MORE:
-                pass
-            return "leave", None
-        if phase == "defer":
-            hold.defer(run.arena, run.mine, local)
-            return "again", None
-        return leave(run, phase)
+        run.core.letting_go.let_go(run.arena, run.mine, self.obj, self.by)
+        return None, None

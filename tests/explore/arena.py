@@ -19,9 +19,10 @@ from scamem.core.store.geometry import Geometry
 LOGGED, ANY, UNDER_LOCK, OWN, JOURNAL = range(5)  # who may store a word, and how
 
 # Words that never repeat or only count: two states that differ in them alone are one.
+EVENT_BITS = range(L.EVENTS_AWAITED, L.EVENTS_AWAITED + (L.EVENTS_MAX >> L.EVENTS_SHIFT))
 IGNORED = frozenset(
-    {L.LOCK, L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.REAPED_MEMBERS, L.REAPED_HOLDERS, L.AREAS_EVENT}
-)
+    {L.LOCK, L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.REAPED_MEMBERS, L.REAPED_HOLDERS}
+) | {*range(L.EVENTS, L.EVENTS + L.EVENTS_MAX), *EVENT_BITS}
 
 
 class Crash(Exception):
@@ -38,10 +39,13 @@ def kinds_of(geometry: Geometry) -> bytes:
     kinds = bytearray(geometry.control_words)
     kinds[L.LOCK] = ANY
     for at in (
-        L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.DRAINING, L.AREAS_EVENT,
+        L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.DRAINING,
         L.JOURNAL_LENGTH, L.JOURNAL_FAILED, L.JOURNAL_DAMAGED,
+        *range(L.EVENTS, L.EVENTS + L.EVENTS_MAX),
     ):  # fmt: skip
         kinds[at] = UNDER_LOCK
+    for at in EVENT_BITS:
+        kinds[at] = ANY
     for k in range(L.JOURNAL_ENTRIES_MAX * L.JOURNAL_ENTRY_WORDS):
         kinds[L.JOURNAL_ENTRIES + k] = JOURNAL
     for slot in range(geometry.slots_max):
@@ -172,6 +176,12 @@ class ArenaWords(array):
             return False
         self[at] = value
         return True
+
+    def futex_wake(self, at: int, waiters: int) -> None:
+        """Wake nobody: whoever waits does so in steps.py."""
+
+    def futex_wait(self, at: int, seen: int, nap_ns: int) -> int:
+        raise Violation(f"hang: word {at} is waited for where nobody else runs")
 
     def plain(self) -> Any:
         """Return a copy as a plain array, for the compiled check."""

@@ -1,6 +1,6 @@
 """Faults put into the core's source, in memory, and what must catch each.
 
-A fault is a change of one place of one module (or, where the order is arena/process.py's, a flag
+A fault is a change of one place of one module (or, where it is what a caller must do first, a flag
 of the scenario that does it); a check is a scenario of the explorers; `rule` is how the violation
 must begin. `docs/reliability.md` lists them.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.explore import fork_scenarios as F
 from tests.explore import refusals
 from tests.explore import step_scenarios as T
 from tests.explore.crash import Explorer, Report
@@ -53,7 +54,7 @@ def model(depth: int, deaths: int = 0) -> Callable[[Core], object]:
     return lambda core: Exploration(core, deaths=deaths).explore(depth, 100_000)
 
 
-def order(function: Callable[..., Interleaver], **flags: bool) -> Callable[[Core], object]:
+def order(function: Callable[..., Interleaver], **flags: int) -> Callable[[Core], object]:
     """Interleave accesses in every order."""
     return lambda core: function(core, **flags).explore()
 
@@ -106,7 +107,7 @@ FAULTS = (
     ),
     Fault(
         "no ticket in the lock word", "store/lock",
-        "(seen + L.LOCK_TICKET_ONE) | slot", "seen | slot",
+        "(seen + L.LOCK_TICKET_ONE) | flags | slot", "seen | flags | slot",
         order(T.stolen), "lock: |journal: ",
         (("(seen + L.LOCK_TICKET_ONE) & ~", "seen & ~"),),
     ),
@@ -137,7 +138,7 @@ FAULTS = (
     Fault(
         "a push taken for a pop", "transactions/hold",
         "    if holder != 0 and pops != arena[L.DRAINING] >> L.DRAINING_POPS_SHIFT:",
-        "    top: word = low(arena[holders.slot_at(mine, slot) + L.SLOT_DROPS])\n"
+        "    top: word = low(arena[tables.slot_at(mine, slot) + L.SLOT_DROPS])\n"
         "    if holder != 0 and top != holder:",
         order(T.pushed_meanwhile), "drops: |I2 ",
     ),
@@ -305,7 +306,7 @@ FAULTS = (
     Fault(
         "fork copies a record without its counts", "transactions/fork",
         "    store(arena, new + L.HOLDER_COUNTS, arena[place + L.HOLDER_COUNTS])\n", "",
-        order(T.fork), "fork: the child does not hold",
+        order(F.fork, thread=False, reaper=False), "fork: the child does not hold",
     ),
     Fault(
         "damage noticed and forgotten", "store/tables",
@@ -437,7 +438,7 @@ FAULTS = (
         "    objects.note_change(arena, mine, target)\n", "",
         order(T.grafted), "reader: ",
     ),
-    # The order of arena/process.py, done by the scenarios.
+    # What a caller of the procedures has to do first, done by the scenarios.
     Fault("readers compare changes alone", "", "", "",
           order(T.grafted, takeovers=False), "reader: "),
     Fault("readers compare takeovers alone", "", "", "",
@@ -448,12 +449,6 @@ FAULTS = (
           order(T.handed_on, inside=False, lock=False), "lock: "),
     Fault("probe before the lock", "", "", "",
           order(T.handed_on, inside=False, probe_first=True), "I6: slot .* is alive|lock: |join: "),
-    Fault("a descriptor trusted after its number was reused", "", "", "",
-          order(T.living, probe_lies=True), "I6: slot .* is alive"),
-    Fault("fork without the process-local lock", "", "", "",
-          order(T.fork, local_lock=False), "fork: the child does not hold"),
-    Fault("records before the lock page", "", "", "",
-          order(T.fork, byte_first=False), "fork: the child's slot was taken|result: "),
     Fault("control file kept by a raw child", "", "", "",
-          order(T.raw_child), "own: "),
+          order(F.raw_child), "own: "),
 )  # fmt: skip

@@ -55,7 +55,7 @@ def spans_of(world: World) -> list[tuple[int, int]]:
 
     Not the lock (a ticket), the journal (empty), counters for people, futex words.
     """
-    spans = [(L.NEXT_INCARNATION, L.REAPED_MEMBERS), (L.CLEANING_HEAD, L.AREAS_EVENT)]
+    spans = [(L.NEXT_INCARNATION, L.REAPED_MEMBERS), (L.CLEANING_HEAD, L.CLEANING + 1)]
     spans += [(L.DRAINING, L.TABLES + L.TABLES_COUNT * L.TABLE_WORDS)]
     spans += [(L.ZONES, L.ZONES + L.ZONE_WORDS * world.geometry.zones)]
     spans += [

@@ -81,6 +81,9 @@ class Core:
                     self.modules[inner] = importlib.import_module(f"{self.package}.{inner}")
         finally:
             sys.meta_path.remove(finder)
+        # No try twice where every order is tried, and room for two references that are left behind.
+        self.layout.SPINS = 0
+        self.layout.LOCAL_LEFT_MAX = 2
         unused = [name for name in (changes or {}) if name.replace("/", ".") not in self.modules]
         if unused:
             raise ValueError(f"changes of modules that do not exist: {unused}")

@@ -1,8 +1,8 @@
 """Small scenarios for the interleaver: the lock, the stacks of drops, lock-free reads, fork.
 
-Each is a function of a core that returns an `Interleaver`. What arena/process.py does around the
-core (local lock, probing under the lock, byte before record) is done here in the same order; a
-seeded fault of that order is a flag.
+Each is a function of a core that returns an `Interleaver`. Entering, waiting, reaping, letting go,
+leaving and the handlers of fork are the core's own procedures. What a caller of them has to do
+first (the lock before a probe, the byte before the lock) is done here; a fault of that is a flag.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from scamem.core import walk
 from scamem.core.store import layout as L
 from tests.explore import scenarios as S
-from tests.explore.actors import LetGo, Locked, Next, Plain, enter, leave
+from tests.explore.actors import LIMIT_NS, GivesUp, LetGo, Locked, Next, Plain, enter
 from tests.explore.arena import Violation
 from tests.explore.interpreted import Core
 from tests.explore.steps import Interleaver, Operation, Run, State, world_of
@@ -79,32 +79,64 @@ def lock(core: Core, members: int = 2, deaths: int = 1) -> Interleaver:
     return Interleaver(world, actors, settled(world), deaths, {L.LOCK, L.JOURNAL_LENGTH})
 
 
+def short_naps(core: Core) -> Interleaver:
+    """Two lock and store, and naps end at any moment: whoever looks finds the holder alive."""
+    found = lock(core, deaths=0)
+    found.first.short = True
+    return found
+
+
+def crowd(core: Core, members: int = 3) -> Interleaver:
+    """Everybody locks and unlocks: whoever waits is woken, and nobody sleeps beside a free lock."""
+    world = new_world(core, members=members)
+    actors: list[tuple[int, list[Operation]]] = [(k, [Locked(nothing)]) for k in range(members)]
+    return Interleaver(world, actors, settled(world), 0, {L.LOCK})
+
+
 @dataclass(frozen=True)
 class Reap:
-    """Reap a slot if its member is dead; probing under the lock, or (a fault) before it."""
+    """Reap a slot if its member is dead: with both locks, or (faults) without, or probed before."""
 
     slot: int
     probe_first: bool = False
-    probe_lies: bool = False
     lock: bool = True
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         if phase == "" and self.probe_first and local is None:
-            return ("", "probed") if not run.probe(self.slot) else (None, None)
+            return ("", "probed") if not run.probe(run.mine, self.slot) else (None, None)
         if phase == "body" or not self.lock:
-            dead = self.probe_first or self.probe_lies or not run.probe(self.slot)
-            if dead and run.core.reap.is_reapable(run.arena, run.mine, self.slot):
-                run.core.reap.begin(run.arena, run.mine, self.slot)
-                while run.core.reap.step(run.arena, run.mine, self.slot) == L.MORE:
-                    pass
-            return ("leave" if self.lock else None), None
-        if phase in ("leave", "again"):
-            return leave(run, phase)
-        if phase == "recover":
-            run.core.hold.recover_drain(run.arena, run.mine)
-            return local, None
+            self.reap(run)
+            if self.lock:
+                run.core.entering.leave(run.arena, run.mine)
+            return None, None
         after, known = enter(run, phase, local, "body")
         return after, ("probed" if after == "" else known)
+
+    def reap(self, run: Run) -> None:
+        reaping, reap = run.core.reaping, run.core.reap
+        if self.probe_first:
+            if reap.is_reapable(run.arena, run.mine, self.slot):
+                reap.begin(run.arena, run.mine, self.slot)
+        elif reaping.reap_dead(run.arena, run.mine, self.slot) != L.DONE:
+            return
+        while reaping.reap_some(run.arena, run.mine, self.slot) == L.MORE:
+            pass
+
+
+@dataclass(frozen=True)
+class ReapAll:
+    """Reap whoever is dead, giving both locks up in between, as Member.reap does."""
+
+    def phase(self, run: Run, phase: str, local: Any) -> Next:
+        if phase == "body":
+            watch = [0] * L.WATCH_WORDS
+            run.core.waiting.begin(watch, LIMIT_NS)
+            S.must(run.core.reaping.reap_all(run.arena, run.mine, watch), L.OK)
+            return "leave", None
+        if phase == "leave":
+            run.core.entering.leave(run.arena, run.mine)
+            return None, None
+        return enter(run, phase, local, "body")
 
 
 @dataclass(frozen=True)
@@ -118,47 +150,34 @@ class Join:
                 slot = run.core.join.find_free(run.arena, run.mine, slot)
             if slot == 0:
                 return None, None
-            seen = run.arena[L.LOCK]
-            if run.core.lock.held_by(seen) == slot:  # its predecessor died inside
-                run.core.lock.take_over(run.arena, slot, seen)
-                return "recover", "body"
+            run.mine[L.MINE_SLOT] = slot
+            run.mine[L.MINE_STATUS] = L.MEMBER_ACTIVE
             return "enter", None
         if phase == "body":
             slot = run.process.slot
             if run.core.join.join(run.arena, run.mine, slot, slot, 0) != L.OK:
                 raise Violation("join: a free slot whose byte is locked was refused")
-            return "leave", None
-        if phase == "recover":
-            run.core.hold.recover_drain(run.arena, run.mine)
-            return local, None
-        if phase in ("leave", "again"):
-            return leave(run, phase)
-        after, known = enter(run, "" if phase == "enter" else phase, local, "body")
-        return ("enter" if after == "" else after), known
+            run.core.entering.leave(run.arena, run.mine)
+            return None, None
+        return enter(run, "" if phase == "enter" else phase, local, "body")
 
 
 @dataclass(frozen=True)
 class Leave:
-    """Leave the arena: free the slot, give the lock up, unlock the byte, in this order or (a fault)
-    not. Where the lock is not to be had at once the slot is left to be reaped."""
+    """Leave the arena, then unlock the byte; or (a fault) the byte first."""
 
     unlock_first: bool = False
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
-        if phase == "":
-            got = run.core.lock.try_lock(run.arena, run.process.slot) == L.OK
-            if self.unlock_first:
-                run.unlock_byte()
-            return ("body" if got else "unlock"), None
-        if phase == "body":
-            if run.core.leave.leave(run.arena, run.mine) != L.OK:
-                raise Violation("leave: a member that holds nothing was refused")
-            return "leave", None
+        if phase == "" and self.unlock_first:
+            run.unlock_byte()
+            return "close", None
         if phase == "unlock":
             run.unlock_byte()
             return None, None
-        after, known = leave(run, phase)
-        return after or "unlock", known
+        if not run.core.leaving.close(run.arena, run.mine):
+            raise Violation("leave: a member that holds nothing was refused")
+        return (None if self.unlock_first else "unlock"), None
 
 
 def newcomer(world: World) -> None:
@@ -168,7 +187,9 @@ def newcomer(world: World) -> None:
     world.members.append(Member(mine, 0))
 
 
-def handed_on(core: Core, *, inside: bool = True, deaths: int = 0, **fault: bool) -> Interleaver:
+def handed_on(
+    core: Core, *, inside: bool = True, deaths: int = 0, whole: bool = False, **fault: bool
+) -> Interleaver:
     """A slot's member is dead, maybe inside; one waits or probes, one reaps, one joins instead.
 
     The three go in any order: the slot may be free, and somebody else's, at any moment.
@@ -184,7 +205,7 @@ def handed_on(core: Core, *, inside: bool = True, deaths: int = 0, **fault: bool
     actors: list[tuple[int, list[Operation]]] = [
         (1, [late]),
         (2, [Reap(dead.slot)]),
-        (3, [Join(), Locked(twice)]),
+        (3, [Join(), Locked(twice)] if whole else [Join()]),
     ]
     return Interleaver(world, actors, settled(world), deaths, {L.LOCK, *states})
 
@@ -222,14 +243,14 @@ def living(core: Core, **fault: bool) -> Interleaver:
     return Interleaver(world, actors, settled(world))
 
 
-def drops(core: Core, deaths: int = 0) -> Interleaver:
-    """One lets two objects go, while another enters, leaves, and lets one go."""
+def drops(core: Core, deaths: int = 0, *, whole: bool = False) -> Interleaver:
+    """One lets two objects go, while another enters, leaves, and (whole) lets one go."""
     world = new_world(core, members=2)
     a, b = world.members
     x, y, z = S.small(world, a), S.small(world, a), S.small(world, b)
     actors: list[tuple[int, list[Operation]]] = [
         (0, [LetGo(x), LetGo(y)]),
-        (1, [Locked(nothing), LetGo(z)]),
+        (1, [Locked(nothing), LetGo(z)] if whole else [Locked(nothing)]),
     ]
     racy = {L.LOCK} | holder_words(world, 1, 2, 3) | stacks(a.slot, b.slot)
     return Interleaver(world, actors, settled(world), deaths, racy)
@@ -280,119 +301,93 @@ def pages(core: Core) -> Interleaver:
     return Interleaver(world, actors, settled(world), 0, racy)
 
 
-@dataclass(frozen=True)
-class Fork:
-    """prepare, and the fork itself, in one process that has other threads."""
-
-    local_lock: bool = True
-    byte_first: bool = True
-
-    def phase(self, run: Run, phase: str, local: Any) -> Next:
-        core = run.core
-        if phase == "" and local is None:
-            if self.local_lock:
-                run.lock_local()
-            return "", "mine"
-        if phase == "byte":
-            # The child's page is mapped and inherited: the byte stays locked with the parent.
-            run.process.bytes |= {local}
-            return ("begin" if self.byte_first else "copy"), local
-        if phase == "find":
-            slot = core.join.find_free(run.arena, run.mine, 0)
-            return ("byte" if self.byte_first else "begin"), slot
-        if phase == "begin":
-            S.must(core.fork.begin(run.arena, run.mine, local), L.OK)
-            return ("copy" if self.byte_first else "between"), local
-        if phase == "between":  # the fault: others may look before the byte is locked
-            core.hold.leave(run.arena, run.mine)
-            return "late", local
-        if phase == "late":
-            return ("byte" if core.lock.try_lock(run.arena, run.process.slot) == L.OK else "late",
-                    local)  # fmt: skip
-        if phase == "copy":
-            record = core.fork.oldest(run.arena, run.mine)
-            while record:
-                record = core.fork.copy(run.arena, run.mine, local, record)
-            return "leave", local
-        if phase == "leave":
-            core.hold.leave(run.arena, run.mine)
-            return "fork", local
-        if phase == "fork":
-            self.judge(run, local)
-            if self.local_lock:
-                run.unlock_local()
-            return None, None
-        after, known = enter(run, phase, None if local == "mine" else local, "find")
-        return after, ("mine" if after == "" else known)
-
-    def judge(self, run: Run, slot: int) -> None:
-        """At the fork: each of the parent's holds has a record of the child's with its counts."""
-        arena, mine = run.state.arena, run.process.mine
-        state = arena[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_STATE] & L.MASK_8
-        if state != L.SLOT_STATE_FORKING:
-            raise Violation("fork: the child's slot was taken from it before it was there")
-        for obj, at in walk.objects_in(arena, mine, (L.OBJECT_STATE_LIVE,)):
-            counts = {}
-            for record in walk.two_way(
-                arena, mine, walk.low(arena[at + L.OBJECT_HOLDERS]), L.HOLDER_OBJECT_LINKS
-            )[0]:
-                place = walk.place(mine, L.TABLE_HOLDERS, record)
-                owner = arena[place] >> L.HOLDER_SLOT_SHIFT & L.MASK_16
-                counts[owner] = arena[place + L.HOLDER_COUNTS]
-            if counts.get(run.process.slot, 0) != counts.get(slot, 0):
-                raise Violation(f"fork: the child does not hold object {obj} as its parent does")
+def two_threads(core: Core) -> Interleaver:
+    """Two threads of a process deallocate, while another process locks the arena."""
+    world = new_world(core, members=2)
+    x, y = S.small(world, world.members[0]), S.small(world, world.members[0])
+    actors: list[tuple[int, list[Operation]]] = [
+        (0, [LetGo(x)]),
+        (0, [LetGo(y)]),
+        (1, [Locked(nothing)]),
+    ]
+    racy = {L.LOCK} | holder_words(world, 1, 2) | stacks(world.members[0].slot)
+    return Interleaver(world, actors, settled(world), 0, racy)
 
 
 @dataclass(frozen=True)
-class MapAgain:
-    """Another thread maps what its process holds, under the local lock."""
-
-    obj: int
+class CleanLeft:
+    """Clean what is to be cleaned, if the locks are to be had."""
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
-        if phase == "":
-            run.lock_local()
-            return "add", None
-        if phase == "add":
-            S.must(run.core.hold.add(run.arena, run.mine, self.obj, L.BY_MAPPING), L.OK)
-            return "unlock", None
-        run.unlock_local()
+        run.core.cleaning.clean_left(run.arena, run.mine, [0] * L.WATCH_WORDS)
         return None, None
 
 
-def fork(core: Core, **fault: bool) -> Interleaver:
-    """One thread forks, another maps; a third process reaps whoever is dead."""
-    world = new_world(core, members=2)
-    obj = S.small(world, world.members[0])
-    child = S.child_slot(world)
+@dataclass(frozen=True)
+class TryToClose:
+    """Close the arena unless something is in the way; what is mapped goes then."""
+
+    def phase(self, run: Run, phase: str, local: Any) -> Next:
+        run.core.leaving.close(run.arena, run.mine)
+        return None, None
+
+
+def unclean(core: Core) -> World:
+    """An arena with an object that was held for I/O by one who died: its pages are renewed."""
+    world = new_world(core, members=1)
+    (a,) = world.members
+    obj = S.small(world, a)
+    at = walk.place(a.mine, L.TABLE_OBJECTS, obj) + L.OBJECT_STATE
+    world.arena.raw(at, world.arena[at] | L.OBJECT_TAINTED)
+    record = world.alone(a, core.hold.subtract, obj, L.BY_HAND)
+    S.must(world.run(a, core.hold.put_holder, record), L.OK)
+    return world
+
+
+def cleaned(core: Core) -> Interleaver:
+    """Two threads of one process come to clean the same object."""
+    actors: list[tuple[int, list[Operation]]] = [(0, [CleanLeft()]), (0, [CleanLeft()])]
+    world = unclean(core)
+    return Interleaver(world, actors, settled(world), 0, {L.LOCK})
+
+
+def closed_while_cleaning(core: Core) -> Interleaver:
+    """One thread cleans, another closes."""
+    actors: list[tuple[int, list[Operation]]] = [(0, [CleanLeft()]), (0, [TryToClose()])]
+    world = unclean(core)
+    return Interleaver(world, actors, nobody_asks, 0, {L.LOCK})
+
+
+def nobody_asks(state: State, core: Core) -> None:
+    """What went wrong was said where it did."""
+
+
+def gives_up(core: Core) -> Interleaver:
+    """One waiter gives up, woken or not; the others must not miss its wake."""
+    world = new_world(core, members=3)
     actors: list[tuple[int, list[Operation]]] = [
-        (0, [Fork(**fault)]),
-        (0, [MapAgain(obj)]),
-        (1, [Reap(child)]),
+        (0, [Locked(nothing)]),
+        (1, [GivesUp()]),
+        (2, [Locked(nothing)]),
     ]
-    racy = {L.LOCK} | holder_words(world, 1, 2)
-    return Interleaver(world, actors, forked, 0, racy)
+    return Interleaver(world, actors, settled(world), 0, {L.LOCK})
 
 
-def forked(state: State, core: Core) -> None:
-    """The fork itself was judged when it happened."""
-
-
-def raw_child(core: Core) -> Interleaver:
-    """A child made without handlers that kept the control file lets its parent's object go."""
-    world = new_world(core, members=2)
-    obj = S.small(world, world.members[0])
-    world.members.append(Member(world.members[0].mine[:], world.members[0].slot))
-    found = Interleaver(world, [(2, [LetGo(obj)])], settled(world), 0, {L.LOCK})
-    found.first.processes[2].bytes = frozenset()
-    return found
+def reaped(core: Core, deaths: int = 0) -> Interleaver:
+    """Two members reap a third, each giving the locks up in between."""
+    world = new_world(core, members=3)
+    dead = world.members[0]
+    S.small(world, dead)
+    dead.alive = False
+    actors: list[tuple[int, list[Operation]]] = [(1, [ReapAll()]), (2, [Reap(dead.slot)])]
+    return Interleaver(world, actors, settled(world), deaths, {L.LOCK})
 
 
 @dataclass(frozen=True)
 class Runs:
     """Member.runs: walk an object's runs without the arena's lock, between two looks under it.
 
-    The process-local lock is taken around each look too, as Member.begin does.
+    Each look is between Membership's begin and end.
     """
 
     obj: int
@@ -402,47 +397,31 @@ class Runs:
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         stage: str
         known: Any
-        stage, known = local or ("look", None)
-        if phase == "":
-            run.lock_local()
-            return "enter", (stage, known)
-        if phase == "look":
+        word: Any
+        stage, known, word = local or ("look", None, None)
+        if phase == "look at it":
             seen = self.look(run)
             if stage == "look":
-                return "leave", ("walk", (seen, self.walk(run.state.arena, run.process.mine)))
-            if seen == known[0]:
+                known = (seen, self.walk(run.state.arena, run.process.mine))
+                stage = "walk"
+            elif seen == known[0]:
                 self.judge(run, known[1])
-                return "leave", ("done", None)
-            return "leave", ("look", None)
-        if phase == "leave":
-            after, _ = leave(run, "leave")
-            return ("unlock" if after is None else "again"), (stage, known)
-        if phase == "again":
-            after, _ = leave(run, "again")
-            return ("unlock" if after is None else "leave"), (stage, known)
-        if phase == "unlock":
-            run.unlock_local()
-            return {"walk": "walk", "done": None}.get(stage, ""), (stage, known)
+                stage = "done"
+            else:
+                stage = "look"
+            run.core.entering.leave(run.arena, run.mine)
+            if stage == "done":
+                return None, None
+            return ("walk" if stage == "walk" else ""), (stage, known, None)
         if phase == "walk":
             found = self.walk(run.arena, run.process.mine)
             if len(found) == 1:  # nobody cuts or exchanges it meanwhile, and more may follow
                 if found != known[1]:
                     raise Violation(f"reader: {found}, it had {known[1]}")
                 return None, None
-            return "", ("compare", (known[0], found))
-        return self.enter(run, phase, stage, known)
-
-    def enter(self, run: Run, phase: str, stage: str, known: Any) -> Next:
-        """Take the arena's lock, from a dead holder too."""
-        if phase == "recover":
-            run.core.hold.recover_drain(run.arena, run.mine)
-            return "look", (stage, known)
-        word = known[-1] if phase == "nap" else None
-        after, seen = enter(run, "nap" if phase == "nap" else "", word, "look")
-        kept = known[:-1] or None if phase == "nap" else known
-        if after == "nap":
-            return "nap", (stage, (*(kept or ()), seen))
-        return after or "enter", (stage, kept)
+            return "", ("compare", (known[0], found), None)
+        after, word = enter(run, phase, word, "look at it")
+        return after, (stage, known, word)
 
     def look(self, run: Run) -> tuple[int, ...]:
         """Read both counts. Needs: the lock is held."""

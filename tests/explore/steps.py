@@ -1,13 +1,19 @@
 """Interleave the core's own functions, access by access, in every order, with deaths.
 
-An actor is a thread: a list of operations (`actors.py`), each in phases. A phase calls the core. It
-is run again from its start for each step, fed with what it read before, up to its next *racy*
-access: to a word that is stored without the arena's lock, to a byte that is locked, or to the
-process-local lock. Everything between two such accesses is done at once: those words belong to the
-holder of the arena's lock, and `ArenaWords.judge` sees to it that nobody else stores them.
+An actor is a thread: a list of operations (`actors.py`), each in phases. A phase calls the core,
+procedures and all: what these ask of a process (`core/procedures/host.py`) is answered here. It is
+run again from its start for each step, fed with what it read before, up to its next *racy* access:
+to a word that is stored without the arena's lock, to a byte that is locked, to a futex, or to the
+words of a process that has several threads. Everything between two such accesses is done at once:
+those words belong to the holder of the arena's lock, and `ArenaWords.judge` sees to it that nobody
+else stores them.
 
-States are recognised by the arena's words, the private words, each actor's phase, and what it has
-read in it.
+A nap is a futex: whoever naps goes on when it is woken. Naps have an end as well, but that is only
+for what the dead did not do any more: here none ends by itself while every process is alive, so a
+wake that is lost shows as a thread that waits for ever.
+
+States are recognised by the words of the arena and of each process, each actor's phase, what it has
+read in it, and who naps.
 """
 
 from __future__ import annotations
@@ -15,16 +21,25 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from scamem.core import walk
 from scamem.core.store import layout as L
 from tests.explore.arena import OWN, ArenaWords, Violation
 from tests.explore.interpreted import Core
 from tests.explore.world import Member, World
 
-LOCAL_LOCK = -1  # no word of the arena: a process's own lock
-BYTES = -2  # the bytes of the slots
+ASKED = (  # what the procedures ask of a process, core/procedures/host.py
+    "is_joined", "arena_of", "mine_of", "forget", "probe", "lock_child", "keep_child", "drop_child",
+    "open_mappings", "close_mappings", "back_table", "renew", "pid",
+)  # fmt: skip
+BYTES = -2  # no word of the arena: the bytes of the slots
+FUTEX = -3
+LOCAL_WORDS = frozenset(range(L.LOCAL_WORDS))
+NO_WORDS: frozenset[int] = frozenset()
+SHARED = -1  # whose words those of the arena are; else a process's number
 
 
 class Operation(Protocol):
@@ -41,6 +56,13 @@ class Blocked(BaseException):
     """The actor waits for something that has not happened."""
 
 
+def new_local() -> array[int]:
+    """Return the words of a process that has joined one arena."""
+    words = array("Q", bytes(8 * L.LOCAL_WORDS))
+    words[L.LOCAL_JOINED] = 1
+    return words
+
+
 @dataclass
 class Process:
     """What the threads of one process share."""
@@ -48,8 +70,8 @@ class Process:
     mine: array[int]
     slot: int
     alive: bool = True
-    local: int = 0  # which actor has the process-local lock, from 1
     bytes: frozenset[int] = frozenset()  # slots whose bytes it has locked
+    local: array[int] = field(default_factory=new_local)
 
 
 @dataclass
@@ -73,17 +95,24 @@ class State:
     processes: list[Process]
     actors: list[Actor]
     deaths: int
+    naps: tuple[tuple[int, int, int], ...] = ()  # {actor, whose word, which}, in order
+    short: bool = False  # whether naps for the lock end by themselves, too
 
-    def copy(self) -> State:
-        processes = [Process(p.mine[:], p.slot, p.alive, p.local, p.bytes) for p in self.processes]
-        actors = [replace(actor) for actor in self.actors]
-        return State(self.arena.copy(), processes, actors, self.deaths)
+    def copy(self, index: int | None = None) -> State:
+        """Return a copy; with an actor's number, one of which that actor alone is run."""
+        processes, actors = self.processes[:], self.actors[:]
+        for k in range(len(actors)) if index is None else (index,):
+            actors[k] = copy(actors[k])
+        for k in range(len(processes)) if index is None else (actors[index].process,):
+            p = processes[k]
+            processes[k] = Process(p.mine[:], p.slot, p.alive, p.bytes, p.local[:])
+        return State(self.arena.copy(), processes, actors, self.deaths, self.naps, self.short)
 
     def key(self) -> tuple[Any, ...]:
-        shared = tuple((hash(p.mine.tobytes()), p.slot, p.alive, p.local, p.bytes)
+        shared = tuple((hash(p.mine.tobytes()), p.slot, p.alive, p.bytes, hash(p.local.tobytes()))
                        for p in self.processes)  # fmt: skip
         actors = tuple((a.at, a.phase, a.local, a.log, a.done) for a in self.actors)
-        return self.arena.key(), self.arena[L.LOCK], shared, actors, self.deaths
+        return self.arena.key(), self.arena[L.LOCK], shared, actors, self.deaths, self.naps
 
 
 class Run:
@@ -99,8 +128,15 @@ class Run:
         self.fed = list(self.actor.log)
         self.position = 0
         self.steps = 1
-        self.arena: Any = Seen(self, state.arena)
-        self.mine: Any = Seen(self, self.process.mine)
+        threads = [other.process for other in state.actors].count(self.actor.process)
+        own = LOCAL_WORDS if threads > 1 else NO_WORDS
+        self.arena: Any = Seen(self, state.arena, SHARED, racy)
+        self.mine: Any = Seen(self, self.process.mine, self.actor.process)
+        self.local: Any = Seen(self, self.process.local, self.actor.process, own)
+        table = core.host.table.__dict__
+        for name in ASKED:
+            table[name] = getattr(self, name)
+        table["local"] = self.local
 
     def access(self, at: int, perform: Callable[[], Any], racy: bool) -> Any:
         """Return what an access gave before, or make it now."""
@@ -116,30 +152,92 @@ class Run:
         self.position += 1
         return value
 
-    def lock_local(self) -> None:
-        def perform() -> None:
-            if self.process.local != 0:
-                raise Blocked
-            self.process.local = self.index + 1
+    # --- what the procedures ask of a process ---------------------------------------------------
 
-        self.access(LOCAL_LOCK, perform, True)
+    def is_joined(self, number: int) -> bool:
+        return number == 0
+
+    def arena_of(self, number: int) -> Any:
+        return self.arena
+
+    def mine_of(self, number: int) -> Any:
+        return self.mine
+
+    def forget(self, mine: Any) -> None:
+        """No handler runs afterwards."""
+
+    def probe(self, mine: Any, slot: int) -> int:
+        """Tell whether a slot's byte is locked by anybody."""
+        return int(self.access(BYTES, lambda: self.is_locked(slot), True))
+
+    def is_locked(self, slot: int) -> bool:
+        return any(slot in p.bytes for p in self.state.processes if p.alive)
+
+    def lock_child(self, mine: Any, slot: int) -> int:
+        def perform() -> int:
+            if self.is_locked(slot):
+                return L.BUSY
+            self.process.bytes |= {slot}
+            return L.OK
+
+        status = int(self.access(BYTES, perform, True))
+        if status == L.OK:
+            mine[L.MINE_CHILD_PAGE] = slot
+        return status
+
+    def keep_child(self, mine: Any) -> None:
+        mine[L.MINE_SLOT_PAGE] = mine[L.MINE_CHILD_PAGE]
+
+    def drop_child(self, mine: Any) -> None:
+        page = mine[L.MINE_CHILD_PAGE]
+
+        def perform() -> None:
+            self.process.bytes -= {page}
+
+        if page:
+            self.access(BYTES, perform, True)
+            mine[L.MINE_CHILD_PAGE] = 0
+
+    def open_mappings(self, mine: Any) -> None:
+        """Nothing is mapped here."""
+
+    def close_mappings(self, mine: Any) -> None:
+        """Nothing is mapped here."""
+
+    def back_table(self, mine: Any, which: int, records: int) -> bool:
+        return False
+
+    def renew(self, mine: Any, pfn: int, frames: int, again: int) -> bool:
+        """New pages for a run: only of what this process cleans, and only while it is mapped."""
+
+        def perform() -> None:
+            arena, private = self.state.arena, self.process.mine
+            obj = walk.low(arena[L.CLEANING])
+            at = walk.place(private, L.TABLE_OBJECTS, obj)
+            if obj == 0 or (pfn, frames) not in walk.runs_of(arena.plain(), private, at)[0]:
+                raise Violation(f"clean: frame {pfn} gets new pages, and is not being cleaned")
+            if private[L.MINE_STATUS] != L.MEMBER_ACTIVE:
+                raise Violation(f"clean: frame {pfn} gets new pages, and is not mapped any more")
+
+        self.access(BYTES, perform, True)
+        return True
+
+    def pid(self) -> int:
+        return self.process.slot
+
+    # --- the rest of a process -------------------------------------------------------------------
+
+    def lock_local(self) -> None:
+        self.core.local_lock.lock()
 
     def unlock_local(self) -> None:
-        def perform() -> None:
-            self.process.local = 0
-
-        self.access(LOCAL_LOCK, perform, True)
-
-    def probe(self, slot: int) -> bool:
-        """Tell whether a slot's byte is locked by anybody."""
-        locked = any(slot in p.bytes for p in self.state.processes if p.alive)
-        return bool(self.access(BYTES, lambda: locked, True))
+        self.core.letting_go.release()
 
     def lock_byte(self, slot: int) -> bool:
         """Lock a slot's byte for this process; False: somebody has it."""
 
         def perform() -> bool:
-            if any(slot in p.bytes for p in self.state.processes if p.alive):
+            if self.is_locked(slot):
                 return False
             self.process.bytes |= {slot}
             self.process.slot = slot
@@ -156,28 +254,48 @@ class Run:
 
         self.access(BYTES, perform, True)
 
-    def nap(self, seen: int) -> None:
-        """Wait until the lock word is another one, or its holder has died."""
+    def futex_wait(self, whose: int, words: Any, at: int, seen: int) -> None:
+        """Nap while the low half of a word is what it was, until woken."""
+        me = (self.index, whose, at)
 
+        def begin() -> bool:
+            if words[at] & L.MASK_32 != seen & L.MASK_32:
+                return False
+            self.state.naps += (me,)
+            return True
+
+        def end() -> None:
+            if me in self.state.naps:
+                dead = self.state.short or not all(p.alive for p in self.state.processes)
+                if (whose, at) != (SHARED, L.LOCK) or not dead:
+                    raise Blocked
+                self.state.naps = tuple(one for one in self.state.naps if one != me)
+
+        if self.access(FUTEX, begin, True):
+            self.access(FUTEX, end, True)
+
+    def futex_wake(self, whose: int, at: int, waiters: int) -> None:
         def perform() -> None:
-            slot = seen & L.LOCK_SLOT_MASK
-            dead = not any(slot in p.bytes for p in self.state.processes if p.alive)
-            if self.state.arena[L.LOCK] == seen and not dead:
-                raise Blocked
+            woken = [one for one in self.state.naps if one[1:] == (whose, at)][:waiters]
+            self.state.naps = tuple(one for one in self.state.naps if one not in woken)
 
-        self.access(BYTES, perform, True)
+        self.access(FUTEX, perform, True)
 
 
 class Seen:
     """Words as an actor sees them: every access goes through its run."""
 
-    def __init__(self, run: Run, words: Any) -> None:
+    def __init__(
+        self, run: Run, words: Any, whose: int, others: frozenset[int] = frozenset()
+    ) -> None:
         self.run = run
         self.words = words
-        self.shared = isinstance(words, ArenaWords)
+        self.whose = whose
+        self.others = others  # words that others store meanwhile
+        self.shared = whose == SHARED
 
     def racy(self, at: int) -> bool:
-        return self.shared and at in self.run.racy
+        return at in self.others
 
     def act(self, at: int, perform: Callable[[], Any]) -> Any:
         if self.shared:
@@ -194,10 +312,28 @@ class Seen:
         self.act(at, lambda: self.words.__setitem__(at, value))
 
     def exchange(self, at: int, value: int) -> int:
-        return int(self.act(at, lambda: self.words.exchange(at, value)))
+        def perform() -> int:
+            old = int(self.words[at])
+            self.words[at] = value
+            return old
+
+        return int(self.act(at, perform))
 
     def compare_exchange(self, at: int, old: int, value: int) -> bool:
-        return bool(self.act(at, lambda: self.words.compare_exchange(at, old, value)))
+        def perform() -> bool:
+            if self.words[at] != old:
+                return False
+            self.words[at] = value
+            return True
+
+        return bool(self.act(at, perform))
+
+    def futex_wait(self, at: int, seen: int, nap_ns: int) -> int:
+        self.run.futex_wait(self.whose, self.words, at, seen)
+        return 0
+
+    def futex_wake(self, at: int, waiters: int) -> None:
+        self.run.futex_wake(self.whose, at, waiters)
 
 
 @dataclass
@@ -227,7 +363,7 @@ class Interleaver:
         self.states_max = states_max
         self.racy = frozenset(racy)
         processes = [
-            Process(m.mine[:], m.slot, m.alive, 0, frozenset({m.slot} if m.slot else ()))
+            Process(m.mine[:], m.slot, m.alive, frozenset({m.slot} if m.slot else ()))
             for m in world.members
         ]
         world.arena.begin()
@@ -236,7 +372,7 @@ class Interleaver:
 
     def step(self, state: State, index: int) -> State | None:
         """Return what a state becomes by one actor's next step; None: it waits."""
-        after = state.copy()
+        after = state.copy(index)
         run = Run(after, index, self.core, self.racy)
         actor = after.actors[index]
         try:
@@ -260,9 +396,9 @@ class Interleaver:
         process = after.processes[index]
         process.alive = False
         process.bytes = frozenset()
-        process.local = 0
         for actor in after.actors:
             actor.done = actor.done or actor.process == index
+        after.naps = tuple(one for one in after.naps if after.actors[one[0]].process != index)
         return after
 
     def explore(self) -> Counted:

@@ -78,7 +78,6 @@ PARTS = {
     "hold.drain_one": "hold.leave",
     "hold.recover_drain": "hold.leave",
     "hold.leave": "ends every transaction, and has a scenario of its own",
-    "publish.announce": "publish.publish",
     "publish.read_area": "publish.find",
 }
 

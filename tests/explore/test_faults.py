@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.explore import faults, figures, loan_faults, migration_faults, model_faults
+from tests.explore import (
+    faults,
+    figures,
+    loan_faults,
+    migration_faults,
+    model_faults,
+    procedure_faults,
+)
 from tests.explore.arena import Violation
 from tests.explore.faults import Fault
 from tests.explore.interpreted import CORE, Core
@@ -17,6 +24,7 @@ FAULTS = (
     *loan_faults.FAULTS,
     *migration_faults.FAULTS,
     *model_faults.FAULTS,
+    *procedure_faults.FAULTS,
 )
 FAULTS_MIN = 20
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.explore import figures
+from tests.explore import event_scenarios as E
+from tests.explore import figures, waiting_stories
+from tests.explore import fork_scenarios as F
 from tests.explore import step_scenarios as T
 from tests.explore.interpreted import Core
 from tests.explore.migration_steps import migrated
@@ -12,25 +14,43 @@ from tests.explore.steps import Counted, Interleaver
 
 SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "lock, one dies": T.lock,
-    "lock, three members": lambda core: T.lock(core, members=3, deaths=0),
-    "slot handed on, its member died inside": T.handed_on,
+    "lock, three members": T.crowd,
+    "lock, naps end at any moment": T.short_naps,
     "slot handed on, its member died outside": lambda core: T.handed_on(core, inside=False),
     "a member leaves": T.left,
     "a member leaves, another reaps": lambda core: T.left(core, reaper=True),
     "drops": T.drops,
     "drop pushed while a popper dies": T.pushed_meanwhile,
     "page_to_scamem": T.pages,
-    "fork against a thread": T.fork,
+    "two deallocations": F.two_drops,
+    "two threads clean": T.cleaned,
+    "one thread cleans, another closes": T.closed_while_cleaning,
+    "a waiter gives up": T.gives_up,
+    "an event": E.awaited,
+    "an event, its poster is dead": E.left_waiting,
+    "reaping with breaths": T.reaped,
+    "fork against a thread": lambda core: F.fork(core, reaper=False),
+    "fork against a reaper": lambda core: F.fork(core, thread=False),
+    "fork against a deallocation": F.fork_and_drop,
     "a reader of runs, one run so far": lambda core: T.grafted(core, runs=1),
     "a reader of runs": T.grafted,
     "a living member is not reaped": T.living,
     "a thread writes while its process migrates": migrated,
 }
 DEEP: dict[str, Callable[[Core], Interleaver]] = {
+    "lock, three members store": lambda core: T.lock(core, members=3, deaths=0),
     "lock, two die": lambda core: T.lock(core, members=3, deaths=2),
-    "slot handed on, one dies": lambda core: T.handed_on(core, deaths=1),
+    "drops, two threads": T.two_threads,
+    "an event, one dies": lambda core: E.awaited(core, deaths=1),
+    "slot handed on, one dies": lambda core: T.handed_on(core, deaths=1, whole=True),
+    "slot handed on, its member died inside": T.handed_on,
+    "slot handed on, inside": lambda core: T.handed_on(core, whole=True),
+    "slot handed on, outside": lambda core: T.handed_on(core, inside=False, whole=True),
     "a member leaves, one dies": lambda core: T.left(core, deaths=1),
-    "drops, one dies": lambda core: T.drops(core, deaths=1),
+    "drops, one dies": lambda core: T.drops(core, deaths=1, whole=True),
+    "drops of both": lambda core: T.drops(core, whole=True),
+    "fork against both": F.fork,
+    "reaping with breaths, one dies": lambda core: T.reaped(core, deaths=1),
 }
 
 
@@ -54,3 +74,8 @@ def test_every_order(name: str, core: Core, total: Counted, deep: bool) -> None:
     total.states += counted.states
     total.transitions += counted.transitions
     total.ends += counted.ends
+
+
+@pytest.mark.parametrize("story", waiting_stories.STORIES, ids=lambda story: story.__name__)
+def test_how_a_wait_ends(story: Callable[[Core], None], core: Core) -> None:
+    story(core)

@@ -121,6 +121,8 @@ class World:
         slot = self.core.join.find_free(self.arena, mine, 0)
         if slot == 0:
             raise Violation("join: no slot is free")
+        mine[L.MINE_STATUS] = L.MEMBER_ACTIVE
+        mine[L.MINE_SLOT] = slot
         member = Member(mine, slot)
         self.members.append(member)
         self.enter(member)

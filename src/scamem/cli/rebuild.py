@@ -12,7 +12,7 @@ used, and all counts. What the derived words then say is asked of `check`.
 
 from __future__ import annotations
 
-from scamem.core import walk
+from scamem.core import kinds, walk
 from scamem.core.check import check_sections
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
@@ -129,7 +129,7 @@ class Rebuild:
                 self.words[at + L.HOLDER_OBJECT] = 0
                 self.used[L.TABLE_HOLDERS].discard(record)
                 continue
-            if kind > L.HOLDER_DROPPED or slot not in self.slots_of_kind(kind):
+            if kind not in kinds.BY_NUMBER or slot not in self.slots_of_kind(kind):
                 self.cannot.append(f"holder record {record} is of no holder (word {value:#x})")
             elif obj not in living:
                 self.cannot.append(f"holder record {record} holds object {obj}, which is not there")
@@ -138,11 +138,10 @@ class Rebuild:
 
     def slots_of_kind(self, kind: int) -> range:
         """Return the slots on whose lists records of a kind are."""
-        if kind == L.HOLDER_AREA:
-            return range(L.SLOT_AREAS, L.SLOT_AREAS + 1)
-        if kind == L.HOLDER_TRANSIT:
-            return range(L.SLOT_TRANSIT, L.SLOT_TRANSIT + 1)
-        return range(L.SLOT_FIRST, self.mine[L.MINE_SLOTS_MAX])
+        slot = kinds.BY_NUMBER[kind].slot
+        if slot is None:
+            return range(L.SLOT_FIRST, self.mine[L.MINE_SLOTS_MAX])
+        return range(slot, slot + 1)
 
     def slot_of(self, record: int) -> int:
         value = self.words[self.at(L.TABLE_HOLDERS, record) + L.HOLDER_OBJECT]

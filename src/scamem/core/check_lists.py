@@ -7,7 +7,7 @@ Read as check.py reads: nothing is stored, nothing is believed unseen.
 
 import cython
 
-from . import walk
+from . import kinds, walk
 from .walk import Image
 
 if cython.compiled:
@@ -62,9 +62,7 @@ def check_slot_list(
     at = L.SLOTS + L.SLOT_WORDS * slot
     newest, oldest = walk.low(arena[at + L.SLOT_HOLDERS]), walk.high(arena[at + L.SLOT_HOLDERS])
     records, wrong = walk.two_way(arena, mine, newest, L.HOLDER_SLOT_LINKS)
-    kind = {L.SLOT_AREAS: L.HOLDER_AREA, L.SLOT_TRANSIT: L.HOLDER_TRANSIT}.get(
-        slot, L.HOLDER_MEMBER
-    )
+    kind = kinds.of_slot(slot).number
     first = walk.place(mine, L.TABLE_HOLDERS, 0)
     if not wrong and len(records) != arena[at + L.SLOT_HOLDERS_COUNT]:
         wrong = f"counts {arena[at + L.SLOT_HOLDERS_COUNT]} holder records, has {len(records)}"

@@ -52,14 +52,9 @@ def has_io(arena: Words, mine: Words, holder: word) -> bool:
     return arena[at(arena, mine, holder) + L.HOLDER_COUNTS] >> L.COUNT_IO_SHIFT != 0
 
 
-def slot_at(mine: Words, slot: word) -> word:
-    """Return the place of a slot's record; of slot 0 for a number that cannot be."""
-    return L.SLOTS + L.SLOT_WORDS * (slot if slot < mine[L.MINE_SLOTS_MAX] else 0)
-
-
 def count_of(arena: Words, mine: Words, slot: word) -> word:
     """Return how many records are on a slot's list."""
-    return arena[slot_at(mine, slot) + L.SLOT_HOLDERS_COUNT]
+    return arena[tables.slot_at(mine, slot) + L.SLOT_HOLDERS_COUNT]
 
 
 def find(arena: Words, mine: Words, obj: word, slot: word) -> word:
@@ -109,7 +104,7 @@ def link(arena: Words, mine: Words, obj: word, slot: word, kind: word) -> word:
 def link_to_slot(arena: Words, mine: Words, holder: word, slot: word, whose: word) -> None:
     """Put a record, {object, kind}, on a slot's list as its newest. Stores: 5 words."""
     place: word = at(arena, mine, holder)
-    about: word = slot_at(mine, slot)
+    about: word = tables.slot_at(mine, slot)
     newest: word = low(arena[about + L.SLOT_HOLDERS])
     oldest: word = high(arena[about + L.SLOT_HOLDERS])
     put(arena, place + L.HOLDER_SLOT_LINKS, newest)
@@ -127,7 +122,7 @@ def unlink_from_slot(arena: Words, mine: Words, holder: word) -> None:
     """Take a record off its slot's list; whose it is, the caller stores. Stores: 4 words."""
     place: word = at(arena, mine, holder)
     slot: word = slot_of(arena, mine, holder)
-    about: word = slot_at(mine, slot)
+    about: word = tables.slot_at(mine, slot)
     older: word = low(arena[place + L.HOLDER_SLOT_LINKS])
     newer: word = high(arena[place + L.HOLDER_SLOT_LINKS])
     newest: word = low(arena[about + L.SLOT_HOLDERS])

@@ -1,6 +1,7 @@
+from .store cimport tables
 from .store.journal cimport ensure, put
-from .store.words cimport Words, word
+from .store.words cimport Words, monotonic_ns, word
 
-cdef word at(Words mine, word slot) noexcept nogil
 cdef word state(Words arena, Words mine, word slot) noexcept nogil
 cdef void set_state(Words arena, Words mine, word slot, word old, word new) noexcept nogil
+cdef word begin(Words arena, Words mine, word slot, word into, word pid) noexcept nogil

@@ -19,23 +19,33 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .store import layout as L
+    from .store import tables
     from .store.journal import ensure, put
-    from .store.words import Words, word
-
-
-def at(mine: Words, slot: word) -> word:
-    """Return the place of a slot's record; of slot 0 for a number that cannot be."""
-    return L.SLOTS + L.SLOT_WORDS * (slot if slot < mine[L.MINE_SLOTS_MAX] else 0)
+    from .store.words import Words, monotonic_ns, word
 
 
 def state(arena: Words, mine: Words, slot: word) -> word:
     """Return a slot's state."""
-    return arena[at(mine, slot) + L.SLOT_STATE] & L.MASK_8
+    return arena[tables.slot_at(mine, slot) + L.SLOT_STATE] & L.MASK_8
 
 
 def set_state(arena: Words, mine: Words, slot: word, old: word, new: word) -> None:
     """Move a slot along one edge of the table above."""
-    place: word = at(mine, slot) + L.SLOT_STATE
+    place: word = tables.slot_at(mine, slot) + L.SLOT_STATE
     parent: word = mine[L.MINE_SLOT] if new == L.SLOT_STATE_FORKING else 0
     ensure(arena, arena[place] & L.MASK_8 == old)
     put(arena, place, new | parent << L.SLOT_PARENT_SHIFT)
+
+
+def begin(arena: Words, mine: Words, slot: word, into: word, pid: word) -> word:
+    """Make a FREE slot a new member's, ACTIVE or FORKING: its incarnation. No commit."""
+    about: word = tables.slot_at(mine, slot)
+    incarnation: word = arena[L.NEXT_INCARNATION]
+    set_state(arena, mine, slot, L.SLOT_STATE_FREE, into)
+    put(arena, L.NEXT_INCARNATION, incarnation + 1)
+    put(arena, about + L.SLOT_INCARNATION, incarnation)
+    put(arena, about + L.SLOT_PID, pid)
+    put(arena, about + L.SLOT_JOINED_NS, monotonic_ns())
+    if slot >= arena[L.SLOTS_NEXT]:
+        put(arena, L.SLOTS_NEXT, slot + 1)
+    return incarnation

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from scamem.core import kinds
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.core.store.words import low
@@ -21,7 +22,7 @@ class Holder:
 
     Attributes
     ----------
-    kind : "member", "area" or "transit".
+    kind : "member", "area" or "transit" (scamem.core.kinds); "kind N" of a later version's.
     pid : of a member, 0 of the others.
     name : of an area.
     mappings, pins, io_pins, hands : of a member.
@@ -46,8 +47,9 @@ class Holder:
     @property
     def count(self) -> int:
         """References that this holder stands for."""
-        area = 1 if self.kind == "area" else 0
-        return self.mappings + self.pins + self.io_pins + self.hands + self.loans + area
+        known = kinds.BY_NAME.get(self.kind)
+        itself = 1 if known is None else known.references
+        return self.mappings + self.pins + self.io_pins + self.hands + self.loans + itself
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,9 @@ def holders(seat: Seat, index: int) -> list[Holder]:
         if kind == L.HOLDER_AREA:
             area = seat.member.read_area(link)
             name = area[0].decode("utf-8", "replace") if area is not None else "?"
-            found.append(Holder("area", name=name))
-        elif kind == L.HOLDER_TRANSIT:
-            found.append(Holder("transit", loans=loans))
+            found.append(Holder(kinds.name_of(kind), name=name))
+        elif kind != L.HOLDER_MEMBER:
+            found.append(Holder(kinds.name_of(kind), loans=loans))
         else:
             pid = seat.member.read_word(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_PID)
             found.append(

@@ -101,11 +101,15 @@ def take_slot(made: Seat) -> None:
         while slot:
             page = _lock_byte(control, slot)
             if page:
-                if member.join(slot, os.getpid(), descriptors):
-                    member.set_my_word(L.MINE_SLOT_PAGE, page)
-                    member.reap()
-                    return
-                slot_locks.let_go(page)
+                with ExitStack() as undo:
+                    undo.callback(slot_locks.let_go, page)
+                    undo.callback(member.abandon)
+                    if member.join(slot, os.getpid(), descriptors):
+                        member.set_my_word(L.MINE_SLOT_PAGE, page)
+                        member.reap()
+                        member.enter_table()
+                        undo.pop_all()
+                        return
             slot = member.find_free_slot(slot)
         page = _lock_byte(control, L.SLOT_GUEST)  # busy: another joiner reaps
         if page:

@@ -1,8 +1,8 @@
 """Loans that nobody needs: they are taken back when memory is wanted, or one more loan."""
 
 import cython
-from cython.cimports.scamem.core import holders
 from cython.cimports.scamem.core.store import layout as L
+from cython.cimports.scamem.core.store import tables
 from cython.cimports.scamem.core.store.words import monotonic_ns, word
 from cython.cimports.scamem.core.transactions import lend
 from cython.cimports.scamem.membership.member import Member
@@ -14,7 +14,7 @@ def expire(member: Member, grace_s: word) -> int:
     before: word
     member.begin()
     holder: word = lend.oldest(member.arena, member.mine)
-    about: word = holders.slot_at(member.mine, L.SLOT_TRANSIT)
+    about: word = tables.slot_at(member.mine, L.SLOT_TRANSIT)
     left: word = member.arena[L.LOANS_COUNT] + member.arena[about + L.SLOT_HOLDERS_COUNT]
     member.end()
     while holder != 0 and left > 0:  # bound: each look takes a loan or passes a record

@@ -1,4 +1,4 @@
-from scamem.membership.membership cimport Membership
+from scamem.membership.looks cimport Looks
 from scamem.core.store.words cimport word
 
 cdef extern from *:
@@ -20,10 +20,9 @@ cdef extern from "Python.h":
 
 cdef enum:
     FRAME_BYTES = 4096  # of zone NORMAL
-    SLICE_NS = 100000000  # between signal checks
     MAYBE_RAISED = 987654321
 
-cdef class Member(Membership):
+cdef class Member(Looks):
     cdef public word direct_address
     cdef public word fast_zone
     cdef public bint init_on_alloc

@@ -9,15 +9,10 @@ object has the reference; its deallocation lets go, in any thread and at any tim
 import cython
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.scamem.core import loans, objects
+from cython.cimports.scamem.core.procedures import cleaning, letting_go, local_lock
+from cython.cimports.scamem.core.store import events, tables
 from cython.cimports.scamem.core.store import layout as L
-from cython.cimports.scamem.core.store import tables
-from cython.cimports.scamem.core.store.words import (
-    futex_wait,
-    high,
-    low,
-    monotonic_ns,
-    word,
-)
+from cython.cimports.scamem.core.store.words import Words, futex_wait, high, low, word
 from cython.cimports.scamem.core.transactions import (
     alloc,
     hold,
@@ -25,9 +20,7 @@ from cython.cimports.scamem.core.transactions import (
     mark,
     online,
     publish,
-    reap,
 )
-from cython.cimports.scamem.membership import process
 
 from scamem.errors import (
     ClosedError,
@@ -46,9 +39,9 @@ class Hold:
         raise TypeError("references are made by Arena.alloc, Scamem.pin and the like")
 
     def __dealloc__(self) -> None:
-        # Tries locks, waits for nothing, makes no object, cannot raise (process.let_go).
+        # Tries locks, waits for nothing, makes no object, cannot raise (letting_go.py).
         if self.index != 0:
-            process.let_go(self.member.arena, self.member.mine, self.index, self.by)
+            letting_go.let_go(self.member.arena, self.member.mine, self.index, self.by)
             seen_to(self.member)
 
     def another(self, by: word) -> Hold:
@@ -61,7 +54,8 @@ def release(held: Hold) -> object:
     index: word = held.index
     held.index = 0
     if index != 0:
-        process.let_go(held.member.arena, held.member.mine, index, held.by)
+        letting_go.let_go(held.member.arena, held.member.mine, index, held.by)
+        held.member.clean_now()
         seen_to(held.member)
 
 
@@ -123,7 +117,7 @@ def checked_length(text: bytes, words: word) -> cython.size_t:
 
 
 @cython.cclass
-class Member(Membership):
+class Member(Looks):
     """This process as a member of an arena: the transactions that it can run. See Membership."""
 
     # --- allocating ----------------------------------------------------------------------------
@@ -197,11 +191,11 @@ class Member(Membership):
         """Return one more reference to what is held already; no system call, no arena lock."""
         if held.index == 0:
             raise ClosedError("this reference was closed")
-        process.lock_local()
+        local_lock.lock()
         status: word = L.NOT_HELD
         if self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
             status = hold.add(self.arena, self.mine, held.index, by)
-        process.unlock_local()
+        letting_go.release()
         if status != L.OK:
             raise self.refuse(status)
         return new_hold(self, held.index, held.generation, by)
@@ -255,34 +249,16 @@ class Member(Membership):
         self.free_dying()
         return status == L.OK
 
-    def free_dying(self) -> None:
-        """Give the runs of DYING objects back, whoever left them, and clean what needs it."""
-        if self.arena[L.DYING_HEAD] != 0 or self.arena[L.CLEANING_HEAD] != 0:
-            self.begin()
-            process.free_dying(self.arena, self.mine)
+    def clean_now(self) -> None:
+        """Clean what deallocations left, if the locks are to be had now: waits for nobody.
 
-    def reap(self) -> int:
-        """Reap every dead member and free what is DYING; how many were reaped."""
-        status: word = L.BUSY
-        before: word = self.mine[L.MINE_REAPED]
-        while status != L.OK:
-            self.begin()  # waits with signal checks, and not for ever; inside there are naps only
-            status = process.reap_all(self.arena, self.mine, monotonic_ns() + SLICE_NS)
-            if status == L.OK and self.mine[L.MINE_SLOT] >= L.SLOT_FIRST:
-                process.free_dying(self.arena, self.mine)
-            elif status == L.OK:
-                self.end()  # a guest owns nothing: nobody would reap it
-            else:
-                process.unlock_local()
-        return self.mine[L.MINE_REAPED] - before
-
-    def is_slot_dead(self, slot: word) -> bool:
-        """Tell whether a slot in use is unlocked, without reaping it."""
-        self.begin()
-        dead: cython.bint = reap.is_reapable(self.arena, self.mine, slot)
-        dead = dead and slot != self.mine[L.MINE_SLOT] and process.probe(self.mine, slot) == 0
-        self.end()
-        return dead
+        Gives up the GIL where there is something to clean.
+        """
+        watch: word[8]  # layout.WATCH_WORDS
+        seen: Words = cython.cast(Words, cython.address(watch[0]))
+        if self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE and self.arena[L.CLEANING_HEAD] != 0:
+            with cython.nogil:
+                cleaning.clean_left(self.arena, self.mine, seen)
 
     def mark_pickled(self, held: Hold) -> None:
         """Say in the arena that a held object's bytes are a pickle, put there by this member."""
@@ -441,7 +417,7 @@ class Member(Membership):
         self.begin()
         self.store_name(address, length, address, 0)
         obj: word = publish.find(self.arena, self.mine)
-        event: word = self.arena[L.AREAS_EVENT]
+        event: word = self.arena[L.EVENTS + L.EVENT_AREAS]
         status: word = obj
         if obj < L.STATUS:
             generation = objects.generation(self.arena, self.mine, obj)
@@ -481,5 +457,7 @@ class Member(Membership):
     def await_names(self, seen: word, timeout_s: float) -> None:
         """Wait until a name is published after `seen`, at most so long; then look again."""
         nap_ns: word = cython.cast(word, max(0.0, min(1.0, timeout_s)) * 1e9)
+        self.check_active()
+        events.announce(self.arena, L.EVENT_AREAS)
         with cython.nogil:
-            futex_wait(self.arena, L.AREAS_EVENT, seen, nap_ns)
+            futex_wait(self.arena, L.EVENTS + L.EVENT_AREAS, seen, nap_ns)

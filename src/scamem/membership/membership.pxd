@@ -1,7 +1,7 @@
 from scamem.core.store.words cimport Words, word
 
 cdef enum:
-    NAP_NS = 2000000
+    SLICE_NS = 100000000  # between signal checks
 
 cdef class Membership:
     cdef Words arena
@@ -15,11 +15,9 @@ cdef class Membership:
     cpdef bint close(self) noexcept
     cdef bint leave_now(self) noexcept
     cdef int begin(self) except -1
-    cdef int wait(self, word deadline_ns) except -1
+    cdef int wait(self) except -1
+    cdef object waited_too_long(self, word status, word seen)
     cdef int end(self) except -1
+    cdef void finish_dying(self) noexcept
     cdef int check_active(self) except -1
-    cdef void stop(self) noexcept nogil
     cdef object refuse(self, word status)
-    cdef object record(self, word holder)
-
-cdef int await_slot(Membership member, word seen, word deadline_ns) except -1

@@ -8,49 +8,38 @@ cdef extern from "<fcntl.h>" nogil:
     int fallocate(int fd, int mode, long long offset, long long length)
 
 cdef enum:
-    PAGE_BYTES = 4096
-    COPY_LOOKS = 8
-    REAPED_AT_ONCE = 32  # records that one hold of the arena's lock reaps: some microseconds
-    JOINED_MAX = 256
-    SPINS = 200
-    FORK_NS = 1000000000
-    CLEAN_NS = 100000000
-    NAP_NS = 2000000
+    FIRST = 64  # arenas that the first table has room for
+    MADV_POPULATE_WRITE = 23  # Linux 5.14; not in every libc's headers
 
-# word 0: the process-local lock; then {arena, mine} of each joined arena, by address
-cdef word state[600]
+cdef word state[64]  # layout.LOCAL_WORDS
+cdef word first[128]
+cdef word* joined  # {arena, mine} of each number, by address; 0: no arena has it
+cdef word joined_max
 # what a member that has left its arena has for private words: MINE_STATUS says so
 cdef word closed_words[512]
 
-cdef Words local() noexcept nogil
 cdef void lock_local() noexcept nogil
 cdef void unlock_local() noexcept nogil
-cdef Words arena_of(word index) noexcept nogil
-cdef Words mine_of(word index) noexcept nogil
-cdef word enter(Words arena, Words mine) noexcept nogil
-cdef word leave(Words arena, Words mine) noexcept nogil
+cdef bint is_joined(word number) noexcept nogil
+cdef Words arena_of(word number) noexcept nogil
+cdef Words mine_of(word number) noexcept nogil
 cdef word add_member(Words arena, Words mine) noexcept nogil
 cdef void remove_member(Words mine) noexcept nogil
 cdef word add_range(Words mine, word address, word length) noexcept nogil
 cdef void remove_range(Words mine, word address) noexcept nogil
-cdef int probe(Words mine, word slot) noexcept nogil
-cdef word probe_holder(Words arena, Words mine) noexcept nogil
-cdef word reap_dead(Words arena, Words mine, word slot) noexcept nogil
-cdef word breathe(Words arena, Words mine, word deadline_ns) noexcept nogil
-cdef word reap_some(Words arena, Words mine, word slot) noexcept nogil
-cdef bint grow_holders(Words arena, Words mine) noexcept nogil
-cdef word reap_all(Words arena, Words mine, word deadline_ns) noexcept nogil
-cdef word clean_some(Words arena, Words mine) noexcept nogil
-cdef void note_surplus(Words arena, Words mine) noexcept nogil
-cdef void free_dying(Words arena, Words mine) noexcept nogil
-cdef void let_go(Words arena, Words mine, word obj, word by) noexcept nogil
-cdef word enter_patiently(Words arena, Words mine, word deadline_ns) noexcept nogil
 cdef void advise(Words mine, int advice) noexcept nogil
-cdef void prepare_one(Words arena, Words mine, word deadline_ns) noexcept nogil
-cdef word find_child_slot(Words arena, Words mine) noexcept nogil
-cdef word copy_records(Words arena, Words mine, word deadline_ns) noexcept nogil
+cdef void open_mappings(Words mine) noexcept nogil
+cdef void close_mappings(Words mine) noexcept nogil
+cdef int probe(Words mine, word slot) noexcept nogil
+cdef word lock_child(Words mine, word slot) noexcept nogil
+cdef void keep_child(Words mine) noexcept nogil
+cdef void drop_child(Words mine) noexcept nogil
+cdef bint back_table(Words mine, word which, word records) noexcept nogil
+cdef bint renew(Words mine, word pfn, word frames, word again) noexcept nogil
+cdef word pid() noexcept nogil
 cdef void prepare() noexcept nogil
 cdef void in_parent() noexcept nogil
 cdef void in_child() noexcept nogil
+cdef void fill_table() noexcept nogil
 cdef void vacate(Words mine, word private_bytes) noexcept nogil
 cdef int install() noexcept nogil

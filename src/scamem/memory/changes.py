@@ -5,9 +5,9 @@ change that this member has under way.
 """
 
 import cython
-from cython.cimports.scamem.core import holders
 from cython.cimports.scamem.core.frames import sections
 from cython.cimports.scamem.core.store import layout as L
+from cython.cimports.scamem.core.store import tables
 from cython.cimports.scamem.core.store.words import high, low, word
 from cython.cimports.scamem.core.transactions import offline, online, populate, trim
 from cython.cimports.scamem.membership.member import Member
@@ -133,7 +133,7 @@ def changed_by_nobody(member: Member) -> bool:
     """Tell whether a section is said to be changed by who is no member: a damaged arena."""
     member.begin()
     owner: word = high(member.arena[L.CHANGING])
-    about: word = holders.slot_at(member.mine, owner)
+    about: word = tables.slot_at(member.mine, owner)
     section: word = low(member.arena[L.CHANGING])
     wrong: cython.bint = (
         section == 0

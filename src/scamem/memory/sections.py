@@ -304,6 +304,7 @@ def trim_surplus(seat: Seat) -> None:
     if not seat.is_usable() or not seat.member.my_word(L.MINE_SURPLUS):
         return
     changes.forget_surplus(seat.member)
+    seat.member.clean_now()
     since_s = int(time.monotonic()) - seat.member.read_word(L.POPULATED_S)
     if 0 <= since_s < REST_S:  # a loop that allocates and frees much would pay for it each time
         return

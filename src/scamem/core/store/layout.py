@@ -42,7 +42,7 @@ CHECKSUM_START = 0xCBF29CE484222325  # 64-bit FNV-1a
 CHECKSUM_FACTOR = 0x100000001B3
 
 MAGIC = 0x6D656D6163730A1A  # "\x1a\nscamem" read as little-endian bytes
-VERSION = 2
+VERSION = 3
 BYTE_ORDER = 0x0102030405060708
 
 # --- the stop hook of test builds (words.h): which process halts at which store -----------------
@@ -91,12 +91,11 @@ CLEANING_INCARNATION = 82
 RETENTION_FRAMES = 83  # free frames that are kept; what is free beyond is given back by itself
 POPULATED_S = 84  # unlogged: second of CLOCK_MONOTONIC when trimmed memory was last wanted again
 DRAINING = 81  # unlogged: {record that is being popped 32, its slot 16, low bits of its pops 16}
-# unlogged: bumped under the lock by whoever publishes, waited on as a futex (its low half)
-AREAS_EVENT = 80
 
 # --- tables with free lists: {free head, next fresh, backed} per table --------------------------
 TABLES = 96
 TABLE_WORDS = 4
+TABLES_MAX = 16
 TABLE_FREE = 0
 TABLE_NEXT = 1
 TABLE_BACKED = 2
@@ -108,7 +107,7 @@ TABLE_AREAS = 4
 TABLES_COUNT = 5
 
 # --- zones: frames of one kind on one node ------------------------------------------------------
-ZONES = 128
+ZONES = 160
 ZONE_WORDS = 8
 ZONES_MAX = 16
 ZONE_FREE = 0  # frames in free runs
@@ -121,12 +120,20 @@ KIND_HUGE = 1  # of 2 MiB: zones whose runs begin and end with whole huge pages
 HUGE_FRAMES = 512  # a huge page, counted in frames of 4 KiB as all is
 
 # --- spans: which zones there are, in the order of their frames; the header's checksum has them --
-SPANS = 256
+SPANS = 288
 SPAN_WORDS = 2
 SPAN_PLACE = 0  # {node 16, kind 16}
 SPAN_SECTIONS = 1
 SPAN_KIND_SHIFT = 16
 NODES_MAX = 1024
+
+# --- event words: counters that members wait on, each a futex (its low half); unlogged -----------
+EVENTS_AWAITED = 320  # one bit an event: somebody may be waiting for it
+EVENTS = 384
+EVENTS_MAX = 256  # two things waited for may share an event: a waiter looks again whenever it wakes
+EVENTS_SHIFT = 6  # events of one word of EVENTS_AWAITED
+EVENTS_MASK = 63
+EVENT_AREAS = 0  # a name was published
 
 # --- slots of members: SLOT_WORDS each ----------------------------------------------------------
 SLOTS = 8192
@@ -294,37 +301,60 @@ MINE_TABLE_RECORD = 1
 MINE_TABLE_LINK = 2
 MINE_TABLE_MAX = 3
 # a name and a description on their way into or out of the arena, in words
-MINE_NAME_HASH = 128
-MINE_NAME_BYTES = 129
-MINE_DESCRIPTION_BYTES = 130
-MINE_NAME = 132
-MINE_DESCRIPTION = 164
+MINE_NAME_HASH = 168
+MINE_NAME_BYTES = 169
+MINE_DESCRIPTION_BYTES = 170
+MINE_NAME = 172
+MINE_DESCRIPTION = 204
 # the table of this member's own records, one word an object: {record 32, epoch 32}. There are two,
 # since fork fills the child's while the parent goes on with its own (private.py).
-MINE_EPOCH = 256
-MINE_RECORDS_AT = 257
-MINE_OTHER_AT = 258
-# what the fork handlers need (arena/process.py): no Python object can be asked there
-MINE_CONTROL_FD = 260
-MINE_CONTROL_DEVICE = 261
-MINE_CONTROL_INODE = 262
-MINE_SLOT_PAGE = 263  # address of the page that keeps this member's slot lock
-MINE_CHILD_SLOT = 264  # while forking: the child's slot, its page, and whether all went well
-MINE_CHILD_PAGE = 265
-MINE_CHILD_READY = 266
-MINE_STATUS = 267  # one of the MEMBER_ values
-MINE_RANGES = 268  # address of the table of this process's mappings {address, bytes}, and its use
-MINE_RANGES_COUNT = 269
-MINE_RANGES_MAX = 270
-MINE_ARRIVING = 271  # 1: a forked child that has not yet said its pid
-MINE_REAPED = 272  # members that this process has reaped
-MINE_DIRECT = 273  # address of the direct map: frames are cleaned through it
-MINE_SURPLUS = 274  # 1: a release left more free memory than is to be kept
-MINE_MIGRATING = 275  # object that this process is about to migrate; 0: somebody looked at it
-MINE_LOANS_NEXT = 276  # where this member goes on looking for loans that nobody needs
-MINE_LOANS_SINCE = 277  # all that it looked at in this turn through the table were lent since then
-MINE_LOANS_OLDEST = 278  # and all loans, when its last turn ended
-MINE_TABLES_AT = 280
+MINE_EPOCH = 296
+MINE_RECORDS_AT = 297
+MINE_OTHER_AT = 298
+# what the fork handlers and deallocations need: no Python object can be asked there
+MINE_CONTROL_FD = 304
+MINE_CONTROL_DEVICE = 305
+MINE_CONTROL_INODE = 306
+MINE_SLOT_PAGE = 307  # address of the page that keeps this member's slot lock
+MINE_CHILD_SLOT = 308  # while forking: the child's slot, its page, and whether all went well
+MINE_CHILD_PAGE = 309
+MINE_CHILD_READY = 310
+MINE_STATUS = 311  # one of the MEMBER_ values
+MINE_RANGES = 312  # address of the table of this process's mappings {address, bytes}, and its use
+MINE_RANGES_COUNT = 313
+MINE_RANGES_MAX = 314
+MINE_ARRIVING = 315  # 1: a forked child that has not yet said its pid
+MINE_REAPED = 316  # members that this process has reaped
+MINE_DIRECT = 317  # address of the direct map: frames are cleaned through it
+MINE_SURPLUS = 318  # 1: a release left free memory to trim, or frames to clean
+MINE_MIGRATING = 319  # object that this process is about to migrate; 0: somebody looked at it
+MINE_CLEANING = 320  # 1: a thread of this process cleans frames, without the local lock
+MINE_BUSY = 321  # threads of this process that work here and gave the local lock up meanwhile
+MINE_NUMBER = 322  # the arena's number in this process (LOCAL_JOINED)
+MINE_LOANS_NEXT = 323  # where this member goes on looking for loans that nobody needs
+MINE_LOANS_SINCE = 324  # all that it looked at in this turn through the table were lent since then
+MINE_LOANS_OLDEST = 325  # and all loans, when its last turn ended
+MINE_TABLES_AT = 384
+
+# --- the words of a process, for all arenas that it has joined -----------------------------------
+LOCAL_LOCK = 0  # 0: free; 1: held; 2: held, and others wait
+LOCAL_UNMAPPED = 1  # mappings of stitched views that were given back, ever
+LOCAL_LEFT = 2  # 1: a deallocation left a reference below, since the lock was held
+LOCAL_JOINED = 3  # arenas that were given a number, from 0; a number is used again
+LOCAL_LEFT_AT = 8  # references to let go of: {object 32, arena's number 24, by 8}, or 0
+LOCAL_LEFT_MAX = 56
+LOCAL_LEFT_NUMBER_SHIFT = 32
+LOCAL_LEFT_BY_SHIFT = 56
+LOCAL_WORDS = 64
+
+# --- the words of one wait for the arena's lock (procedures/waiting.py) --------------------------
+WATCH_SEEN = 0  # the lock word, without flags, as it was when this wait last looked; 0: not yet
+WATCH_HELD_NS = 1  # how long that very acquisition was seen to last
+WATCH_SPENT_NS = 2  # how long the wait was seen to last
+WATCH_LAST_NS = 3  # when that was last counted
+WATCH_LIMIT_NS = 4  # how long one acquisition may last
+WATCH_NAP = 5  # the lock word to nap on; 0: look again at once
+WATCH_WORDS = 8
 
 MEMBER_ACTIVE = 1
 MEMBER_LOST = 2  # a forked child for which no slot or record was to be had
@@ -355,9 +385,19 @@ NO_LOANS = 0x100000021
 NOT_ALONE = 0x100000023
 IN_USE = 0x100000030  # frames of the section are in use, or promised
 WRONG_STATE = 0x100000031  # the section is in no state for this
+STUCK = 0x100000040  # one acquisition of the arena's lock lasted as long as a waiter waits
+STARVED = 0x100000041  # the lock changed hands all the time, and never came to this waiter
 
 WAKE_ALL = 0x7FFFFFFF
 NS_PER_S = 1000000000
+NAP_NS = 2000000  # a waiter looks again after this, whatever wakes were lost with the dead
+LAPSE_NS = 8000000  # what one nap counts at most: a waiter that was stopped itself saw nothing
+STARVED_TIMES = 6  # so many times its limit a waiter waits while the lock changes hands
+CLEAN_NS = 100000000  # how long a member that cleaned tries to come for the lock again
+FORK_NS = 1000000000  # what prepare may take in all
+SPINS = 200  # tries before a wait
+REAPED_AT_ONCE = 32  # records that one hold of the arena's lock reaps: some microseconds
+COPY_LOOKS = 8  # how often fork looks at a record before the list is called damaged
 
 PAGE_WORDS = 512  # tables begin on pages, so that each can be given memory by itself
 FRAME_BYTES = 4096  # of zone NORMAL
@@ -383,21 +423,27 @@ def _prove() -> None:
         "header": HEADER_GEOMETRY + GEOMETRY_WORDS <= HEADER_CHECKSUM < HEADER_WORDS,
         "lock": LOCK % 8 == 0 and LOCK > STOP_HITS,
         "lock bits": LOCK_TICKET_ONE == 1 << LOCK_TICKET_SHIFT == LOCK_DROPS << 1,
-        "globals": AREAS_EVENT < TABLES,
-        "tables": TABLES + TABLES_COUNT * TABLE_WORDS <= ZONES,
-        "zones": ZONES + ZONES_MAX * ZONE_WORDS <= JOURNAL_ENTRIES,
-        "spans": ZONES + ZONES_MAX * ZONE_WORDS <= SPANS
-        and SPANS + ZONES_MAX * SPAN_WORDS <= JOURNAL_ENTRIES,
+        "globals": POPULATED_S < TABLES,
+        "tables": TABLES_COUNT <= TABLES_MAX and TABLES + TABLES_MAX * TABLE_WORDS <= ZONES,
+        "zones": ZONES + ZONES_MAX * ZONE_WORDS <= SPANS,
+        "spans": SPANS + ZONES_MAX * SPAN_WORDS <= EVENTS_AWAITED,
+        "events": EVENTS_MASK + 1 == 1 << EVENTS_SHIFT == WORD_BYTES * 8
+        and EVENTS_AWAITED + (EVENTS_MAX >> EVENTS_SHIFT) <= EVENTS
+        and EVENTS + EVENTS_MAX <= JOURNAL_ENTRIES,
         "blocks": SECTION_SHIFT - BLOCK_SHIFT <= SECTION_BLOCKS_MAX.bit_length() - 1,
         "journal": JOURNAL_ENTRIES + JOURNAL_ENTRIES_MAX * JOURNAL_ENTRY_WORDS <= SLOTS,
         "area": AREA_DESCRIPTION + AREA_DESCRIPTION_WORDS == AREA_WORDS,
         "area name": AREA_NAME + AREA_NAME_WORDS == AREA_DESCRIPTION,
         "counts": COUNT_HAND == 1 << COUNT_HANDS_SHIFT and COUNT_IO == 1 << COUNT_IO_SHIFT,
         "private zones": MINE_ZONE_TABLE + ZONES_MAX * MINE_ZONE_WORDS <= MINE_TABLES,
-        "private tables": MINE_TABLES + TABLES_COUNT * MINE_TABLE_WORDS <= MINE_NAME_HASH,
+        "private tables": MINE_TABLES + TABLES_MAX * MINE_TABLE_WORDS <= MINE_NAME_HASH,
         "private name": MINE_NAME + AREA_NAME_WORDS == MINE_DESCRIPTION,
         "private description": MINE_DESCRIPTION + AREA_DESCRIPTION_WORDS <= MINE_EPOCH,
+        "private words": MINE_EPOCH < MINE_CONTROL_FD < MINE_STATUS < MINE_TABLES_AT < PAGE_WORDS,
+        "local words": LOCAL_JOINED < LOCAL_LEFT_AT
+        and LOCAL_LEFT_AT + LOCAL_LEFT_MAX <= LOCAL_WORDS,
         "statuses": min(BUSY, NO_RECORDS, MORE) > STATUS,
+        "statuses of tables": NO_RECORDS + TABLES_MAX <= FULL,
     }
     wrong = [name for name, holds in checks.items() if not holds]
     if wrong:

@@ -1,25 +1,31 @@
 """The arena's one lock: a word that names its holder's slot and never repeats.
 
-State: LOCK = {ticket 46, flags 2, slot 16}; slot 0 is nobody. WAITERS: somebody naps on the low
+State: LOCK = {ticket 46, flags 2, slot 16}; slot 0 is nobody. WAITERS: somebody may nap on the low
 half as a futex. DROPS: some member's drop stack is not empty, the holder empties it before it
 unlocks. Each acquisition writes a larger ticket.
 
-Steps. try_lock: slot 0 -> {ticket + 1, flags kept, me} by compare-exchange. Waiting (the caller
-does it, outside): set WAITERS, nap on the futex some milliseconds; the same word still there after
-the nap *and* the slot that it names unlocked -> take_over, by compare-exchange of the whole word.
-unlock: {ticket, 0, 0}, then wake one.
+Steps. try_lock: slot 0 -> {ticket + 1, flags kept, me} by compare-exchange. Waiting (outside, by
+procedures/waiting.py): set WAITERS, nap on the futex some milliseconds; the same word still there
+after the nap *and* the slot that it names unlocked -> take_over, by compare-exchange of the whole
+word. unlock: {ticket, 0, 0}, then wake one if WAITERS was set. Who has waited takes the lock by
+try_again, which sets WAITERS: unlock wakes one of several, and the others are still there. Who
+gives up waiting calls pass_on: the wake that it may have got goes to another.
 
 Why safe. A holder that dies leaves the word naming its slot, and its slot lock goes only after its
 last thread left user code, so nobody takes over from a thread that still stores. Between the probe
 and the exchange another may have taken over, rolled back and left, and the slot may be a new
 member's: then the ticket differs and the exchange fails. Death after taking over and before the
 roll-back ends: the word names the taker, the journal is still there, the next taker rolls back.
-Death between unlock and wake: waiters nap with an end and look again; a take-over wakes all.
+While nobody dies, a waiter never naps beside a free lock: each unlock of a word with WAITERS wakes
+one waiter, which takes the lock with WAITERS set, or finds it taken and sets WAITERS in its word,
+or passes the wake on. Death between unlock and wake, or of a waiter that was woken: naps have an
+end, and waiters look again; a take-over wakes all.
 
 Who finishes: any waiter; and a joiner whose slot the word names (its predecessor died inside).
 
 Tried and failed: a word without a ticket lets a late taker steal the lock from the slot's next
-owner. A robust pthread mutex trusts thread ids, which repeat across pid namespaces.
+owner. Clearing WAITERS at an unlock that wakes one leaves the others to the end of their naps,
+with the lock free. A robust pthread mutex trusts thread ids, which repeat across pid namespaces.
 """
 
 import cython
@@ -27,7 +33,7 @@ import cython
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
-    from . import journal
+    from . import events, journal
     from . import layout as L
     from .words import Words, compare_exchange, futex_wake, load_acquire, store, word
 
@@ -38,7 +44,17 @@ def held_by(value: word) -> word:
 
 
 def try_lock(arena: Words, slot: word) -> word:
-    """Take the lock if it is free: OK, BUSY, or DAMAGED (then it is not held).
+    """Take the lock if it is free: OK, BUSY, or DAMAGED (then it is not held)."""
+    return take(arena, slot, 0)
+
+
+def try_again(arena: Words, slot: word) -> word:
+    """Take the lock if it is free, having waited for it: others may be waiting still."""
+    return take(arena, slot, L.LOCK_WAITERS)
+
+
+def take(arena: Words, slot: word, flags: word) -> word:
+    """Take the lock if it is free, setting some flags: OK, BUSY, or DAMAGED (it is not held).
 
     One attempt, no wait. I7 is checked here: a journal that is not empty while nobody holds the
     lock is something no member leaves behind.
@@ -46,7 +62,7 @@ def try_lock(arena: Words, slot: word) -> word:
     seen: word = load_acquire(arena, L.LOCK)
     if held_by(seen) != 0:
         return L.BUSY
-    if not compare_exchange(arena, L.LOCK, seen, (seen + L.LOCK_TICKET_ONE) | slot):
+    if not compare_exchange(arena, L.LOCK, seen, (seen + L.LOCK_TICKET_ONE) | flags | slot):
         return L.BUSY
     if arena[L.JOURNAL_DAMAGED] != 0 or arena[L.JOURNAL_LENGTH] != 0:
         store(arena, L.JOURNAL_DAMAGED, 1)
@@ -69,7 +85,7 @@ def take_over(arena: Words, slot: word, seen: word) -> word:
     store(arena, L.LOCK_TAKEOVERS, arena[L.LOCK_TAKEOVERS] + 1)
     store(arena, L.LOCK_ROLLBACKS, arena[L.LOCK_ROLLBACKS] + undone)
     futex_wake(arena, L.LOCK, L.WAKE_ALL)
-    futex_wake(arena, L.AREAS_EVENT, L.WAKE_ALL)
+    events.wake_all(arena)
     if arena[L.JOURNAL_DAMAGED] != 0:
         unlock(arena)
         return L.DAMAGED
@@ -79,6 +95,16 @@ def take_over(arena: Words, slot: word, seen: word) -> word:
 def announce_wait(arena: Words, seen: word) -> bool:
     """Set WAITERS in the word `seen`, before napping on it; False if the word has changed."""
     return compare_exchange(arena, L.LOCK, seen, seen | L.LOCK_WAITERS)
+
+
+def pass_on(arena: Words) -> None:
+    """Stop waiting: another waiter is woken now, or by whoever unlocks next."""
+    seen: word = arena[L.LOCK]
+    while held_by(seen) != 0:  # bound: a retry only when the word has changed
+        if announce_wait(arena, seen):
+            return
+        seen = arena[L.LOCK]
+    futex_wake(arena, L.LOCK, 1)
 
 
 def clear_drops(arena: Words) -> word:

@@ -2,7 +2,7 @@
 
 State, per table: the free list's head, the first record that was never used, and how many records
 have memory behind them (`backed`). Records up to `backed` may be touched without a SIGBUS; when
-they are used up the caller brings more online, outside the lock (members.extend_table).
+they are used up the caller brings more online, outside the lock (online.extend_table).
 A free record's link is the low half of one of its words; the other words are stale.
 """
 
@@ -20,6 +20,11 @@ def place(mine: Words, table: word, index: word) -> word:
     """Return the word offset of a record. Needs: the index is valid."""
     about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
     return mine[about + L.MINE_TABLE_AT] + index * mine[about + L.MINE_TABLE_RECORD]
+
+
+def slot_at(mine: Words, slot: word) -> word:
+    """Return the place of a slot's record; of slot 0 for a number that cannot be."""
+    return L.SLOTS + L.SLOT_WORDS * (slot if slot < mine[L.MINE_SLOTS_MAX] else 0)
 
 
 def valid(arena: Words, mine: Words, table: word, index: word) -> bool:

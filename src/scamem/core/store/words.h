@@ -55,7 +55,6 @@ static inline scamem_u64 scamem_exchange(scamem_word *w, scamem_u64 at, scamem_u
     scamem_stop(w);
     return old;
 }
-static inline void scamem_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 static inline scamem_u64 scamem_trailing_zeros(scamem_u64 v) {
     return v ? (scamem_u64)__builtin_ctzll(v) : 64;
 }

@@ -8,7 +8,6 @@ cdef extern from "words.h" nogil:
     word load_acquire "scamem_load_acquire"(Words w, word at)
     bint compare_exchange "scamem_compare_exchange"(Words w, word at, word old, word value)
     word exchange "scamem_exchange"(Words w, word at, word value)
-    void fence "scamem_fence"()
     word trailing_zeros "scamem_trailing_zeros"(word value)
     word leading_zeros "scamem_leading_zeros"(word value)
     word monotonic_ns "scamem_monotonic_ns"()

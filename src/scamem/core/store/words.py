@@ -32,6 +32,14 @@ class Words(WordArray, Protocol):
         """Store a word if `old` is there, as one step; tell whether it was."""
         ...
 
+    def futex_wait(self, at: int, seen: int, nap_ns: int) -> int:
+        """Wait while the low half of a word is that of `seen`, until a wake or the nap's end."""
+        ...
+
+    def futex_wake(self, at: int, waiters: int) -> None:
+        """Wake some waiters of a word."""
+        ...
+
 
 clock: list[int] = [0]  # the interpreted core's monotonic clock: explorers set it
 
@@ -52,10 +60,6 @@ def exchange(w: Words, at: word, value: word) -> word:
     return w.exchange(at, value)
 
 
-def fence() -> None:
-    """Order all stores before it against all loads after it; interpreted, steps are in order."""
-
-
 def trailing_zeros(value: word) -> word:
     return (value & -value).bit_length() - 1 if value else 64
 
@@ -68,8 +72,12 @@ def monotonic_ns() -> word:
     return clock[0]
 
 
+def futex_wait(w: Words, at: word, seen: word, nap_ns: word) -> int:
+    return w.futex_wait(at, seen, nap_ns)
+
+
 def futex_wake(w: Words, at: word, waiters: int) -> None:
-    """Wake waiters of a word; interpreted, explorers look at every step anyway."""
+    w.futex_wake(at, waiters)
 
 
 def low(value: word) -> word:

@@ -1,7 +1,7 @@
 from .. cimport holders, members, objects
 from ..store cimport journal, tables
 from ..store.private cimport become_child, is_copied, set_child_record
-from ..store.words cimport Words, high, monotonic_ns, store, word
+from ..store.words cimport Words, high, store, word
 
 cdef word begin(Words arena, Words mine, word slot) noexcept nogil
 cdef word oldest(Words arena, Words mine) noexcept nogil

@@ -27,33 +27,25 @@ else:
     from ..store import journal, tables
     from ..store import layout as L
     from ..store.private import become_child, is_copied, set_child_record
-    from ..store.words import Words, high, monotonic_ns, store, word
+    from ..store.words import Words, high, store, word
 
 
 def begin(arena: Words, mine: Words, slot: word) -> word:
     """Make a slot the child's: OK, or NO_SLOTS. Needs: its byte is locked, lock held."""
     if members.state(arena, mine, slot) != L.SLOT_STATE_FREE:
         return L.NO_SLOTS
-    about: word = members.at(mine, slot)
-    incarnation: word = arena[L.NEXT_INCARNATION]
-    members.set_state(arena, mine, slot, L.SLOT_STATE_FREE, L.SLOT_STATE_FORKING)
-    journal.put(arena, L.NEXT_INCARNATION, incarnation + 1)
-    journal.put(arena, about + L.SLOT_INCARNATION, incarnation)
-    journal.put(arena, about + L.SLOT_PID, 0)
-    journal.put(arena, about + L.SLOT_JOINED_NS, monotonic_ns())
-    if slot >= arena[L.SLOTS_NEXT]:
-        journal.put(arena, L.SLOTS_NEXT, slot + 1)
+    members.begin(arena, mine, slot, L.SLOT_STATE_FORKING, 0)
     store(
         arena,
-        about + L.SLOT_DESCRIPTORS,
-        arena[members.at(mine, mine[L.MINE_SLOT]) + L.SLOT_DESCRIPTORS],
+        tables.slot_at(mine, slot) + L.SLOT_DESCRIPTORS,
+        arena[tables.slot_at(mine, mine[L.MINE_SLOT]) + L.SLOT_DESCRIPTORS],
     )
     return journal.commit(arena)
 
 
 def oldest(arena: Words, mine: Words) -> word:
     """Return the first of this member's records to copy, 0 if it has none."""
-    return high(arena[members.at(mine, mine[L.MINE_SLOT]) + L.SLOT_HOLDERS])
+    return high(arena[tables.slot_at(mine, mine[L.MINE_SLOT]) + L.SLOT_HOLDERS])
 
 
 def copy(arena: Words, mine: Words, slot: word, holder: word) -> word:
@@ -68,7 +60,7 @@ def copy(arena: Words, mine: Words, slot: word, holder: word) -> word:
     place: word = holders.at(arena, mine, holder)
     obj: word = holders.object_of(arena, mine, holder)
     newer: word = high(arena[place + L.HOLDER_SLOT_LINKS])
-    incarnation: word = arena[members.at(mine, slot) + L.SLOT_INCARNATION]
+    incarnation: word = arena[tables.slot_at(mine, slot) + L.SLOT_INCARNATION]
     if objects.state(arena, mine, obj) != L.OBJECT_STATE_LIVE:
         return newer
     if not holders.has_counts(arena, mine, holder):
@@ -89,7 +81,7 @@ def copy(arena: Words, mine: Words, slot: word, holder: word) -> word:
 
 def become(arena: Words, mine: Words, slot: word) -> None:
     """Turn the private words into the child's, in the child. No lock."""
-    become_child(mine, slot, arena[members.at(mine, slot) + L.SLOT_INCARNATION])
+    become_child(mine, slot, arena[tables.slot_at(mine, slot) + L.SLOT_INCARNATION])
 
 
 def arrive(arena: Words, mine: Words, pid: word) -> word:
@@ -98,5 +90,5 @@ def arrive(arena: Words, mine: Words, pid: word) -> word:
     if members.state(arena, mine, slot) != L.SLOT_STATE_FORKING:
         return L.OK
     members.set_state(arena, mine, slot, L.SLOT_STATE_FORKING, L.SLOT_STATE_ACTIVE)
-    journal.put(arena, members.at(mine, slot) + L.SLOT_PID, pid)
+    journal.put(arena, tables.slot_at(mine, slot) + L.SLOT_PID, pid)
     return journal.commit(arena)

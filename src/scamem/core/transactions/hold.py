@@ -132,7 +132,7 @@ def put_holder(arena: Words, mine: Words, holder: word) -> word:
 
 def defer(arena: Words, mine: Words, holder: word) -> None:
     """Leave a record without counts to whoever holds the arena's lock. Needs: local lock held."""
-    top: word = holders.slot_at(mine, mine[L.MINE_SLOT]) + L.SLOT_DROPS
+    top: word = tables.slot_at(mine, mine[L.MINE_SLOT]) + L.SLOT_DROPS
     link: word = tables.place(mine, L.TABLE_HOLDERS, holder) + L.HOLDER_DROPS
     seen: word
     while True:  # bound: a retry only when a popper took one
@@ -145,7 +145,7 @@ def defer(arena: Words, mine: Words, holder: word) -> None:
 
 def drain_one(arena: Words, mine: Words, slot: word) -> word:
     """Take one record off a slot's stack and drop it: MORE, or DONE when the stack is empty."""
-    top: word = holders.slot_at(mine, slot) + L.SLOT_DROPS
+    top: word = tables.slot_at(mine, slot) + L.SLOT_DROPS
     seen: word = load_acquire(arena, top)
     holder: word = low(seen)
     following: word
@@ -168,7 +168,7 @@ def recover_drain(arena: Words, mine: Words) -> word:
     """Finish with the record named in DRAINING, if it is off its stack; MORE or DAMAGED."""
     holder: word = low(arena[L.DRAINING])
     slot: word = arena[L.DRAINING] >> L.SHIFT_32 & L.MASK_16
-    pops: word = high(arena[holders.slot_at(mine, slot) + L.SLOT_DROPS]) & L.MASK_16
+    pops: word = high(arena[tables.slot_at(mine, slot) + L.SLOT_DROPS]) & L.MASK_16
     status: word = L.OK
     if holder != 0 and pops != arena[L.DRAINING] >> L.DRAINING_POPS_SHIFT:
         store(arena, tables.at(arena, mine, L.TABLE_HOLDERS, holder) + L.HOLDER_DROPS, 0)

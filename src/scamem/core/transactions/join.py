@@ -1,7 +1,7 @@
 """Join an arena: a FREE slot becomes ACTIVE, by the process that has locked its byte.
 
 Steps. find_free: a slot whose state is FREE, read without the lock. The caller locks its byte,
-takes the arena's lock in its name, and join() looks at the state again.
+takes the arena's lock in its name (procedures/joining.py), and join() looks at the state again.
 
 Why safe: two joiners cannot lock one byte. A slot in use is not FREE, so nobody's byte is locked
 in a dead member's stead. One that is FREE while its byte is locked is another joiner's, or its
@@ -16,9 +16,9 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .. import members
-    from ..store import journal
+    from ..store import journal, tables
     from ..store import layout as L
-    from ..store.words import Words, monotonic_ns, store, word
+    from ..store.words import Words, store, word
 
 
 def find_free(arena: Words, mine: Words, after: word) -> word:
@@ -32,19 +32,11 @@ def find_free(arena: Words, mine: Words, after: word) -> word:
 
 
 def join(arena: Words, mine: Words, slot: word, pid: word, descriptors: word) -> word:
-    """Make a slot this member's: its incarnation's low half, or NO_SLOTS if it is not FREE."""
+    """Make a slot this member's: OK, or NO_SLOTS if it is not FREE. Needs: its byte is locked."""
     if members.state(arena, mine, slot) != L.SLOT_STATE_FREE:
         return L.NO_SLOTS
-    about: word = members.at(mine, slot)
-    incarnation: word = arena[L.NEXT_INCARNATION]
-    members.set_state(arena, mine, slot, L.SLOT_STATE_FREE, L.SLOT_STATE_ACTIVE)
-    journal.put(arena, L.NEXT_INCARNATION, incarnation + 1)
-    journal.put(arena, about + L.SLOT_INCARNATION, incarnation)
-    journal.put(arena, about + L.SLOT_PID, pid)
-    journal.put(arena, about + L.SLOT_JOINED_NS, monotonic_ns())
-    if slot >= arena[L.SLOTS_NEXT]:
-        journal.put(arena, L.SLOTS_NEXT, slot + 1)
-    store(arena, about + L.SLOT_DESCRIPTORS, descriptors)
+    incarnation: word = members.begin(arena, mine, slot, L.SLOT_STATE_ACTIVE, pid)
+    store(arena, tables.slot_at(mine, slot) + L.SLOT_DESCRIPTORS, descriptors)
     if journal.commit(arena) != L.OK:
         return L.DAMAGED
     mine[L.MINE_SLOT] = slot

@@ -1,5 +1,5 @@
 from .. cimport members
-from ..store cimport journal
+from ..store cimport journal, tables
 from ..store.words cimport Words, low, word
 
 cdef word leave(Words arena, Words mine) noexcept nogil

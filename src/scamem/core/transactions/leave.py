@@ -26,7 +26,7 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .. import members
-    from ..store import journal
+    from ..store import journal, tables
     from ..store import layout as L
     from ..store.words import Words, low, word
 
@@ -34,7 +34,7 @@ else:
 def leave(arena: Words, mine: Words) -> word:
     """Free this member's slot: OK, or IN_USE if anything hangs on it. Needs: lock held, I7."""
     slot: word = mine[L.MINE_SLOT]
-    about: word = members.at(mine, slot)
+    about: word = tables.slot_at(mine, slot)
     if members.state(arena, mine, slot) != L.SLOT_STATE_ACTIVE:
         return L.IN_USE
     if arena[about + L.SLOT_HOLDERS] != 0 or arena[about + L.SLOT_HOLDERS_COUNT] != 0:

@@ -103,7 +103,7 @@ def cancel(arena: Words, mine: Words, loan: word, loan_id: word) -> word:
 
 def oldest(arena: Words, mine: Words) -> word:
     """Return the record that has been in transit longest, 0 if none is."""
-    return high(arena[holders.slot_at(mine, L.SLOT_TRANSIT) + L.SLOT_HOLDERS])
+    return high(arena[tables.slot_at(mine, L.SLOT_TRANSIT) + L.SLOT_HOLDERS])
 
 
 def is_over(arena: Words, mine: Words, holder: word, grace_s: word) -> bool:

@@ -1,10 +1,9 @@
 from .. cimport areas, holders, objects
-from ..store cimport journal, tables
-from ..store.words cimport Words, futex_wake, high, low, monotonic_ns, store, word
+from ..store cimport events, journal, tables
+from ..store.words cimport Words, high, low, monotonic_ns, word
 from . cimport free
 
 cdef word publish(Words arena, Words mine, word obj, word generation, word replace) noexcept nogil
 cdef word unpublish(Words arena, Words mine) noexcept nogil
 cdef word find(Words arena, Words mine) noexcept nogil
 cdef word read_area(Words arena, Words mine, word area) noexcept nogil
-cdef void announce(Words arena) noexcept nogil

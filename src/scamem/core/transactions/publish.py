@@ -5,9 +5,9 @@ place of the old one, which goes in the same transaction; so a name always shows
 unpublish: the area and its one reference. find: the area by name; the caller holds the object with
 hold.first() before it unlocks.
 
-Why safe: each is one transaction. Who waits for a name reads the word AREAS_EVENT under the lock
-together with "not there"; the publisher changes it under the lock before it wakes. A publisher
-killed between commit and wake loses the wake: waiters look again each second, a take-over wakes.
+Why safe: each is one transaction. Who waits for a name reads the event EVENT_AREAS under the lock
+together with "not there"; the publisher posts it under the lock. A publisher killed between commit
+and wake loses no wake: whoever takes the lock over wakes the waiters (store/events.py).
 """
 
 import cython
@@ -16,16 +16,10 @@ if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
     from .. import areas, holders, objects
-    from ..store import journal, tables
+    from ..store import events, journal, tables
     from ..store import layout as L
-    from ..store.words import Words, futex_wake, high, monotonic_ns, store, word
+    from ..store.words import Words, high, monotonic_ns, word
     from . import free
-
-
-def announce(arena: Words) -> None:
-    """Wake whoever waits for a name."""
-    store(arena, L.AREAS_EVENT, arena[L.AREAS_EVENT] + 1 & L.MASK_32)
-    futex_wake(arena, L.AREAS_EVENT, L.WAKE_ALL)
 
 
 def publish(arena: Words, mine: Words, obj: word, generation: word, replace: word) -> word:
@@ -51,7 +45,7 @@ def publish(arena: Words, mine: Words, obj: word, generation: word, replace: wor
         free.let_go(arena, mine, old)
     if journal.commit(arena) != L.OK:
         return L.DAMAGED
-    announce(arena)
+    events.post(arena, L.EVENT_AREAS)
     return area
 
 
@@ -65,7 +59,7 @@ def unpublish(arena: Words, mine: Words) -> word:
     free.let_go(arena, mine, holder)
     if journal.commit(arena) != L.OK:
         return L.DAMAGED
-    announce(arena)
+    events.post(arena, L.EVENT_AREAS)
     return L.OK
 
 

@@ -53,7 +53,7 @@ def step(arena: Words, mine: Words, slot: word) -> word:
     """Drop one record of a REAPING slot: MORE; or free the slot: DONE."""
     if members.state(arena, mine, slot) != L.SLOT_STATE_REAPING:
         return L.DONE
-    about: word = members.at(mine, slot)
+    about: word = tables.slot_at(mine, slot)
     holder: word = low(arena[about + L.SLOT_HOLDERS])
     if low(arena[about + L.SLOT_DROPS]) != 0:
         return hold.drain_one(arena, mine, slot)

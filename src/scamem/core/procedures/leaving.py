@@ -1,0 +1,61 @@
+"""Leave an arena: the last thing that this process does in it.
+
+Steps, under the local lock: let go of what other threads left behind; free the slot, if the arena's
+lock is to be had at once (transactions/leave.py); MEMBER_CLOSED, so that nobody enters any more;
+the arena goes out of the table that fork's handlers go by. The caller unlocks the slot's byte, and
+only then unmaps.
+
+Why safe. Where the lock is not to be had, or a stack of drops is not empty, the slot stays ACTIVE
+and is reaped once its byte is unlocked. Not while anything is held, nor while a thread of this
+process changes a section or cleans: the slot given up, others would finish its work, and its late
+punch would hit their frames. Such work begins under the local lock, so that it can be asked for.
+Nor while a thread has given the local lock up in between (MINE_BUSY): the words would be unmapped
+below it.
+"""
+
+import cython
+
+if cython.compiled:
+    from cython.cimports.scamem.core.store import layout as L
+else:
+    from .. import holders
+    from ..frames import sections
+    from ..store import layout as L
+    from ..store import lock
+    from ..store.words import Words
+    from ..transactions import leave
+    from . import entering, letting_go, local_lock
+    from .host import table
+
+
+def is_idle(arena: Words, mine: Words) -> bool:
+    """Tell whether this member holds nothing and no thread of it works here. Local lock held."""
+    if mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
+        return False
+    if mine[L.MINE_BUSY] != 0 or mine[L.MINE_CLEANING] != 0:
+        return False
+    if holders.count_of(arena, mine, mine[L.MINE_SLOT]) != 0:
+        return False
+    return sections.owned(arena, mine) >= L.STATUS
+
+
+def free_slot(arena: Words, mine: Words) -> None:
+    """Free this member's slot, if nothing hangs on it and the lock is to be had at once."""
+    if lock.try_lock(arena, mine[L.MINE_SLOT]) == L.OK:
+        entering.arrive(arena, mine)
+        leave.leave(arena, mine)
+        letting_go.unlock_arena(arena, mine)
+
+
+def close(arena: Words, mine: Words) -> bool:
+    """Stop being used if nothing is held; False, and nothing done, if something is."""
+    local_lock.lock()
+    letting_go.drain()
+    if not is_idle(arena, mine):
+        letting_go.release()
+        return False
+    mine[L.MINE_STATUS] = L.MEMBER_CLOSED
+    free_slot(arena, mine)
+    table.forget(mine)
+    letting_go.release()
+    return True
