@@ -71,7 +71,7 @@ def free_all(world: World, member: Member) -> None:
 
 
 def let_go(world: World, member: Member, obj: int, by: int = HAND) -> None:
-    """Let go once, as arena/process.py does."""
+    """Let go once, as core/procedures does, one transaction at a time."""
     record = world.alone(member, world.core.hold.subtract, obj, by)
     if record:
         must(world.run(member, world.core.hold.put_holder, record), L.OK)

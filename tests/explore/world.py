@@ -148,7 +148,7 @@ class World:
             pass
 
     def clean(self, member: Member) -> None:
-        """Clean what is to be cleaned, as arena/process.py does."""
+        """Clean what is to be cleaned, as core/procedures does, one transaction at a time."""
         clean = self.core.clean
         obj = self.run(member, clean.begin)
         while obj < L.STATUS:

@@ -67,7 +67,9 @@ def release(held: Hold) -> object:
     held.index = 0
     if index != 0:
         letting_go.let_go(held.member.arena, held.member.mine, index, held.by)
-        held.member.clean_now()
+        if held.member.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
+            if held.member.arena[L.CLEANING_HEAD] != 0:
+                held.member.clean_now()
         seen_to(held.member)
 
 
