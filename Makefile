@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STOP_BUILD := build/stop
 
-.PHONY: demo test test-aside test-others lint check-style explore soak bench docs build compiled stop-build clean
+.PHONY: demo test test-aside test-others lint check-style explore soak bench kernel docs build compiled stop-build clean
 .DELETE_ON_ERROR:
 
 demo: build
@@ -46,6 +46,11 @@ soak: .venv/installed-dev stop-build
 
 bench: .venv/installed-bench build
 	$(BIN)/python -m benchmarks
+
+# Builds and boots a patched Linux under QEMU and compares it with the model: half an hour the first
+# time, seconds the next. Needs packages of the distribution (docs/kernel.md); says which is missing.
+kernel: build
+	$(BIN)/python -m kernel
 
 docs: .venv/installed-docs
 	$(BIN)/python tools/generate_layout.py

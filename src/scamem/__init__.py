@@ -23,6 +23,7 @@ from .errors import (
     NameExistsError,
     NameNotFoundError,
     NotAMemberError,
+    NotSharedWarning,
     ObjectBusyError,
     OutOfMemoryError,
     PageNotHeldError,
@@ -46,10 +47,26 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
 from .arena import Arena
 from .arrays.array import Array
 from .backing.nodes import Machine, MachineNode
-from .defaults import array, asarray, concatenate, default, empty, full, zeros
+from .defaults import (
+    array,
+    asarray,
+    concatenate,
+    copy,
+    default,
+    empty,
+    empty_like,
+    full,
+    full_like,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
 from .handles.convert import from_handle, handle
+from .handles.explaining import explain
 from .handles.handle import Handle
-from .handles.pickling import by_handle, explain
+from .handles.pickling import by_handle
+from .handles.shared import is_shared
 from .looks.objects import Holder, LoanInfo, ObjectInfo
 from .looks.stats import MemberInfo, Stats
 from .memory.sections import SectionInfo
@@ -86,6 +103,7 @@ __all__ = [
     "NameExistsError",
     "NameNotFoundError",
     "NotAMemberError",
+    "NotSharedWarning",
     "ObjectBusyError",
     "ObjectInfo",
     "OutOfMemoryError",
@@ -109,11 +127,18 @@ __all__ = [
     "asarray",
     "by_handle",
     "concatenate",
+    "copy",
     "default",
     "empty",
+    "empty_like",
     "explain",
     "from_handle",
     "full",
+    "full_like",
     "handle",
+    "is_shared",
+    "ones",
+    "ones_like",
     "zeros",
+    "zeros_like",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -16,9 +16,12 @@ from .backing.nodes import Machine
 from .backing.text import Size, bytes_of
 from .core.store.geometry import FRAME_BYTES
 from .core.walk import Finding
-from .handles import convert, names, values
+from .errors import NameNotFoundError, WaitTimeoutError
+from .handles import convert, mapping, names, values
 from .handles.elsewhere import register_elsewhere
 from .handles.handle import Handle, loans_limit, transit_grace_s
+from .handles.mapping import MISSING
+from .handles.unloaded import or_unloaded
 from .looks import objects as looks
 from .looks import snapshot, stats
 from .membership import joined
@@ -36,8 +39,9 @@ from .together.ring import RingBuffer
 class Arena:
     """Shared memory of page frames that several processes have joined.
 
-    A mapping of names to what was published under them: `arena[name]`, `in`, `del`, `len`,
-    iteration. Made by `Arena.create`, `Arena.join` and `Arena.open`.
+    A mutable mapping of names to what was published under them, with the methods of a dict: but
+    `get(name)` without a default raises NameNotFoundError, and an arena without names is true.
+    Made by `Arena.create`, `Arena.join` and `Arena.open`.
 
     Attributes
     ----------
@@ -302,65 +306,58 @@ class Arena:
         return values.put(self._seat, value)
 
     def get(
-        self, key: str | Handle | bytes, timeout: float | None = None, *, writable: bool = True
+        self,
+        key: str | Handle | bytes,
+        default: Any = MISSING,
+        *,
+        timeout: float | None = None,
+        writable: bool = True,
+        newer_than: int = 0,
     ) -> Any:
         """Return what a name or a handle stands for.
 
         Parameters
         ----------
         key : a published name, or a Handle, or the bytes of one.
-        timeout : of a name: seconds to wait until it is published; None: do not wait, math.inf:
-            as long as it takes.
+        default : of a name: what to return, instead of raising, if it is not published in time, or
+            nothing newer is.
+        timeout : of a name: seconds to wait until it is published; None, 0 or less: do not wait,
+            math.inf: as long as it takes.
         writable : False for an array that cannot be written.
+        newer_than : of a name: a version; what is returned was published later (see `watch`).
 
         Returns
         -------
         An Array over the very frames (read-only for what `put` copied), bytes, the unpickled
-        object, or a Scamem where one was published.
+        object, or a Scamem where one was published. An Array of a subclass is of that subclass if
+        this process has defined it, else a plain Array.
 
         Raises
         ------
-        NameNotFoundError : nobody has published the name, in that time.
-        ArenaRemovedError : nobody has, and the arena was removed, so that no newcomer can.
+        NameNotFoundError : the name is not published, in that time, and there is no default.
+        WaitTimeoutError : it is, but nothing newer than `newer_than`, in that time.
+        TypeError, ValueError : a timeout that is no number of seconds.
+        ArenaRemovedError : it is not, and the arena was removed, so that no newcomer can.
         StaleHandleError : the handle's object is gone.
 
         Ownership: the result holds a reference of its own.
         """
         if isinstance(key, str):
-            return names.find(self._seat, key, timeout, writable)
+            try:
+                return names.find(
+                    self._seat, key, timeout, writable=writable, newer_than=newer_than
+                )[0]
+            except (NameNotFoundError, WaitTimeoutError):
+                if default is MISSING:
+                    raise
+                return default
         return convert.from_handle(key, writable=writable)
 
-    def publish(self, name: str, value: Any, *, replace: bool = False) -> None:
-        """Give an object a name, by which any member gets it, also after this process has ended.
-
-        Parameters
-        ----------
-        name : 1 to 255 bytes of UTF-8.
-        value : an Array or a view of one, a Scamem, a View, a Handle; anything else is `put` first.
-        replace : let go of what the name shows now, in the same step; else NameExistsError.
-
-        Raises
-        ------
-        NameExistsError : the name is taken.
-        ArenaRemovedError : the arena was removed, so that no newcomer would find the name.
-        OutOfMemoryError : no room for the name's record, or for a copy.
-        ValueError : the name, or a dtype's description, is too long.
-
-        Ownership: the area holds one reference until the name is unpublished or replaced.
-        """
-        names.publish(self._seat, name, value, replace=replace)
-
-    def unpublish(self, name: str) -> None:
-        """Take a name away, and its one reference; whoever maps or pins the object goes on.
-
-        Raises
-        ------
-        NameNotFoundError : nothing is published under it.
-        """
-        names.unpublish(self._seat, name)
+    publish = mapping.publish
+    unpublish = mapping.unpublish
 
     def __getitem__(self, name: str) -> Any:
-        return names.find(self._seat, name, None)
+        return names.find(self._seat, name)[0]
 
     def __setitem__(self, name: str, value: Any) -> None:
         names.publish(self._seat, name, value, replace=True)
@@ -379,6 +376,17 @@ class Arena:
 
     def __bool__(self) -> bool:
         return True  # an arena without names is still an arena
+
+    keys = mapping.keys
+    values = mapping.values
+    items = mapping.items
+    pop = mapping.pop
+    popitem = mapping.popitem
+    setdefault = mapping.setdefault
+    update = mapping.update
+    clear = mapping.clear
+    version = mapping.version
+    watch = mapping.watch
 
     # --- looks and care -------------------------------------------------------------------------
 
@@ -476,6 +484,7 @@ class Arena:
         convert.set_transit_grace(self._seat, seconds)
 
 
+@or_unloaded
 def _reach(address: Address) -> Arena:
     """Join an arena that was pickled."""
     found: Arena = joined.reach(address).arena
@@ -483,3 +492,4 @@ def _reach(address: Address) -> Arena:
 
 
 Seat.make_arena = Arena
+MutableMapping.register(Arena)  # no base class: its __eq__ would compare all values

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .arena import Arena
+from .arrays import create
 from .arrays.array import Array
 from .arrays.place import root
 from .backing import head_room, joining
 from .core.store.geometry import Geometry
 from .errors import ScamemError
+from .handles import relatives
+from .handles.handle import pack_prefix, unpack_prefix
 from .membership import joined
 from .membership.files import DEFAULT_LABEL, Address
 from .membership.member import Hold
@@ -23,13 +26,16 @@ from .membership.seat import Seat
 from .views.view import View
 
 _default: Arena | None = None
+_parents_arena = b""  # where our parent's default arena is, as it told when it started us
+FORKING = frozenset(f"{family}.popen_fork" for family in relatives.FAMILIES)
 
 
 def default() -> Arena:
     """Return the arena that `scamem.array` and so on use, made if there is none.
 
     In order: the one in use; SCAMEM_ARENA (joined or created); in a child of multiprocessing, its
-    parent's; the first arena that was joined by a handle; a new anonymous one.
+    parent's; the first arena that was joined by a handle; a new anonymous one. A process that has
+    imported scamem makes its default arena, at the latest, when it starts a child.
 
     Threads: one is made, once. fork: the child has its parent's.
     """
@@ -40,6 +46,7 @@ def default() -> Arena:
     with joined.lock:
         found = _default
         if found is None or not found._seat.is_usable():
+            _inheritance.hand_down()  # another family may have been imported since
             seat = _find_default()
             seat.by_handle = False  # it is in use from now on, whatever is held
             found = _default = seat.arena
@@ -50,9 +57,13 @@ def _find_default() -> Seat:
     name = os.environ.get("SCAMEM_ARENA")
     if name:
         return joined.join_or_create(name, None)
-    parent = multiprocessing.parent_process()
-    if parent is not None and parent.pid is not None:
-        found = _default_of(parent.pid)
+    if _parents_arena:
+        try:
+            return joined.reach(unpack_prefix(_parents_arena))
+        except (OSError, ScamemError):
+            pass  # its process has ended, or closed it
+    for pid in relatives.parents():
+        found = _default_of(pid)
         if found is not None:
             return found
     for seat in joined.seats():
@@ -60,6 +71,35 @@ def _find_default() -> Seat:
             return seat
     size = Geometry.for_capacity(head_room.default_capacity_bytes())
     return joined.make(size, "", DEFAULT_LABEL)
+
+
+def _tell_children() -> bytes:
+    """Return where the default arena is; nothing if there can be none, or all are told its name."""
+    if os.environ.get("SCAMEM_ARENA"):
+        return b""
+    try:
+        return pack_prefix(default()._seat.address())
+    except (OSError, ScamemError):
+        return b""  # a child starts all the same, and says what is wrong when it needs an arena
+
+
+def _hear_parent(told: bytes) -> None:
+    """Take the parent's default arena, also in place of one made while main was imported."""
+    global _default, _parents_arena
+    if told != _parents_arena:
+        _parents_arena = told
+        _default = None
+
+
+def _before_fork() -> None:
+    """Make the default arena before multiprocessing forks: parent and child would make one each."""
+    if sys._getframe(1).f_globals.get("__name__") in FORKING:
+        _tell_children()
+
+
+_inheritance = relatives.Inheritance(_tell_children, _hear_parent)
+_inheritance.hand_down()
+os.register_at_fork(before=_before_fork)
 
 
 def _default_of(pid: int) -> Seat | None:
@@ -127,6 +167,93 @@ def asarray(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> 
     return default().asarray(values, dtype, **where)
 
 
+def ones(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
+    """Return an array of ones on scattered memory; parameters and errors as `empty`."""
+    return default().full(shape, 1, dtype, order, **where)
+
+
+def empty_like(
+    prototype: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: str = "K",
+    shape: Any = None,
+    **where: Any,
+) -> Array:
+    """Return an uninitialised shared array, of another array's shape and dtype.
+
+    `np.empty_like(x)` of an Array gives a plain ndarray in private memory; this shares.
+
+    Parameters
+    ----------
+    prototype : an array, or what NumPy makes one of; its arena is used if it lies in one, else the
+        default arena.
+    dtype, shape : others than the prototype's.
+    order : "K" (as the prototype), "A", "C" or "F".
+    node, zone : where its frames come from (keywords); None: anywhere.
+
+    Errors, ownership, threads and fork as `empty`.
+    """
+    return create.empty_like(_seat_for(prototype), prototype, dtype, order, shape, **where)
+
+
+def zeros_like(
+    prototype: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: str = "K",
+    shape: Any = None,
+    **where: Any,
+) -> Array:
+    """Return a shared array of zeros; parameters and errors as `empty_like`."""
+    return create.zeroed(empty_like(prototype, dtype, order, shape, **where))
+
+
+def ones_like(
+    prototype: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: str = "K",
+    shape: Any = None,
+    **where: Any,
+) -> Array:
+    """Return a shared array of ones; parameters and errors as `empty_like`."""
+    return full_like(prototype, 1, dtype, order, shape, **where)
+
+
+def full_like(
+    prototype: ArrayLike,
+    fill_value: Any,
+    dtype: DTypeLike | None = None,
+    order: str = "K",
+    shape: Any = None,
+    **where: Any,
+) -> Array:
+    """Return a shared array filled with a value; parameters and errors as `empty_like`."""
+    made = empty_like(prototype, dtype, order, shape, **where)
+    made[...] = fill_value
+    return made
+
+
+def copy(values: ArrayLike, order: str = "K", **where: Any) -> Array:
+    """Return a shared copy: in the arena of `values` if it lies in one, else in the default arena.
+
+    `x.copy()` and `np.copy(x)` give plain ndarrays in private memory. Parameters, errors and
+    ownership as `array`.
+    """
+    return create.array(_seat_for(values), values, order=order, **where)
+
+
+def _seat_of(values: Any) -> Seat | None:
+    """Return the seat in the arena that an array lies in, None if it lies in none."""
+    base = root(values) if isinstance(values, np.ndarray) else None
+    hold = base.hold if isinstance(base, View) else base
+    return hold.member.seat if isinstance(hold, Hold) else None
+
+
+def _seat_for(values: Any) -> Seat:
+    """Return the seat in the arena that an array lies in, else in the default arena."""
+    found = _seat_of(values)
+    return found if found is not None and found.is_usable() else default()._seat
+
+
 def concatenate(arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = None) -> Array:
     """Join arrays along an axis; where that can be, as one view of their frames and not a copy.
 
@@ -153,11 +280,6 @@ def concatenate(arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = 
 
     Ownership: it holds one reference (a mapping) on each object. Cost: one mmap a run of frames.
     """
-    arena: Any = None
-    for values in arrays:
-        base = root(values) if isinstance(values, np.ndarray) else None
-        hold = base.hold if isinstance(base, View) else base
-        if arena is None and isinstance(hold, Hold):
-            arena = hold.member.seat.arena
-    chosen: Arena = arena or default()
+    found = next(filter(None, map(_seat_of, arrays)), None)
+    chosen: Arena = default() if found is None else found.arena
     return chosen.concatenate(arrays, axis, copy)

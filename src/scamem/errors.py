@@ -1,4 +1,4 @@
-"""Every exception that scamem raises on purpose.
+"""Every exception that scamem raises on purpose, and every warning.
 
 Each message says what was asked, what there was, and what to do; the numbers are attributes too.
 All of them survive pickling with their attributes, since they cross process pools.
@@ -224,6 +224,14 @@ class SectionBusyError(ScamemError):
         super().__init__(message)
         self.section = section
         self.objects = objects
+
+
+class NotSharedWarning(UserWarning):
+    """A large array was sent by value, since its arena may end before a handle could be loaded.
+
+    Shown once per process. It has no fault by itself; but what one side writes, the other does not
+    see, and the data is copied.
+    """
 
 
 class PlatformError(ScamemError, ImportError):

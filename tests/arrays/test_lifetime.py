@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import scamem
-from scamem.handles.pickling import explain
+from scamem import explain
 from tests.backing.children import run_script
 
 LOOKS: dict[str, Callable[[Any], Any]] = {

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import scamem
-from scamem.handles.pickling import explain
+from scamem import explain
 
 
 def cube_in(arena: scamem.Arena) -> scamem.Array:

@@ -234,3 +234,57 @@ def test_the_library_needs_numpy_alone(environment: dict[str, str]) -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     assert ended.stdout == "set()\n"
+
+
+FILL = """
+import os, sys, scamem
+arena = scamem.Arena.create("default", capacity=64 << 20, slots=6)
+arena["x"] = list(range(1000))
+held = arena.zeros(5000)
+children = []
+for _ in range(2):  # with this process, all three slots
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        assert "x" in arena
+        os.write(write, b"x")
+        sys.stdin.read()
+        os._exit(0)
+    os.read(read, 1)
+    children.append(pid)
+print(os.getpid(), *children, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_look_needs_no_slot(scamem: Run, environment: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FILL],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        pids = process.stdout.readline().split()
+        assert len(pids) == 3
+        listed = scamem("ls", "--json")
+        objects = json.loads(listed.stdout)
+        assert [info["names"] for info in objects] == [["x"], []]
+        assert {str(holder["pid"]) for holder in objects[1]["holders"]} == set(pids)
+        for pid in pids:
+            assert pid in listed.stderr.decode()
+        assert b"area x" in scamem("ls").stdout
+        stats = json.loads(scamem("stat", "--json").stdout)
+        assert {str(member["pid"]) for member in stats["members"]} == set(pids)
+        assert b"names" in scamem("stat", "--frames").stdout
+        assert json.loads(scamem("stat", "x", "--json").stdout)["frames"]
+        scamem("check")
+        refused = scamem("gc", code=1).stderr.decode()
+        assert "3 slots" in refused
+        assert all(pid in refused for pid in pids)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+    assert json.loads(scamem("stat", "--json").stdout)["areas"] == 1
+    assert scamem("ls").stderr == b""

@@ -203,6 +203,7 @@ DERIVED: dict[str, Callable[[Damage], None]] = {
     "number of loans": word(L.LOANS_COUNT),
     "number of names": word(L.AREAS_COUNT),
     "next loan's id": word(L.NEXT_LOAN_ID, -2),
+    "next version": word(L.NEXT_VERSION, -2),
     "slots": word(L.SLOTS_NEXT, -1),
     "dying list": word(L.DYING_HEAD, 5),
     "size of an object": record_word(L.TABLE_OBJECTS, L.OBJECT_NR, 5),

@@ -1,6 +1,6 @@
 /* A program with the kernel's vmap structures, for the drgn plugin: areas A (4 pages in 2
  * runs) and B (2 pages in 1 run), and an area without pages. Built with -DNODES it has the
- * per-node lists of 6.9 and newer. It prints "ready" and the address of a page, then waits. */
+ * per-node lists of 6.9 and newer, and flags as 6.18 has them. It prints "ready" and the address of a page, then waits. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,7 +8,13 @@
 struct list_head { struct list_head *next, *prev; };
 struct rb_node { unsigned long parent; struct rb_node *right, *left; };
 struct rb_root { struct rb_node *rb_node; };
+#ifdef NODES	/* newer kernels: page->flags is a struct (6.18) */
 typedef struct { unsigned long f; } memdesc_flags_t;
+#define FLAGS flags.f
+#else
+typedef unsigned long memdesc_flags_t;
+#define FLAGS flags
+#endif
 struct page { memdesc_flags_t flags; unsigned long rest[7]; };
 struct vm_struct {
 	struct vm_struct *next; void *addr; unsigned long size, flags;
@@ -65,7 +71,7 @@ int main(void)
 		pages_a[i] = &mem_map[a[i]];
 	pages_b[0] = &mem_map[20];
 	pages_b[1] = &mem_map[21];
-	mem_map[9].flags.f = 1UL << 54;
+	mem_map[9].FLAGS = 1UL << 54;
 	add(0, 0xffffc90000000000, 5 * 4096, pages_a, 4);
 	add(1, 0xffffc90000010000, 3 * 4096, pages_b, 2);
 	add(2, 0xffffc90000020000, 2 * 4096, NULL, 0);

@@ -1,6 +1,7 @@
 """`scamem designs` and `scamem kernel`, as users type them."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def data() -> dict[str, Any]:
 def test_json_of_verdicts(data: dict[str, Any]) -> None:
     cells = data["verdicts"]
     assert {cell["design"] for cell in cells} == set(NAMES)
-    assert {cell["path"] for cell in cells} == {f"P{n}" for n in range(1, 28)}
+    assert {cell["path"] for cell in cells} == {f"P{n}" for n in range(1, 30)}
     assert {cell["verdict"] for cell in cells} == {"pass", "fail", "n/a"}
     for cell in cells:
         assert {"design", "scenario", "path", "verdict", "step", "reason"} <= set(cell)
@@ -49,7 +50,7 @@ def test_json_of_costs_has_units(data: dict[str, Any]) -> None:
 
 def test_the_table_names_every_path_and_marks_failures() -> None:
     text = call(designs_command, "--snapshot", "one-node")
-    for number in range(1, 28):
+    for number in range(1, 30):
         assert re.search(rf"^ *P{number} ", text, re.MULTILINE)
     assert re.search(r"P18 +gup-fast-against-final-put .* U .* U ", text)
     assert "U use after free" in text
@@ -97,6 +98,9 @@ def test_the_page_is_whole_and_loads_nothing(tmp_path: Path) -> None:
     assert text.startswith("<!doctype html>")
     assert text.rstrip().endswith("</html>")
     assert text.count("<svg") == 2
+    assert "pages freed, 0 wrong" in text[: text.index("<h2>")]
+    assert "Costs on two-node, a made-up machine" in text
+    assert "this machine" not in text
     assert "arena" in text
     assert not re.search(r"https?://|<script|<link|<img|@import|url\(", text)
     anchors = set(re.findall(r'href="#([^"]+)"', text))
@@ -130,3 +134,40 @@ def test_a_machine_is_recorded_and_read_again(tmp_path: Path) -> None:
 
 def test_a_frame_number_that_is_none_is_refused() -> None:
     assert "invalid literal" in call(kernel_command, "--page", "xyz", code=2)
+
+
+def test_sections_of_several_zones_are_counted_and_numbered() -> None:
+    text = call(kernel_command, "--snapshot", "one-node")
+    assert "1 section holds several zones or nodes (number 0)" in text
+
+
+def test_a_frame_beyond_memory_is_refused() -> None:
+    if os.geteuid():
+        pytest.skip("/proc/kpageflags is for root")
+    text = call(kernel_command, "--page", "fffffffffff", code=2)
+    assert "This machine's memory has no such frame" in text
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_a_word_of_pointer_and_flags_is_measured(name: str) -> None:
+    """Every design under both words: what the tool itself advises must run."""
+    args = ("--set", f"{name}.word=both", "--snapshot", "one-node", "--json")
+    costs = json.loads(call(designs_command, *args))["costs"]
+    timed = {cost["quantity"] for cost in costs if cost["design"] == name and "ns" in cost["unit"]}
+    assert "page_to_nid" in timed
+
+
+def test_the_first_screen_comes_before_any_table_of_rules() -> None:
+    text = call(designs_command, "--snapshot", "one-node")
+    screen = text[: text.index("verdicts (scamem designs --why")]
+    assert len(screen.splitlines()) <= 40
+    for said in ("The mail (linux-mm", "pages freed, 0 wrong", "harms on", "choir"):
+        assert said in screen
+
+
+def test_a_booted_kernel_beside_the_model() -> None:
+    text = call(designs_command, "--booted")
+    assert re.search(r"P11 +amplification +. . +H H", text)
+    assert "cells agree" in text
+    assert "! vrealloc-shrink (today): vrealloc() of 6.12 frees nothing" in text
+    assert "longterm-movable: not acted out: vmalloc() never allocates in ZONE_MOVABLE" in text

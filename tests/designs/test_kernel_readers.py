@@ -158,9 +158,23 @@ def test_page_types_letters() -> None:
 @given(st.lists(st.integers(0, 40), max_size=30))
 def test_runs_are_the_frames_again(frames: list[int]) -> None:
     found = pages.runs(frames)
-    assert [first + i for first, count in found for i in range(count)] == frames
-    ends = [first + count for first, count in found]
-    assert all(end != first for end, (first, _) in zip(ends, found[1:], strict=False))
+    assert [pfn for run in found for pfn in run.frames()] == frames
+    assert len(found) <= len(frames)
+
+
+def test_neighbours_in_either_direction_are_one_run() -> None:
+    assert pages.runs(range(100, 116)) == [(100, 16, 1)]
+    assert pages.runs(range(115, 99, -1)) == [(115, 16, -1)]
+    assert len(pages.runs([7, 8, 9, 8, 7, 6])) == 2
+    assert len(pages.runs([5, 5, 4])) == 2
+
+
+def test_a_frame_beyond_the_end_is_not_a_frame_of_zeros(tmp_path: Path) -> None:
+    path = tmp_path / "kpageflags"
+    path.write_bytes(bytes(16))
+    assert pages.read_entries(str(path), [1]) == [0]
+    with pytest.raises(IndexError, match="no entry 0x2"):
+        pages.read_entries(str(path), [2])
 
 
 def test_counting_flags(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_the_ten_designs_of_the_thread_in_order() -> None:
 
 
 def test_every_path_is_acted_out() -> None:
-    assert {play.path for play in SCENARIOS} == {f"P{number}" for number in range(1, 28)}
+    assert {play.path for play in SCENARIOS} == {f"P{number}" for number in range(1, 30)}
     assert len({play.name for play in SCENARIOS}) == len(SCENARIOS)
 
 
@@ -83,6 +83,12 @@ def test_no_scenario_or_machine_knows_a_design_by_name() -> None:
         ("4d", "vmap-put-pages", {"lists_foreign": True}),
         ("subtype", "type-after-allocation", {"typed": "at allocation"}),
         ("3", "typed-page-insert", {"insert_check": "mappable"}),
+        ("choir", "node-of-live-page", {"word": "both"}),
+        ("choir", "longterm-movable", {"word": "both"}),
+        ("4d", "sparse-without-vmemmap", {"word": "both"}),
+        ("3", "next-kernel", {"word": "both"}),
+        ("choir", "walker-against-final-put", {"memory": "kfree_rcu"}),
+        ("4c", "count-overflow", {"mapping": "vma"}),
     ],
 )
 def test_a_rule_that_mends(name: str, play: str, answer: dict[str, Any]) -> None:
@@ -106,6 +112,9 @@ def test_a_rule_that_mends(name: str, play: str, answer: dict[str, Any]) -> None
         ("4c", "vfree-while-mapped", {"mapping": "none"}, "use after free"),
         ("choir", "charge-while-pinned", {"charge": "area"}, "undercharged"),
         ("today", "gup-slow", {"pte": "special"}, "unsupported"),
+        ("choir", "free-across-zones", {"flags": "once"}, "wrong zone"),
+        ("4b", "gup-with-secretmem", {"mapping": "none"}, "unsupported"),
+        ("4c", "walker-against-final-put", {"memory": "kfree"}, "use after free"),
     ],
 )
 def test_a_rule_that_breaks(name: str, play: str, answer: dict[str, Any], kind: str) -> None:
@@ -130,7 +139,7 @@ def test_a_design_is_added_in_a_few_lines() -> None:
         )
 
     failing = {cell.path for cell in verdicts([Mended()]) if cell.verdict == "fail"}
-    assert failing == {"P11", "P16", "P17", "P21", "P22"}
+    assert failing == {"P11", "P16", "P17", "P21", "P22", "P28", "P29"}
 
 
 def test_gup_after_munmap_by_vma_fails_where_only_the_page_is_left() -> None:
@@ -142,7 +151,7 @@ def test_gup_after_munmap_by_vma_fails_where_only_the_page_is_left() -> None:
 def test_a_scenario_is_found_by_its_path_too() -> None:
     assert scenario("P18").name == "gup-fast-against-final-put"
     with pytest.raises(LookupError, match="there are"):
-        scenario("P28")
+        scenario("P30")
     with pytest.raises(LookupError, match="there are"):
         design("5")
 
@@ -169,3 +178,40 @@ def test_every_single_answer_can_be_run_without_an_accident(name: str) -> None:
 
 def test_flips_cover_every_rule() -> None:
     assert {rule for rule, _ in Rules().flips()} == {f.name for f in dataclasses.fields(Rules)}
+
+
+def test_offlining_is_refused_late_and_harms_nobody() -> None:
+    cell = scenario("offline-in-use").play(design("choir"))
+    assert (cell.kind, cell.mark, cell.harms) == ("refused late", "R", False)
+    assert "test_pages_isolated()" in cell.reason
+
+
+def test_fast_gup_needs_no_vma_only_where_single_pages_may_be_fast() -> None:
+    """With CONFIG_SECRETMEM 4b can pin; what decides against it is the unpin."""
+    marks = [
+        scenario(name).play(design("4b")).mark
+        for name in ("gup-fast", "gup-with-secretmem", "gup-after-munmap")
+    ]
+    assert marks == ["X", ".", "X"]
+
+
+def test_a_flush_that_interrupts_waits_for_gup_fast() -> None:
+    for name in ("3", "4d", "choir"):
+        assert scenario("gup-fast-against-final-put").play(design(name)).mark == "U"
+        assert scenario("final-put-interrupting").play(design(name)).mark == "."
+        assert scenario("walker-against-final-put").play(design(name)).mark == "U"
+
+
+@pytest.mark.parametrize(("answer", "mark"), [("saturates", "L"), ("wraps", "U"), ("refuses", "X")])
+def test_a_full_count(answer: str, mark: str) -> None:
+    kind = design("choir").with_rules(full_count=answer)
+    assert scenario("count-overflow").play(kind).mark == mark
+    assert scenario("count-overflow").play(design("today")).mark == "."
+
+
+def test_memory_failure_keeps_its_reference_to_a_page_it_does_not_know() -> None:
+    kind = design("choir").with_rules(word="both", poison="page flag")
+    cell = scenario("poison-mapped").play(kind)
+    assert cell.kind == "leak"
+    assert "memory_failure()" in "\n".join(cell.trace)
+    assert scenario("poison-mapped").play(design("today")).verdict == "pass"

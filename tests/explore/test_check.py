@@ -127,6 +127,7 @@ DAMAGE: tuple[tuple[str, str, Callable[[World], int], Callable[[int], int]], ...
     ("I2", "area's record", lambda w: place(w, L.TABLE_AREAS, 1, L.AREA_LINK), plus(HALF)),
     ("I2", "area's hash", lambda w: place(w, L.TABLE_AREAS, 1, L.AREA_HASH), plus(1)),
     ("I2", "area's name", lambda w: place(w, L.TABLE_AREAS, 1, L.AREA_SIZES), zero),
+    ("I2", "area's version", at(L.NEXT_VERSION), lambda v: 1),
     ("I2", "loans", at(L.LOANS_COUNT), plus(-1)),
     ("I2", "loan's record", lambda w: place(w, L.TABLE_LOANS, 1, L.LOAN_HOLDER), plus(1)),
     ("I2", "loan's id", lambda w: place(w, L.TABLE_LOANS, 1, L.LOAN_ID), plus(100)),

@@ -16,6 +16,7 @@ import pytest
 
 from scamem.core.store import layout as L
 from scamem.core.store.words import Words
+from scamem.membership import naming
 from scamem.membership.member import Hold, Member, release
 from scamem.memory import changes
 from tests.explore import figures
@@ -152,10 +153,10 @@ class Compiled:
 
     def publish(self, index: int, number: int) -> None:
         name = number.to_bytes(8, "little")
-        self.member.publish(self.held[index], name, number.to_bytes(8, "little"), True)
+        naming.publish_name(self.member, self.held[index], name, number.to_bytes(8, "little"), True)
 
     def unpublish(self, number: int) -> None:
-        self.member.unpublish(number.to_bytes(8, "little"))
+        naming.unpublish_name(self.member, number.to_bytes(8, "little"), 0)
 
     def drop(self, index: int) -> None:
         release(self.held.pop(index))

@@ -62,7 +62,7 @@ STORES = {
     "populate.begin": 17,
     "populate.finish": 61,
     "publish.find": 1,
-    "publish.publish": 181,
+    "publish.publish": 189,
     "publish.unpublish": 130,
     "reap.begin": 9,
     "trim.begin": 73,

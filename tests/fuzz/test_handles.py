@@ -16,6 +16,7 @@ import scamem
 from scamem.arrays.place import locate
 from scamem.handles.description import ARRAY, BYTES, HEAD, PICKLE, RAW, STRIDED, decode
 from scamem.handles.dtypes import dtype_of
+from scamem.membership import naming
 
 FAST = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=300)
 OBJECT_BYTES = 3 * 4096
@@ -278,7 +279,7 @@ def test_names_hold_descriptions_too(arena: scamem.Arena) -> None:
     arena["forged"] = made
     beyond = HEAD.pack(ARRAY, 0, 1, 4, 0) + struct.pack("<q", sys.maxsize) + b'"|u1"'[:4]
     for description in (beyond, b"", b"x" * 30, HEAD.pack(ARRAY, 0, 0, 0, 0)):
-        arena._seat.member.publish(hold, b"forged", description, True)
+        naming.publish_name(arena._seat.member, hold, b"forged", description, True)
         with pytest.raises(scamem.ScamemError, match="a handle or area"):
             arena["forged"]
     del arena["forged"]

@@ -98,28 +98,6 @@ def test_an_arena_that_was_created_here_is_not() -> None:
     assert out == "False (10000000,)\n"
 
 
-def test_a_child_alone_in_its_arena_sends_values() -> None:
-    """Its arena would end with it: the parent could load no handle."""
-    with scamem.Arena.create(capacity=8 << 20):
-        out = run_script(
-            """
-            import multiprocessing, pickle, sys
-            sys.path.insert(0, ".")
-            from tests.handles import workers
-
-            if __name__ == "__main__":
-                context = multiprocessing.get_context("spawn")
-                queue = context.Queue()
-                process = context.Process(target=workers.send_and_exit, args=(queue, 1000))
-                process.start()
-                found = queue.get()
-                process.join()
-                print(type(found).__name__, found.sum())
-            """
-        )
-    assert out == "ndarray 3000.0\n"
-
-
 def test_a_default_made_while_others_wait() -> None:
     out = run_script(
         """

@@ -242,7 +242,10 @@ def test_sent_again_and_again_and_never_read(unread: scamem.Arena) -> None:
 
 @pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt, OSError])
 def test_a_handle_that_cannot_be_made_lends_nothing(
-    arena: scamem.Arena, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+    arena: scamem.Arena,
+    member: int,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
 ) -> None:
     made = arena.zeros(10)
     handle = scamem.handle(made)

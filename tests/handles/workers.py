@@ -33,6 +33,30 @@ def fill(values: Any, number: float) -> None:
     values[...] = number
 
 
+def fill_received(reader: Any, number: float) -> None:
+    """Fill what comes from a queue or a connection."""
+    fill(reader.get() if hasattr(reader, "get") else reader.recv(), number)
+
+
+class Clouded:
+    """A function that travels by cloudpickle inside a pickle, as executors wrap closures."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        import cloudpickle
+
+        return _unclouded, (cloudpickle.dumps(self.function),)
+
+
+def _unclouded(data: bytes) -> Clouded:
+    return Clouded(pickle.loads(data))
+
+
 def made_here(length: int) -> Any:
     """An array of this process, in the default arena it finds."""
     return scamem.full(length, 7.0)

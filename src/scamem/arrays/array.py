@@ -1,12 +1,18 @@
 """`Array`: a NumPy array on scattered memory.
 
 It is an ndarray in every way but how it travels: views and slices of it remember which object they
-lie in, so that they go to another process by handle; results of arithmetic are plain ndarrays, as
-with np.memmap, and what owns private memory (a copy, fancy indexing) goes by value.
+lie in, so that they go to another process by handle. An Array is shared; what NumPy computes from
+it or copies out of it (arithmetic, `x.copy()`, `np.sort(x)`, fancy indexing, `np.zeros_like(x)`)
+lies in private memory and is a plain ndarray.
+
+NumPy makes a copy of a subclass an instance of that subclass, and a class cannot change that where
+the copy is made. So it is changed where the copy is handed over: in `__array_function__` for the
+functions of NumPy, and in the methods and attributes in COPYING and COPYING_ATTRIBUTES.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +27,32 @@ from .over import copied, over
 from .place import locate, root
 
 Reduced = str | tuple[Any, ...]
+
+# Methods of ndarray that may return a copy, which would be an Array in private memory.
+COPYING = (
+    "__copy__",
+    "__deepcopy__",
+    "argmax",
+    "argmin",
+    "argpartition",
+    "argsort",
+    "astype",
+    "byteswap",
+    "choose",
+    "clip",
+    "compress",
+    "copy",
+    "dot",
+    "flatten",
+    "nonzero",
+    "ravel",
+    "repeat",
+    "reshape",
+    "round",
+    "searchsorted",
+    "take",
+)
+COPYING_ATTRIBUTES = ("imag",)  # of real numbers it is new memory, all zeros
 
 
 class Array(np.ndarray[Any, Any]):
@@ -52,6 +84,14 @@ class Array(np.ndarray[Any, Any]):
         if return_scalar:
             return array[()]
         return array.view(np.ndarray)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        found = super().__array_function__(func, types, args, kwargs)
+        if isinstance(found, Array):
+            return plain(found)
+        if type(found) in (list, tuple):
+            return type(found)(map(plain, found))
+        return found
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
@@ -125,3 +165,43 @@ class Array(np.ndarray[Any, Any]):
         if not isinstance(hold, Hold):
             raise TypeError("asked for a snapshot of an array in private memory: use its copy()")
         return copied(hold.member.seat, self.view(np.ndarray), "K", kind=Array)
+
+
+def plain(found: Any) -> Any:
+    """Return an Array that lies in private memory as an ndarray; anything else as it is."""
+    if isinstance(found, Array) and isinstance(root(found), np.ndarray):
+        return found.view(np.ndarray)
+    return found
+
+
+def _handing_over(name: str) -> Callable[..., Any]:
+    """Return ndarray's method of a name, its result made plain."""
+    method = getattr(np.ndarray, name)
+
+    @functools.wraps(method)
+    def handing_over(self: Array, *args: Any, **keywords: Any) -> Any:
+        found = method(self, *args, **keywords)
+        if isinstance(found, Array):
+            base = found.base
+            if base is None or (base is not self and base is not self.base):  # no view of this
+                return plain(found)
+        return found
+
+    return handing_over
+
+
+def _attribute(name: str) -> property:
+    """Return ndarray's attribute of a name, its value made plain."""
+    found = getattr(np.ndarray, name)
+    return property(lambda self: plain(found.__get__(self)), found.__set__, doc=found.__doc__)
+
+
+for _name in COPYING:
+    setattr(Array, _name, _handing_over(_name))
+for _name in COPYING_ATTRIBUTES:
+    setattr(Array, _name, _attribute(_name))
+# Indexing an iterator copies, so it is an iterator over the same memory as an ndarray.
+_flat: Any = vars(np.ndarray)["flat"]
+Array.flat = property(  # type: ignore[assignment, method-assign]  # read-only in the stubs
+    lambda self: self.view(np.ndarray).flat, _flat.__set__, doc=_flat.__doc__
+)

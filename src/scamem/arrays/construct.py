@@ -66,6 +66,8 @@ def new_array(
         cython.cast(cython.p_void, made),
         cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED,
     )
+    if writable and type(base) is Hold:
+        cython.cast(Hold, base).writable = True  # it may also be made writable again
     Py_INCREF(base)
     PyArray_SetBaseObject(cython.cast(cython.p_void, made), base)
     return made

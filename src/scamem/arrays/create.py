@@ -14,7 +14,7 @@ from scamem.views.view import View
 
 from .array import Array
 from .checks import checked_dtype, checked_nbytes, checked_shape
-from .over import copied, fortran_strides, over
+from .over import copied, fortran_strides, kept_strides, over
 from .place import locate, root
 
 
@@ -60,19 +60,56 @@ def empty(
     return over(seat, hold, offset, lengths, kind_of, strides, kind=kind)
 
 
+def empty_like(
+    seat: Seat,
+    prototype: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: str = "K",
+    shape: Any = None,
+    **where: Any,
+) -> Array:
+    """Return an uninitialised array in an arena, of an array's shape, dtype and order of axes.
+
+    Parameters
+    ----------
+    prototype : an array, or what NumPy makes one of.
+    dtype, shape : others than the prototype's; of another number of axes it is in C order.
+    order : "K" (as the prototype), "A", "C" or "F".
+    node, zone : as `Arena.alloc`.
+
+    Errors and ownership as `empty`.
+    """
+    if order not in ("K", "A", "C", "F"):
+        raise ValueError(f"order must be one of 'K', 'A', 'C' or 'F', not {order!r}")
+    source = np.asarray(prototype)
+    kind = checked_dtype(source.dtype if dtype is None else dtype)
+    lengths = source.shape if shape is None else checked_shape(shape)
+    if kind.subdtype is not None:
+        return empty(seat, lengths, kind, "F" if order == "F" else "C", **where)
+    nbytes = checked_nbytes(lengths, kind.itemsize)
+    strides = kept_strides(source, kind.itemsize, order, lengths)
+    hold = allocate(seat, nbytes, L.BY_PIN, **where)
+    return over(seat, hold, 0, lengths, kind, strides, kind=Array)
+
+
 def zeros(
     seat: Seat, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any
 ) -> Array:
     """Return an array of zeros; see `empty`."""
-    made = empty(seat, shape, dtype, order, **where)
-    if made.nbytes:
-        bytes_of(made).fill(0)
-    return made
+    return zeroed(empty(seat, shape, dtype, order, **where))
+
+
+def zeroed(array: Array) -> Array:
+    """Fill a new array, whose bytes lie one behind the other in some order of axes, with zeros."""
+    if array.nbytes:
+        bytes_of(array).fill(0)
+    return array
 
 
 def bytes_of(array: Array) -> NDArray[np.uint8]:
-    """Return a contiguous array's memory as bytes."""
-    flat = array.T if array.flags.f_contiguous else array
+    """Return the memory of an array, contiguous in some order of axes, as bytes."""
+    axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    flat = array if array.flags.c_contiguous else array.transpose(axes)
     return np.frombuffer(flat.view(np.ndarray).reshape(-1).view(np.uint8).data, np.uint8)
 
 

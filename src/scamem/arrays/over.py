@@ -89,18 +89,28 @@ def offset_for_copy(source: NDArray[Any], nbytes: int) -> int:
     return int(-(-(start + OFFSET_BYTES) // ALIGN_BYTES) * ALIGN_BYTES % FRAME_BYTES)
 
 
-def kept_strides(source: NDArray[Any], itemsize: int, order: str) -> tuple[int, ...] | None:
-    """Return the strides of a copy in an order, None for C order; "K" keeps the order of axes."""
+def kept_strides(
+    source: NDArray[Any], itemsize: int, order: str, shape: tuple[int, ...] | None = None
+) -> tuple[int, ...] | None:
+    """Return the strides of a copy in an order, None for C order; "K" keeps the order of axes.
+
+    Parameters
+    ----------
+    shape : another than the source's.
+    """
     flags = source.flags
+    shape = source.shape if shape is None else shape
+    if order == "K" and len(shape) != source.ndim:
+        return None  # there is no order of axes to keep
     if order == "C" or (order != "F" and flags.c_contiguous):
         return None
     if order == "F" or flags.f_contiguous:
-        return fortran_strides(source.shape, itemsize)
+        return fortran_strides(shape, itemsize)
     if order == "A":
         return None
     strides = [0] * source.ndim
     step = itemsize
     for axis in sorted(range(source.ndim), key=lambda axis: (abs(source.strides[axis]), -axis)):
         strides[axis] = step
-        step *= source.shape[axis]
+        step *= max(shape[axis], 1)
     return tuple(strides)

@@ -103,7 +103,7 @@ def gc_command(arena_name: str, loans: bool, as_json: bool) -> None:
 
     The arena does so by itself when it runs short; this does it now.
     """
-    with scamem.Arena.join(arena_name) as arena:
+    with scamem.Arena.join(arena_name) as arena:  # which reaps, where it must, before it is busy
         reaped = arena.reap()
         before = arena.stats()
         if loans:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..designs import booted
 from ..designs.axes import grid
 from ..designs.catalogue import ArenaLayout, design, designs
 from ..designs.comparison import QUICK_SIZES, Comparison, compare
@@ -21,8 +22,9 @@ from ..designs.design import Design
 from ..designs.kernel.snapshot import Snapshot, find, read_live
 from ..designs.remedies import remedies, side_effects
 from ..designs.report.html import MACHINE_FIGURES, page
+from ..designs.report.summary import QUESTION, findings, survivors
 from ..designs.rules import parse_flip, questions
-from ..designs.scenarios import SCENARIOS, scenario
+from ..designs.scenarios import SCENARIOS, scenario, verdicts
 from ..designs.timing import OBJECT_SIZES
 from ..designs.verdicts import Verdict, legend
 
@@ -63,6 +65,12 @@ OPTIONS = (
         help="Write everything as one HTML page.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print verdicts and costs as JSON."),
+    click.option(
+        "--booted",
+        "booted_table",
+        is_flag=True,
+        help="What a booted kernel did in each scenario, beside the model.",
+    ),
 )
 
 
@@ -95,6 +103,7 @@ def designs_command(
     full: bool,
     html_file: Path | None,
     as_json: bool,
+    booted_table: bool,
 ) -> None:
     """Compare the kernel designs for scattered memory: what breaks, and what each costs."""
     console = Console(highlight=False)
@@ -114,7 +123,13 @@ def designs_command(
     if axes:
         _print_axes(console, kinds)
         return
-    found = compare(kinds, _snapshot(source), OBJECT_SIZES if full else QUICK_SIZES)
+    if booted_table:
+        _print_booted(console)
+        return
+    snapshot = _snapshot(source)
+    if not as_json:
+        _print_summary(console, kinds)
+    found = compare(kinds, snapshot, OBJECT_SIZES if full else QUICK_SIZES)
     if html_file:
         html_file.write_text(page(found))
     if as_json:
@@ -159,6 +174,38 @@ def _snapshot(source: str | None) -> Snapshot:
         return find(source)
     except (LookupError, ValueError) as error:
         raise click.BadParameter(str(error.args[0]), param_hint="--snapshot") from error
+
+
+def _print_summary(console: Console, kinds: list[Design]) -> None:
+    """One screen: the question, what a booted kernel showed, which design survives what."""
+    console.print("\n".join(QUESTION), soft_wrap=True)
+    console.print()
+    for path in booted.shipped().values():
+        for line in findings(booted.load(path)):
+            console.print(line, soft_wrap=True, markup=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for head in ("design", "what", "pass", "harms on", "refuses, or keeps too much, on"):
+        table.add_column(head, overflow="fold")
+    for row in survivors(kinds, verdicts(kinds)):
+        table.add_row(*row)
+    console.print(table)
+    console.print(
+        "a kernel beside the model: --booted (docs/kernel.md); one verdict: --why; every answer: "
+        "--rules; what mends a design: --remedies",
+        soft_wrap=True,
+    )
+
+
+def _print_booted(console: Console) -> None:
+    for path in booted.shipped().values():
+        run = booted.load(path)
+        cells = booted.compare(run)
+        console.print(f"{run.kernel} ({run.accelerator})", soft_wrap=True, markup=False)
+        console.print("model and kernel, boot by boot; ! where they differ", markup=False)
+        for line in [*booted.table(cells), *booted.reasons(cells)]:
+            console.print(line, soft_wrap=True, markup=False)
+        for name, why in booted.NOT_ACTED_OUT.items():
+            console.print(f"- {name}: not acted out: {why}", soft_wrap=True, markup=False)
 
 
 def _print_why(console: Console, kinds: list[Design], name: str, wanted: str) -> None:

@@ -139,6 +139,9 @@ def _print_pages(pfns: tuple[str, ...]) -> None:
         states = page_states(numbers)
     except OSError as error:
         raise click.ClickException(f"{error}; /proc/kpageflags is for root") from error
+    except (IndexError, OverflowError) as error:
+        told = f"{error}. This machine's memory has no such frame."
+        raise click.BadParameter(told, param_hint="--page") from error
     for state in states:
         click.echo(str(state))
 
@@ -211,14 +214,21 @@ def _print_ranges(console: Console, found: KernelReport) -> None:
     for row in exact:
         table.add_row(f"{row.start:x}", f"{row.end:x}", f"{row.frames:,}", str(row.node), row.zone)
     print_wide(console, table)
-    if found.mixed_sections:
-        shown = ", ".join(map(str, found.mixed_sections))
-        console.print(
-            f"sections that hold several zones or nodes: {shown}; a table by section answers "
-            "wrongly there"
-        )
+    if found.exact_rows:
+        console.print(_mixed_sections(found.mixed_sections), soft_wrap=True)
     for first, second in found.overlapping_spans:
         console.print(f"spans of {first} and {second} overlap: a zone's span does not decide there")
+
+
+def _mixed_sections(numbers: list[int]) -> str:
+    if not numbers:
+        return "no section holds several zones or nodes: a table by section is exact here"
+    verb = "section holds" if len(numbers) == 1 else "sections hold"
+    shown = ", ".join(f"number {number}" for number in numbers)
+    return (
+        f"{len(numbers)} {verb} several zones or nodes ({shown}); a table by section answers "
+        "wrongly there"
+    )
 
 
 def _print_flags(console: Console, found: KernelReport) -> None:

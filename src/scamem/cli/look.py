@@ -8,6 +8,7 @@ import click
 
 import scamem
 
+from .looking import Look, looked_at
 from .options import arena_option, json_option
 from .picture import caption, draw
 from .show import console, object_json, print_json, print_objects, print_runs, print_stats
@@ -24,8 +25,8 @@ def ls_command(arena_name: str, as_json: bool) -> None:
     "held by" says for each holder what it holds by: areas (names), mappings, pins, objects in hand,
     and loans, that is handles on their way.
     """
-    with scamem.Arena.join(arena_name) as arena:
-        found = arena.objects()
+    with looked_at(arena_name) as look:
+        found = look.objects()
     if as_json:
         print_json([object_json(info) for info in found])
         return
@@ -42,12 +43,12 @@ def ls_command(arena_name: str, as_json: bool) -> None:
 @click.option("--frames", is_flag=True, help="Draw the frames that are in use.")
 def stat_command(name: str | None, arena_name: str, as_json: bool, frames: bool) -> None:
     """Show the arena's numbers; with NAME those of the object under it, and its runs."""
-    with scamem.Arena.join(arena_name) as arena:
+    with looked_at(arena_name) as look:
         if name is not None:
-            _stat_object(arena, name, as_json)
+            _stat_object(look, name, as_json)
             return
-        stats = arena.stats()
-        free = arena.free_bitmap() if frames else None
+        stats = look.stats()
+        free = look.free_bitmap() if frames else None
     if as_json:
         print_json(dataclasses.asdict(stats))
         return
@@ -59,14 +60,13 @@ def stat_command(name: str | None, arena_name: str, as_json: bool, frames: bool)
         click.echo(caption(free, width, stats.frame_bytes))
 
 
-def _stat_object(arena: scamem.Arena, name: str, as_json: bool) -> None:
-    infos = [info for info in arena.objects() if name in info.names]
+def _stat_object(look: Look, name: str, as_json: bool) -> None:
+    infos = [info for info in look.objects() if name in info.names]
     if not infos:
-        raise scamem.NameNotFoundError(
-            f"nothing is published as {name!r}; {len(arena)} names are (scamem ls)"
-        )
+        count = look.stats().areas
+        raise scamem.NameNotFoundError(f"no object named {name!r} ({count} names exist)")
     info = infos[0]
-    runs = arena._seat.member.runs_of(info.index)
+    runs = look.runs(info.index)
     if as_json:
         print_json({**object_json(info), "frames": [list(run) for run in runs]})
         return

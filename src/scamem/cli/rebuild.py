@@ -22,6 +22,7 @@ OFFLINE = 2  # what check_sections says of frames whose section is not online
 FREE_OF_OWNER = bytes([1]) + bytes(255)  # nobody's frames are free until an object has them
 FNV_OFFSET = 0xCBF29CE484222325
 FNV_PRIME = 0x100000001B3
+VERSION_MAX = L.ALL_ONES >> 1  # no arena publishes as often: a damaged word
 IN_USE = (L.SLOT_STATE_ACTIVE, L.SLOT_STATE_FORKING, L.SLOT_STATE_REAPING)
 
 
@@ -284,6 +285,13 @@ class Rebuild:
         for bucket, area in heads.items():
             self.words[self.mine[L.MINE_HASH_AT] + bucket] = area
         self.words[L.AREAS_COUNT] = len(self.used[L.TABLE_AREAS])
+        newest = 0
+        for area in self.used[L.TABLE_AREAS]:
+            at = self.at(L.TABLE_AREAS, area) + L.AREA_VERSION
+            if self.words[at] > VERSION_MAX:
+                self.words[at] = 0
+            newest = max(newest, self.words[at])
+        self.words[L.NEXT_VERSION] = max(self.words[L.NEXT_VERSION], newest + 1)
 
     def hash_of(self, at: int, nbytes: int) -> int:
         """Return the hash of an area's name, as `Member.store_name` makes it."""

@@ -111,6 +111,7 @@ NAMED = {
     L.JOURNAL_FAILED: "journal: no failed transaction",
     L.JOURNAL_DAMAGED: "the mark that the arena is damaged",
     L.NEXT_LOAN_ID: "the next loan's id",
+    L.NEXT_VERSION: "the next version of a name",
     L.DYING_HEAD: "the list of dying objects",
     L.CLEANING_HEAD: "the list of objects to be cleaned",
     L.CLEANING: "the object that is being cleaned",

@@ -226,7 +226,7 @@ def _value(arena: scamem.Arena, name: str, timeout_s: float | None) -> NDArray[A
 
 
 def _array(arena: scamem.Arena, name: str, timeout_s: float | None) -> NDArray[Any]:
-    value = arena.get(name, timeout_s)
+    value = arena.get(name, timeout=timeout_s)
     if isinstance(value, scamem.Scamem):
         return np.frombuffer(memoryview(value.map(writable=False)), np.uint8)
     if isinstance(value, bytes):

@@ -2,7 +2,8 @@
 
 A name and its description (what handles/ needs to make an array of the object again) pass through
 the member's private words, MINE_NAME and so on, in and out. Names hang in chains of a hash table;
-everything about an area is logged, so that a name shows its old object or its new one.
+everything about an area is logged, so that a name shows its old object or its new one. Each publish
+has a version, larger than all before it in the arena, also after the name was unpublished.
 """
 
 import cython
@@ -60,13 +61,15 @@ def find(arena: Words, mine: Words) -> word:
 
 
 def describe(arena: Words, mine: Words, area: word, now_ns: word) -> None:
-    """Store the description in the private words. Stores: at most AREA_DESCRIPTION_WORDS + 2."""
+    """Store the description in the private words. Stores: at most AREA_DESCRIPTION_WORDS + 4."""
     place: word = at(arena, mine, area)
     k: word = 0
     count: word = words_of(mine[L.MINE_DESCRIPTION_BYTES])
     sizes: word = pair(mine[L.MINE_NAME_BYTES], mine[L.MINE_DESCRIPTION_BYTES])
     put(arena, place + L.AREA_SIZES, sizes)
     put(arena, place + L.AREA_PUBLISHED_NS, now_ns)
+    put(arena, place + L.AREA_VERSION, arena[L.NEXT_VERSION])
+    put(arena, L.NEXT_VERSION, arena[L.NEXT_VERSION] + 1)
     while k < count:  # bound: AREA_DESCRIPTION_WORDS
         put(arena, place + L.AREA_DESCRIPTION + k, mine[L.MINE_DESCRIPTION + k])
         k += 1
@@ -118,7 +121,7 @@ def unlink(arena: Words, mine: Words, area: word) -> None:
 
 
 def read(arena: Words, mine: Words, area: word) -> None:
-    """Copy an area's name and description into the private words."""
+    """Copy an area's name, description and version into the private words."""
     place: word = at(arena, mine, area)
     k: word = 0
     name_bytes: word = low(arena[place + L.AREA_SIZES])
@@ -127,6 +130,7 @@ def read(arena: Words, mine: Words, area: word) -> None:
     ensure(arena, description_bytes <= L.AREA_DESCRIPTION_WORDS * L.WORD_BYTES)
     mine[L.MINE_NAME_BYTES] = name_bytes
     mine[L.MINE_DESCRIPTION_BYTES] = description_bytes
+    mine[L.MINE_VERSION] = arena[place + L.AREA_VERSION]
     while k < L.AREA_NAME_WORDS:
         mine[L.MINE_NAME + k] = arena[place + L.AREA_NAME + k]
         k += 1

@@ -137,6 +137,8 @@ def check_areas(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
                 or walk.high(sizes) > L.AREA_DESCRIPTION_WORDS * L.WORD_BYTES
             ):
                 wrong = f"has area {area}, whose name or description has an impossible size"
+            elif arena[at + L.AREA_VERSION] >= arena[L.NEXT_VERSION]:
+                wrong = f"has area {area}, whose version is to come yet"
             records.discard(record)
             seen.add(area)
         if wrong:

@@ -196,6 +196,34 @@ def design(name: str) -> Design:
     return known[name]()
 
 
+PATCH = {
+    "word": "both",  # struct page keeps its flags, and page->private leads to the object
+    "memory": "kfree_rcu",
+    "lists_foreign": True,  # vm_struct->pages still lists pages that are others'
+    "poison": "page flag",
+    "offline": "type",  # page_count() is the object's, so a page in use is seen
+    "insert_check": "mappable",  # the object's pages carry a flag and no type
+    "full_count": "wraps",  # an atomic_t, since it stands in for page->_refcount
+}
+"""What the patched kernel in kernel/ answers where the mails leave it open."""
+WORD_DEBUG = {"word": "pointer", "flags_when": "always"}
+
+
+def booted(mode: str) -> Design:
+    """The design that a boot of the patched kernel (`scamem=MODE`) acts out.
+
+    Raises
+    ------
+    LookupError : names the designs that there are.
+    """
+    if mode == Today.name:
+        return Today()
+    kind = Choir() if mode == "word" else design(mode)
+    changed = kind.with_rules(**{**PATCH, **(WORD_DEBUG if mode == "word" else {})})
+    changed.name = mode
+    return changed
+
+
 def designs() -> list[Design]:
     """The ten designs of the thread, in its order."""
     return [kind() for kind in DESIGNS]

@@ -80,6 +80,8 @@ class Design:
         if rules.count != "object":
             return None
         members = [Member("unsigned int", "nr", 4), Member("refcount_t", "refcount", 4)]
+        if rules.flags == "once":
+            members.append(Member("memdesc_flags_t", "flags", 8))
         if rules.charge == "object":
             members.append(Member("struct obj_cgroup *", "objcg", POINTER))
         trailing = rules.pages == "object" and rules.array == "trailing"

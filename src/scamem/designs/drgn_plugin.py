@@ -20,6 +20,7 @@ from drgn.helpers.linux.mm import for_each_vmap_area
 
 from .catalogue import design, designs
 from .costs import AreaSize, area_costs, object_bytes
+from .kernel.pages import runs
 from .report.text import verdict_table
 from .scenarios import verdicts
 
@@ -42,8 +43,7 @@ class ProgramArea:
     @property
     def runs(self) -> int:
         """Runs of pages that are neighbours in the memmap, so with vmemmap in memory too."""
-        pairs = zip(self.pages, self.pages[1:], strict=False)
-        return bool(self.pages) + sum(b - a != self.page_bytes for a, b in pairs)
+        return len(runs([page // self.page_bytes for page in self.pages]))
 
     def format(self) -> str:
         """The columns of `kmem -v`, then pages, runs and caller."""
@@ -106,7 +106,7 @@ def _caller(prog: Program, vm: Object) -> str:
 def _has(found: Object, member: str) -> bool:
     try:
         found.member_(member)
-    except LookupError:
+    except (LookupError, TypeError):  # no such member; no struct at all
         return False
     return True
 
@@ -157,8 +157,8 @@ def design_lines(prog: Program) -> Iterator[str]:
             f"{kind.name:>8}: words {sums.word_bytes:,} B, objects (net) {net:,} B, "
             f"{sums.allocations_each:.1f} allocations a vmalloc"
         )
-    runs = design("4d").with_rules(entries="run")
-    yield f"4d with runs instead of pages[]: objects (net) {object_bytes(runs, sizes)[1]:,} B"
+    by_runs = design("4d").with_rules(entries="run")
+    yield f"4d with runs instead of pages[]: objects (net) {object_bytes(by_runs, sizes)[1]:,} B"
 
 
 def run_command(prog: Program, _name: str, args: argparse.Namespace, **_: Any) -> None:

@@ -20,6 +20,7 @@ from .verdicts import BrokenError, UnsupportedError
 from .verdicts import counted as plural
 
 FIRST_ADDRESS = 0x1000
+COUNT_MAX = (1 << 31) - 1
 
 
 class Machine:
@@ -33,6 +34,8 @@ class Machine:
         self.trace: list[str] = []
         self.old_insert_check = False
         self.charged = 0
+        self.flush_interrupts = False  # munmap's TLB flush waits for CPUs with interrupts off
+        self.interrupts_off = 0
         self.areas: dict[str, Area] = {}
         self.objects: dict[str, Counted] = {}
         self.files: dict[str, File] = {}
@@ -146,6 +149,23 @@ class Machine:
         else:
             raise UnsupportedError("the mapping has no file whose private_data could be used")
 
+    def get_many(self, counted: Counted, references: int, why: str) -> None:
+        """Take very many references, as processes do that map a large area one after the other."""
+        if counted.refcount + references <= COUNT_MAX:
+            counted.refcount += references
+            self.say(f"{why}: {counted.name} refcount {counted.refcount:,}")
+            return
+        told = f"{why}: {references:,} references are more than {COUNT_MAX:,}"
+        if self.rules.full_count == "refuses":
+            raise UnsupportedError(f"{told}; refused")
+        if self.rules.full_count == "wraps":
+            raise BrokenError(
+                "use after free", f"{told}; the count of {counted.name} wraps, and falls to zero"
+            )
+        raise BrokenError(
+            "leak", f"{told}; refcount_t of {counted.name} saturates, and is never zero again"
+        )
+
     def get(self, counted: Counted, why: str) -> None:
         """Take a reference that a caller is entitled to."""
         if not counted.live or counted.refcount <= 0:
@@ -233,7 +253,7 @@ class Machine:
         if self.rules.flags == "pfn":
             return self._place_by_pfn(pfn, freeing=slot is not None)
         found = counted if counted is not None else self.counter(pfn)
-        if self.rules.flags == "memdesc":
+        if self.rules.flags in ("memdesc", "once"):
             return found.places[0]
         if slot is None:
             slot = self.search_slot(found, pfn)
@@ -253,7 +273,8 @@ class Machine:
         """page_to_pfn(): without vmemmap it reads the section from page->flags."""
         if self.topology.memory_model != "sparse" or self.words.location(pfn) is not None:
             return pfn
-        if self.words.type(pfn) == PageType.FILE or self.rules.flags in ("memdesc", "slot"):
+        in_memdesc = self.rules.flags in ("memdesc", "slot", "once")
+        if self.words.type(pfn) == PageType.FILE or in_memdesc:
             self.locate(pfn)
             return pfn
         if self.rules.entries == "pfn" and self.words.has_pointer:

@@ -14,7 +14,7 @@ from .kernel_objects import Area, Counted, File, Mm, Pin, Pte, Vma
 from .machine import Machine
 from .page_words import PageType
 from .referee import Use
-from .verdicts import BrokenError, UnsupportedError
+from .verdicts import BrokenError, UnsupportedError, WaitingError
 
 Result = TypeVar("Result")
 Atomic = Generator[str, None, Result]
@@ -125,6 +125,25 @@ class Kernel(Machine):
                 self.free_frame(pfn, None, slot)
         if not area.gone and (self.rules.count != "area" or self.rules.area_ends == "vfree"):
             self.end_area(area)
+
+    def shrink(self, name: str, pages: int) -> Atomic[None]:
+        """vrealloc() to fewer pages: the others go, as far as each has a count of its own."""
+        area = self.areas[name]
+        for slot, pfn in enumerate(area.frames[pages:], pages):
+            if self.rules.count == "page":
+                self.put(self.page_counts[pfn], "vrealloc")
+            elif self.rules.count == "none":
+                self.free_frame(pfn, None, slot)
+            yield f"vrealloc: page {slot} of {name}"
+
+    def free_folio(self, name: str) -> None:
+        """What a folio and a slab do: one copy of the flags for all of its pages."""
+        counted = self.objects[name]
+        place = self.referee.place(counted.frames[0])
+        for pfn in counted.frames:
+            self.referee.free(pfn, place)
+            self.words.set(pfn, PageType.BUDDY)
+        self.say(f"{counted.name}: {place} copied to {len(counted.frames)} pages")
 
     def _vfree_counted(self, held: Counted) -> None:
         self.put(held, "vfree")
@@ -258,6 +277,8 @@ class Kernel(Machine):
         if self.rules.put == "at zap":
             self._put_batch(mm, batch)
         yield f"{mm.name} munmap: PTEs cleared"
+        if self.flush_interrupts and self.interrupts_off:
+            raise WaitingError
         self._flush(mm, start, end)
         yield f"{mm.name} munmap: TLBs flushed"
         if self.rules.put != "at zap":
@@ -347,6 +368,13 @@ class Kernel(Machine):
 
     def gup_fast(self, pin: str, mm_name: str, address: int) -> Atomic[bool]:
         """gup_fast_pte_range(): no lock, no VMA; a PTE, its page, and the page's word."""
+        self.interrupts_off += 1
+        try:
+            return (yield from self._gup_fast(pin, mm_name, address))
+        finally:
+            self.interrupts_off -= 1
+
+    def _gup_fast(self, pin: str, mm_name: str, address: int) -> Atomic[bool]:
         mm = self.mm(mm_name)
         pte = mm.ptes.get(address)
         yield f"gup_fast: reads the PTE at {address}"
@@ -372,6 +400,22 @@ class Kernel(Machine):
         self._pinned(pin, pte.pfn)
         self.referee.same(pte.pfn, serial, f"pin {pin}")
         return True
+
+    def walk(self, pfn: int) -> Atomic[None]:
+        """get_page_unless_zero() and put_page(): compaction, offlining, memory failure."""
+        if self.words.type(pfn) == PageType.BUDDY:
+            return
+        try:
+            seen = self.counter(pfn)
+        except UnsupportedError:
+            return  # no count to be found; a walker passes by
+        yield f"a walker of pfns: frame {pfn} -> {seen.name} at {seen.address:#x}"
+        found = self.load(seen)
+        if found.refcount <= 0:
+            return
+        found.refcount += 1
+        yield f"the walker: takes a reference to {found.name}"
+        self.put(found, "the walker")
 
     def _unchanged(self, mm: Mm, address: int, pte: Pte, found: Counted) -> bool:
         if mm.ptes.get(address) is not pte:
@@ -411,9 +455,10 @@ class Kernel(Machine):
                 self.say(f"frame {pfn} is unmovable; offlining is refused")
                 return
             raise BrokenError(
-                "use after free",
-                f"has_unmovable_pages() takes frame {pfn} for free (refcount 0, not buddy); "
-                "its block goes offline under its users",
+                "refused late",
+                f"has_unmovable_pages() passes frame {pfn} (refcount 0, not buddy); then "
+                "test_pages_isolated() finds it in no free list: -EBUSY, and offline_pages() "
+                "tries again until a signal comes",
             )
 
     def _looks_unmovable(self, pfn: int) -> bool:
@@ -432,4 +477,6 @@ class Kernel(Machine):
             self.counter(pfn).poisoned.add(pfn)
         else:
             self.words.poison(pfn, overwrite=self.rules.poison == "word")
+        if self.rules.poison == "page flag" and self.rules.count in ("object", "area"):
+            self.get(self.counter(pfn), "memory_failure() of an unknown page keeps its reference")
         self.say(f"frame {pfn} is poisoned ({self.rules.poison})")

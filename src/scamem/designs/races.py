@@ -14,7 +14,14 @@ from .page_words import MiscSubtype, PageType
 from .paths import Atomic, Kernel, run
 from .scenario import folded
 from .steps import all_free, set_stack_type
-from .verdicts import BrokenError, Kind, NotApplicableError, UnsupportedError, Verdict
+from .verdicts import (
+    BrokenError,
+    Kind,
+    NotApplicableError,
+    UnsupportedError,
+    Verdict,
+    WaitingError,
+)
 
 Actor = tuple[str, Callable[[Kernel], Atomic[object]]]
 """What a CPU does, in words and as a path."""
@@ -110,7 +117,7 @@ def _orders(race: Race, design: Design, found: Found) -> Iterator[Failure]:
         replay = _Replay(race, design, pending.pop())
         failure = replay.run()
         pending += replay.branches
-        found.orders += 1
+        found.orders += not replay.waits
         if failure is not None:
             yield failure
         if found.orders > ORDERS_MAX:
@@ -129,6 +136,8 @@ class _Replay:
         self.order: list[int] = []
         self.branches: list[tuple[int, ...]] = []
         self.trace: list[str] = []
+        self.waits = False
+        """Whether a CPU had to wait, so that the others' orders stand for this one."""
 
     def run(self) -> Failure | None:
         """Every step, then the checks of what must hold; the first failure ends it."""
@@ -136,7 +145,7 @@ class _Replay:
             cpu = self._turn()
             self.order.append(cpu)
             failure = self._step(cpu)
-            if failure is not None:
+            if failure is not None or self.waits:
                 return failure
         self.kernel.trace = []
         try:
@@ -163,6 +172,8 @@ class _Replay:
             text = f"CPU{cpu} {next(self.paths[cpu])}"
         except StopIteration:
             self.alive.remove(cpu)
+        except WaitingError:
+            self.waits = True
         except UnsupportedError as refusal:
             return self._failure("unsupported", refusal.text, f"CPU{cpu} goes on with {name}")
         except BrokenError as broken:
@@ -203,6 +214,25 @@ def _mapped_and_vfreed(kernel: Kernel) -> None:
     run(kernel.unpin("probe"))
     run(kernel.unpin("first"))
     run(kernel.vfree("A"))
+
+
+def _interrupting(kernel: Kernel) -> None:
+    """The same on x86 as it is built: flushing the TLB waits for each CPU to take an interrupt."""
+    _mapped_and_vfreed(kernel)
+    kernel.flush_interrupts = True
+
+
+def _allocated(kernel: Kernel) -> None:
+    kernel.vmalloc("A", 1)
+
+
+def _vfree_and_reuse(kernel: Kernel) -> Atomic[object]:
+    frame = kernel.areas["A"].frames
+    yield from kernel.vfree("A")
+    if kernel.referee.is_free(frame[0]):
+        kernel.vmalloc("B", 1, frames=frame)
+        yield "allocates B in the same frame"
+    return None
 
 
 def _unmap_and_reuse(kernel: Kernel) -> Atomic[object]:
@@ -283,11 +313,33 @@ RACES = (
     Race(
         "gup-fast-against-final-put",
         "P18",
-        "GUP-fast reads page->memdesc while the last reference goes and all is used again",
+        "GUP-fast against the last put, where no interrupt waits for it (broadcast flush, arm64)",
         _mapped_and_vfreed,
         (
             ("gup_fast", lambda k: k.gup_fast("pin", "p1", 0)),
             ("munmap, and the frame is allocated again", _unmap_and_reuse),
+        ),
+        _unpin_all,
+    ),
+    Race(
+        "final-put-interrupting",
+        "P18",
+        "the same where the TLB flush interrupts, and so waits for GUP-fast",
+        _interrupting,
+        (
+            ("gup_fast", lambda k: k.gup_fast("pin", "p1", 0)),
+            ("munmap, and the frame is allocated again", _unmap_and_reuse),
+        ),
+        _unpin_all,
+    ),
+    Race(
+        "walker-against-final-put",
+        "P18",
+        "a walker of pfns, with interrupts on, against the last put",
+        _allocated,
+        (
+            ("walk", lambda k: k.walk(k.areas["A"].frames[0])),
+            ("vfree, and the frame is allocated again", _vfree_and_reuse),
         ),
         _unpin_all,
     ),

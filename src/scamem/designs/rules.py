@@ -14,7 +14,7 @@ from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 from .page_words import WordKind
 
 CountIn = Literal["page", "object", "area", "none"]
-FlagsIn = Literal["memdesc", "slot", "pfn", "nowhere"]
+FlagsIn = Literal["memdesc", "slot", "once", "pfn", "nowhere"]
 FlagsWhen = Literal["always", "freeing"]
 TableName = Literal["range", "pageblock", "section"]
 ListIn = Literal["area", "object"]
@@ -33,6 +33,7 @@ InsertCheck = Literal["untyped", "mappable"]
 Vmap = Literal["leaves words", "claims words"]
 Longterm = Literal["zone", "type"]
 Typed = Literal["at allocation", "afterwards", "no stack type"]
+FullCount = Literal["saturates", "wraps", "refuses"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Rules:
     vmap: Annotated[Vmap, "does vmap() write the words of pages it is given?"] = "leaves words"
     longterm: Annotated[Longterm, "what does a long-term pin look at?"] = "zone"
     typed: Annotated[Typed, "when does a kernel stack's page get its type?"] = "no stack type"
+    full_count: Annotated[FullCount, "what does a count do that is full?"] = "saturates"
     mapcount: Annotated[bool, "does each page count its mappings?"] = False
     pure_sections: Annotated[bool, "is every section of one node and zone by construction?"] = False
 

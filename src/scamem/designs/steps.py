@@ -74,6 +74,7 @@ def mmap(
     repeat: int = 1,
     driver_data: str | None = None,
     populate: bool = True,
+    by: str = "",
 ) -> Step:
     """Map an area (or a part of it, or it several times in a row) into a process."""
 
@@ -82,7 +83,8 @@ def mmap(
         k.mmap(mm, what, at, frames, file, driver_data, populate)
 
     lazily = "" if populate else ", pages to be faulted in"
-    return Step(f"{mm} maps {what} at {at}{lazily}", act)
+    how = f" by {by}" if by else ""
+    return Step(f"{mm} maps {what} at {at}{how}{lazily}", act)
 
 
 def fault(mm: str, what: str, start: int, count: int) -> Step:
@@ -138,6 +140,45 @@ def gup_fast(pin: str, mm: str, address: int) -> Step:
             raise BrokenError("wrong answer", "gup_fast found nothing to pin")
 
     return Step(f"pin_user_pages_fast_only({mm}, {address}) is {pin}", act)
+
+
+def gup_with_secretmem(pin: str, mm: str, address: int) -> Step:
+    """Pin on a kernel with CONFIG_SECRETMEM, as distributions build it."""
+
+    def act(k: Kernel) -> None:
+        k.say("gup_fast_folio_allowed(): one page without a mapping may be secret memory: no")
+        k.gup_slow(pin, mm, address)
+
+    return Step(f"pin_user_pages_fast({mm}, {address}) is {pin}, with CONFIG_SECRETMEM", act)
+
+
+def map_by_many(name: str, pages: int, processes: int) -> Step:
+    """So many processes map so many pages; one frame stands for each page's own count."""
+
+    def act(k: Kernel) -> None:
+        area = k.areas[name]
+        why = f"{processes:,} processes map {pages:,} pages"
+        if k.rules.count == "page":
+            k.get_many(k.page_counts[area.frames[0]], processes, why)
+        elif area.held is not None:
+            each = {"pte": pages, "vma": 1, "none": 0}[k.rules.mapping]
+            k.get_many(area.held, each * processes, why)
+
+    return Step(f"{processes:,} processes map {pages:,} pages each of {name}", act)
+
+
+def shrink(name: str, pages: int) -> Step:
+    """vrealloc() to fewer pages, while somebody maps all of them."""
+
+    def act(k: Kernel) -> None:
+        run(k.shrink(name, pages))
+
+    return Step(f"vrealloc({name}) down to {counted(pages, 'page')}", act)
+
+
+def free_folio(name: str) -> Step:
+    """Free a folio or a slab: its flags, stored once, are copied back to each page."""
+    return Step(f"{name} is freed; its flags go back to each page", lambda k: k.free_folio(name))
 
 
 def unpin(pin: str) -> Step:

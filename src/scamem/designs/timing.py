@@ -44,6 +44,9 @@ class Bench:
     pfns: NDArray[np.int64]
     listed: NDArray[np.int64]
     words: Array
+    """Where node and zone are read, if the word has them."""
+    pointers: Array
+    """Where the pointer is; of a word with pointer and flags, the other half."""
     memdesc_flags: Array
     slot_flags: Array
     counts: NDArray[np.int64]
@@ -59,12 +62,13 @@ def build(design: Design, pages: int, seed: int = 1) -> Bench:
     struct = design.page_struct()
     records = np.zeros(frames, dtype=record_dtype(struct))
     words = records["flags" if struct.has("flags") else "memdesc"]
+    pointers = records["memdesc" if struct.has("memdesc") else "flags"]
     flags = np.uint64(1) << NODE_SHIFT
     words[:] = flags
     objects = total // pages
-    if design.rules.word == "pointer":
+    if design.rules.word in ("pointer", "both"):
         owner = np.arange(total) if design.rules.count == "page" else np.arange(total) // pages
-        words[pfns] = owner.astype(np.uint64) << TYPE_BITS
+        pointers[pfns] = owner.astype(np.uint64) << TYPE_BITS
     in_struct_page = design.rules.word == "struct page"
     per_page = design.rules.count == "page"
     counts = np.zeros(frames if in_struct_page else total if per_page else objects, dtype=np.int64)
@@ -73,6 +77,7 @@ def build(design: Design, pages: int, seed: int = 1) -> Bench:
         generator.permutation(pfns),
         pfns.reshape(objects, pages),
         words,
+        pointers,
         np.full(total, flags, dtype=np.uint64),
         np.full(total, flags, dtype=np.uint64),
         counts,
@@ -82,7 +87,7 @@ def build(design: Design, pages: int, seed: int = 1) -> Bench:
 
 def _owners(bench: Bench) -> NDArray[np.int64]:
     """What each page's word points to."""
-    return (bench.words[bench.pfns] >> TYPE_BITS).astype(np.int64)
+    return (bench.pointers[bench.pfns] >> TYPE_BITS).astype(np.int64)
 
 
 def page_to_nid(bench: Bench) -> Work | None:
@@ -90,7 +95,7 @@ def page_to_nid(bench: Bench) -> Work | None:
     rules, pfns = bench.design.rules, bench.pfns
     if rules.word != "pointer":
         return lambda: (bench.words[pfns] >> NODE_SHIFT) & NODE_MASK
-    if rules.flags == "memdesc":
+    if rules.flags in ("memdesc", "once"):
         return lambda: (bench.memdesc_flags[_owners(bench)] >> NODE_SHIFT) & NODE_MASK
     if rules.flags == "slot":
         return lambda: _search_slots(bench)
@@ -104,7 +109,7 @@ def _search_slots(bench: Bench) -> object:
     """4a: which entry of its object is this page? A linear search for each page."""
     pages = bench.listed.shape[1]
     some = bench.pfns[: searches(pages)]
-    owners = (bench.words[some] >> TYPE_BITS).astype(np.int64)
+    owners = (bench.pointers[some] >> TYPE_BITS).astype(np.int64)
     if pages <= ROW_MAX:
         slots = (bench.listed[owners] == some[:, None]).argmax(axis=1)
     else:
@@ -163,12 +168,15 @@ def _count(bench: Bench, step: int) -> Work:
 def allocate(bench: Bench) -> Work:
     """Write each page's word, and what the design lists for each page."""
     pfns, rules = bench.pfns, bench.design.rules
-    word = bench.words[pfns].copy()
+    word, pointer = bench.words[pfns].copy(), bench.pointers[pfns].copy()
+    both = rules.word == "both"
 
     def work() -> object:
         bench.words[pfns] = word
+        if both:
+            bench.pointers[pfns] = pointer
         listed = pfns.copy()
-        if rules.count == "page" and rules.word == "pointer":
+        if rules.count == "page" and rules.word != "struct page":
             bench.memdesc_flags[:] = bench.memdesc_flags[0]
             bench.counts[:] = 0
         if rules.flags == "slot":

@@ -19,6 +19,7 @@ Kind = Literal[
     "unsupported",
     "held too much",
     "undercharged",
+    "refused late",
 ]
 LEGEND_COLUMNS = 78
 Outcome = Literal["pass", "fail", "n/a"]
@@ -35,14 +36,19 @@ LETTERS: dict[Kind, str] = {
     "wrong type": "T",
     "undercharged": "C",
     "held too much": "H",
+    "refused late": "R",
     "unsupported": "X",
 }
-# kinds by which nobody is harmed: the design says no, or keeps more than it need
-HARMLESS: tuple[Kind, ...] = ("unsupported", "held too much")
+# kinds by which nobody is harmed: the design says no (late, or at once), or keeps more than it need
+HARMLESS: tuple[Kind, ...] = ("unsupported", "held too much", "refused late")
 
 
 class ModelSignalError(Exception):
     """Base of the signals; never leaves :mod:`scamem.designs`."""
+
+
+class WaitingError(ModelSignalError):
+    """A CPU cannot take its next step yet; this order of steps does not happen."""
 
 
 class BrokenError(ModelSignalError):

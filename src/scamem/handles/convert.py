@@ -18,6 +18,7 @@ from scamem.views.view import View
 from .description import RAW, Description, encode, encode_array
 from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
 from .runs import sent_by
+from .unloaded import or_unloaded
 from .values import value_of
 
 RAW_DESCRIPTION = encode(Description(RAW, 0, (), None, None, False))
@@ -101,6 +102,7 @@ def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool
         raise
 
 
+@or_unloaded
 def load_handle(data: object) -> Handle:
     """Return a Handle from the bytes of one, joining its arena if need be.
 

@@ -14,9 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from scamem.arrays.array import Array
 from scamem.errors import ScamemError
 
 from .dtypes import dtype_of, dtype_text
+from .subclasses import subclass_of
 
 RAW = 0  # the object itself, frames without a meaning
 ARRAY = 1
@@ -26,6 +28,8 @@ PICKLE = 3  # a pickle and its buffers (objects.py)
 HEAD = struct.Struct("<BBBxIQ")  # kind, flags, dimensions, bytes of the dtype, offset
 READ_ONLY = 1
 STRIDED = 2
+SUBCLASS = 4
+KNOWN_FLAGS = READ_ONLY | STRIDED | SUBCLASS
 DIMENSIONS_MAX = 64
 CACHED_BYTES_MAX = 1024  # longer descriptions are rare, and would fill the memory of the cache
 
@@ -33,7 +37,8 @@ CACHED_BYTES_MAX = 1024  # longer descriptions are rare, and would fill the memo
 class Description(NamedTuple):
     """What an object's bytes are.
 
-    `strides` is None for C order; `shape` of BYTES and PICKLE is (bytes,).
+    `strides` is None for C order; `shape` of BYTES and PICKLE is (bytes,). `of` names the subclass
+    of Array that an ARRAY was (see `kind_of`), b"" for none.
     """
 
     kind: int
@@ -42,17 +47,40 @@ class Description(NamedTuple):
     strides: tuple[int, ...] | None
     dtype: np.dtype[Any] | None
     read_only: bool
+    of: bytes = b""
 
 
 def encode(found: Description) -> bytes:
     """Return a description as bytes."""
     dtype = b"" if found.dtype is None else dtype_text(found.dtype)
-    flags = (READ_ONLY if found.read_only else 0) | (0 if found.strides is None else STRIDED)
-    numbers = found.shape if found.strides is None else found.shape + found.strides
-    return (
-        HEAD.pack(found.kind, flags, len(found.shape), len(dtype), found.offset)
-        + struct.pack(f"<{len(numbers)}q", *numbers)
-        + dtype
+    return _encode(
+        found.kind, found.offset, found.shape, found.strides, dtype, found.read_only, found.of
+    )
+
+
+@lru_cache(maxsize=1024)
+def _encode(
+    kind: int,
+    offset: int,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...] | None,
+    dtype: bytes,
+    read_only: bool,
+    of: bytes,
+) -> bytes:
+    flags = (
+        (READ_ONLY if read_only else 0)
+        | (0 if strides is None else STRIDED)
+        | (SUBCLASS if of else 0)
+    )
+    numbers = shape if strides is None else shape + strides
+    return b"".join(
+        (
+            HEAD.pack(kind, flags, len(shape), len(dtype), offset),
+            struct.pack(f"<{len(numbers)}q", *numbers),
+            dtype,
+            of,
+        )
     )
 
 
@@ -80,7 +108,10 @@ def _decode(data: bytes) -> tuple[Description, int, int]:
         kind, flags, ndim, dtype_bytes, offset = HEAD.unpack_from(data)
         count = 2 * ndim if flags & STRIDED else ndim
         end = HEAD.size + 8 * count
-        if ndim > DIMENSIONS_MAX or len(data) != end + dtype_bytes:
+        of = data[end + dtype_bytes :]
+        if ndim > DIMENSIONS_MAX or len(data) < end + dtype_bytes or flags & ~KNOWN_FLAGS:
+            raise struct.error
+        if bool(of) != bool(flags & SUBCLASS) or (of and kind != ARRAY):
             raise struct.error
         numbers = struct.unpack_from(f"<{count}q", data, HEAD.size)
     except struct.error:
@@ -93,10 +124,11 @@ def _decode(data: bytes) -> tuple[Description, int, int]:
         offset,
         numbers[:ndim],
         numbers[ndim:] if flags & STRIDED else None,
-        dtype_of(data[end:]) if dtype_bytes else None,
+        dtype_of(data[end : end + dtype_bytes]) if dtype_bytes else None,
         bool(flags & READ_ONLY),
+        of,
     )
-    if not _is_possible(found) or flags & ~(READ_ONLY | STRIDED):
+    if not _is_possible(found):
         raise ScamemError(
             "a handle or area describes what no array is; it was tampered with, or made by another "
             "version"
@@ -143,17 +175,22 @@ def encode_array(array: np.ndarray[Any, Any], offset: int, read_only: bool = Fal
     if array.size == 0:
         offset = 0  # a slice of nothing may begin anywhere, even before the object
     strides = None if flags.c_contiguous else array.strides
-    return _encode_array(
-        array.dtype, array.shape, strides, offset, read_only or not flags.writeable
-    )
+    read_only = read_only or not flags.writeable
+    of = b"" if type(array) is Array else subclass_of(array)
+    dtype = array.dtype
+    if dtype.names is None and dtype.metadata is None:
+        return _encode_plain(dtype, array.shape, strides, offset, read_only, of)
+    # Dtypes that differ in metadata or in their scalars' class are equal, but not as text.
+    return _encode(ARRAY, offset, array.shape, strides, dtype_text(dtype), read_only, of)
 
 
 @lru_cache(maxsize=1024)
-def _encode_array(
+def _encode_plain(
     dtype: np.dtype[Any],
     shape: tuple[int, ...],
     strides: tuple[int, ...] | None,
     offset: int,
     read_only: bool,
+    of: bytes,
 ) -> bytes:
-    return encode(Description(ARRAY, offset, shape, strides, dtype, read_only))
+    return _encode(ARRAY, offset, shape, strides, dtype_text(dtype), read_only, of)

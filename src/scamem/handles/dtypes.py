@@ -2,7 +2,8 @@
 
 A plain dtype is NumPy's short name for it ("<f8"), a subarray is [base, [lengths]], a structure is
 {"fields": [[name, dtype, offset] or [name, dtype, offset, title], ...], "bytes": n, "aligned": 0};
-all of it is JSON, whose reader bounds its depth (ast's can run out of the C stack).
+all of it is JSON, whose reader bounds its depth (ast's can run out of the C stack). Where the
+scalars are np.record, or there is metadata, it is {"dtype": ..., "record": 1, "metadata": {...}}.
 """
 
 from __future__ import annotations
@@ -17,33 +18,70 @@ import numpy as np
 from scamem.errors import ScamemError
 
 TEXT_BYTES_MAX = 1 << 20
+TEXTS_MAX = 256
 # kinds of plain data, with the unit of a datetime or timedelta
 PLAIN = re.compile(r"[<>|][biufcSUVmM][0-9]{1,10}(\[[0-9]{0,9}[A-Za-z]{1,8}\])?")
 
 
-@lru_cache(maxsize=256)
 def dtype_text(dtype: np.dtype[Any]) -> bytes:
     """Return a dtype as text that `dtype_of` reads.
 
     Raises
     ------
-    TypeError : the text would not stand for it: it is another library's dtype, or has no bytes.
+    TypeError : the text would not stand for it: it is another library's dtype, has no bytes, its
+        scalars are of a class of the user's, or its metadata is more than JSON can say.
     """
-    text = json.dumps(_described(dtype), separators=(",", ":")).encode()
+    if dtype.names is None and dtype.subdtype is None and dtype.metadata is None:
+        return _plain_text(dtype)
+    # NumPy calls dtypes equal that differ in metadata or in their scalars' class: go by identity.
+    known = _texts.get(id(dtype))
+    if known is None:
+        if len(_texts) >= TEXTS_MAX:
+            _texts.clear()
+        known = _texts[id(dtype)] = dtype, _text(dtype)
+    return known[1]
+
+
+_texts: dict[int, tuple[np.dtype[Any], bytes]] = {}  # by id; the dtype is kept, and so its id
+
+
+@lru_cache(maxsize=256)
+def _plain_text(dtype: np.dtype[Any]) -> bytes:
+    return _text(dtype)
+
+
+def _text(dtype: np.dtype[Any]) -> bytes:
     try:
-        known = dtype_of(text) == dtype
-    except ScamemError:
-        known = False
-    if not known:
-        raise TypeError(
-            f"asked to describe the dtype {dtype!r} as data; only NumPy's own fixed-width dtypes "
-            f"of at least one byte can be. Send a view of it, x.view('V{dtype.itemsize}'), and "
-            "view that as the dtype again"
-        )
-    return text
+        described = _described(dtype)
+        text = json.dumps(described, separators=(",", ":"), allow_nan=False).encode()
+        again = dtype_of(text)
+        if again == dtype and _described(again) == described:
+            return text
+    except (ScamemError, TypeError, ValueError, RecursionError):
+        pass
+    raise TypeError(
+        f"asked to describe the dtype {dtype!r} as data; only NumPy's own fixed-width dtypes of at "
+        "least one byte can be, with metadata that JSON can say. Send a view of it, "
+        f"x.view('V{dtype.itemsize}'), and view that as the dtype again"
+    )
 
 
 def _described(dtype: np.dtype[Any]) -> Any:
+    """Return what stands for a dtype in JSON; TypeError if nothing can."""
+    described = _described_fields(dtype)
+    more: dict[str, Any] = {}
+    if dtype.type is np.record:
+        more["record"] = 1
+    elif dtype.kind == "V" and dtype.type is not np.void:
+        raise TypeError
+    if dtype.metadata:
+        more["metadata"] = dict(dtype.metadata)
+        if not _is_json(more["metadata"]):
+            raise TypeError
+    return {"dtype": described, **more} if more else described
+
+
+def _described_fields(dtype: np.dtype[Any]) -> Any:
     if dtype.subdtype is not None:
         return [_described(dtype.subdtype[0]), list(dtype.subdtype[1])]
     if dtype.names is None or dtype.fields is None:
@@ -52,6 +90,15 @@ def _described(dtype: np.dtype[Any]) -> Any:
         [name, _described(dtype.fields[name][0]), *dtype.fields[name][1:]] for name in dtype.names
     ]
     return {"fields": fields, "bytes": dtype.itemsize, "aligned": int(dtype.isalignedstruct)}
+
+
+def _is_json(value: Any) -> bool:
+    """Tell whether a value is the same when JSON has carried it: no tuple, no key but a string."""
+    if isinstance(value, dict):
+        return all(type(key) is str and _is_json(one) for key, one in value.items())
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return value is None or type(value) in (str, int, float, bool)
 
 
 @lru_cache(maxsize=256)
@@ -87,6 +134,8 @@ def _built(described: Any) -> np.dtype[Any]:
         if any(type(length) is not int for length in lengths):
             raise TypeError
         return np.dtype((_built(base), tuple(lengths)))
+    if "dtype" in described:
+        return _built_more(described)
     fields = described["fields"]
     if any(type(field[2]) is not int or type(field[0]) is not str for field in fields):
         raise TypeError
@@ -102,4 +151,23 @@ def _built(described: Any) -> np.dtype[Any]:
     if any(len(field) > 3 for field in fields):
         parts["titles"] = [field[3] if len(field) > 3 else None for field in fields]
     made: np.dtype[Any] = np.dtype(cast("Any", parts))
+    return made
+
+
+def _built_more(described: dict[str, Any]) -> np.dtype[Any]:
+    """Return a dtype whose scalars are np.record, or that has metadata."""
+    made = _built(described["dtype"])
+    if described.keys() - {"dtype", "record", "metadata"}:
+        raise ValueError
+    if described.get("record", 0) not in (0, 1):
+        raise ValueError
+    if described.get("record"):
+        if made.kind != "V" or made.subdtype is not None:
+            raise ValueError
+        made = np.dtype((np.record, made))
+    metadata = described.get("metadata")
+    if metadata is not None:
+        if type(metadata) is not dict:
+            raise TypeError
+        made = np.dtype(cast("Any", made), metadata=metadata)
     return made

@@ -1,4 +1,14 @@
-"""Picklers of other libraries, which have registers of reducers of their own."""
+"""Picklers that send to other processes: multiprocessing's, and those of other libraries.
+
+An integration calls `register_reducer(kind, reduce)`, and objects of that type travel so through
+multiprocessing, concurrent.futures, multiprocess, loky and joblib. `reduce` is as `__reduce__`:
+`reduce(obj)` returns a function and its arguments.
+
+Two ways lead there. Most of these libraries keep a register of reducers. joblib's "multiprocessing"
+backend has none, and a pickler may be inside another (cloudpickle, in a wrapper's `__reduce__`):
+these ask `__reduce_ex__`, as a pickle into a file does, and `is_sending` tells them apart by the
+stack: the sender stands there.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +18,23 @@ from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
+from scamem.arrays.array import Array
+
 from .runs import watch_dump
 
-REGISTERS = ("loky.backend.reduction", "joblib.externals.loky.backend.reduction")
+# Modules with a function register(type, reduce), used where they have been imported.
+REGISTERS = (
+    "multiprocess.reduction",
+    "loky.backend.reduction",
+    "joblib.externals.loky.backend.reduction",
+)
+# Modules whose functions are on the stack only while something is pickled for another process.
+SENDERS = frozenset((*REGISTERS, "multiprocessing.reduction", "joblib.pool"))
 
 _reducers: dict[type, Callable[[Any], Any]] = {}
+_hashing: set[type] = set()  # classes of joblib's that hash an Array as an ndarray
 
 
 def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
@@ -24,25 +46,44 @@ def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
 
 
 def register_elsewhere() -> None:
-    """Register with loky, plain or inside joblib, where it has been imported."""
+    """Register with the libraries that have been imported since."""
     for name in REGISTERS:
         module = sys.modules.get(name)
         if module is not None:
             for kind, reduce in _reducers.items():
                 module.register(kind, reduce)
-            watch_dump(module.get_loky_pickler())
+            lokys = getattr(module, "get_loky_pickler", None)
+            watch_dump(module.ForkingPickler if lokys is None else lokys())
+    _hash_as_ndarray()
+
+
+def _hash_as_ndarray() -> None:
+    """Let joblib.hash, and so joblib.Memory, give an Array the hash of the same ndarray.
+
+    It hashes an array's bytes, dtype, shape and strides, and pickles its class beside them. Where
+    joblib is imported after the last arena was made or array sent, its hashes differ.
+    """
+    hasher = getattr(sys.modules.get("joblib.hashing"), "Hasher", None)
+    dispatch = getattr(hasher, "dispatch", None)
+    if hasher is None or dispatch is None or hasher in _hashing:
+        return
+    save_type = dispatch[type]
+
+    def save(self: Any, kind: type) -> None:
+        if kind is Array:
+            self.save(np.ndarray)  # which looks whether it was saved before
+        else:
+            save_type(self, kind)
+
+    dispatch[type] = save
+    _hashing.add(hasher)
 
 
 def is_sending() -> bool:
-    """Tell whether a pickler of theirs is at work that was made before ours were registered.
-
-    It asks an object's __reduce_ex__ then, as plain pickle does; its frame is on the stack.
-    """
-    if not any(name in sys.modules for name in REGISTERS):
-        return False
+    """Tell whether the pickler that asks for a value's `__reduce_ex__` sends to another process."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__") in REGISTERS:
+        if frame.f_globals.get("__name__") in SENDERS:
             return True
         frame = frame.f_back
     return False

@@ -1,13 +1,15 @@
-"""Names: publishing an object under one, finding it, taking the name away.
+"""Names: publishing an object under one, finding it, waiting for it, unpublishing it.
 
 A name is UTF-8, without surrogates, of a bounded length.
 """
 
 from __future__ import annotations
 
+import math
+import operator
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -15,9 +17,15 @@ from scamem.arrays import create
 from scamem.arrays.array import Array
 from scamem.arrays.place import locate
 from scamem.core.store import layout as L
-from scamem.errors import ArenaDamagedError, NameExistsError, NameNotFoundError
+from scamem.errors import (
+    ArenaDamagedError,
+    NameExistsError,
+    NameNotFoundError,
+    WaitTimeoutError,
+)
 from scamem.looks.objects import records
-from scamem.membership.member import Hold, release
+from scamem.membership import naming
+from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
 from scamem.memory.room import make_room
 from scamem.objects.scamem import Scamem
@@ -71,7 +79,7 @@ def publish(seat: Seat, name: str, value: Any, *, replace: bool = False) -> None
             f"area holds {DESCRIPTION_BYTES_MAX}. Publish its fields one by one, or arena.put() it"
         )
     while True:
-        area = seat.member.publish(hold, encoded, description, replace)
+        area = naming.publish_name(seat.member, hold, encoded, description, replace)
         if area < L.STATUS:
             return
         if area == L.EXISTS:
@@ -109,35 +117,103 @@ def _describe(seat: Seat, value: Any) -> tuple[Hold, bytes]:
 
 
 def unpublish(seat: Seat, name: str) -> None:
-    """Take a name away; see Arena.unpublish."""
+    """Drop a name; see Arena.unpublish."""
     seat.check_open()
-    if not seat.member.unpublish(encode_name(name)):
-        raise NameNotFoundError(f"nothing is published as {name!r}; {count(seat)} names are")
+    if not naming.unpublish_name(seat.member, encode_name(name), 0):
+        raise _not_found(seat, name)
 
 
-def find(seat: Seat, name: str, timeout: float | None, writable: bool = True) -> Any:
-    """Return what is published under a name, waiting for it if asked to; see Arena.get."""
+def _not_found(seat: Seat, name: str, timeout: float | None = None) -> NameNotFoundError:
+    waited = f" after {timeout:g} s" if timeout is not None and timeout > 0 else ""
+    return NameNotFoundError(
+        f"no object named {name!r}{waited} ({count(seat)} names exist; `scamem ls` lists them). "
+        "Publish it first, or wait for it: arena.get(name, timeout=seconds)"
+    )
+
+
+def checked_timeout(timeout: float | None) -> float:
+    """Return how many seconds a timeout stands for: None or less than 0 for not waiting at all.
+
+    Raises
+    ------
+    TypeError, ValueError : it is no number.
+    """
+    if timeout is None:
+        return 0.0
+    if isinstance(timeout, bool) or not isinstance(timeout, SupportsFloat):
+        raise TypeError(f"timeout is a number of seconds or None, not {timeout!r}")
+    if math.isnan(timeout):
+        raise ValueError("timeout is NaN; give a number of seconds, math.inf or None")
+    return max(0.0, float(timeout))
+
+
+def checked_version(version: int) -> int:
+    """Return a version that was asked for; ValueError if none can be so."""
+    number = operator.index(version)
+    if not 0 <= number <= L.ALL_ONES:
+        raise ValueError(f"asked for what is newer than version {number}; versions begin at 1")
+    return number
+
+
+def find(
+    seat: Seat,
+    name: str,
+    timeout: float | None = None,
+    *,
+    writable: bool = True,
+    newer_than: int = 0,
+) -> tuple[Any, int]:
+    """Return what a name shows and its version, waiting for it if asked to; see Arena.get.
+
+    Raises
+    ------
+    NameNotFoundError : there is no such name, in that time.
+    WaitTimeoutError : there is, but nothing newer than `newer_than`, in that time.
+    """
     encoded = encode_name(name)
-    deadline_s = None if timeout is None else time.monotonic() + timeout
+    if newer_than != 0:
+        newer_than = checked_version(newer_than)
+    deadline_s = 0.0 if timeout is None else time.monotonic() + checked_timeout(timeout)
     while True:
         seat.check_open()
-        held, description, event = seat.member.hold_name(encoded, L.BY_PIN)
+        held, description, number = naming.hold_name(seat.member, encoded, L.BY_PIN, newer_than)
         if isinstance(held, Hold):
-            return value_of(seat, held, description, writable)
-        if held != L.NOT_FOUND:
+            return value_of(seat, held, description, writable), number
+        if held not in (L.NOT_FOUND, L.NOT_NEWER):
             make_room(seat, held)
             continue
         seat.check_still_there()
-        left_s = 0.0 if deadline_s is None else deadline_s - time.monotonic()
+        left_s = deadline_s - time.monotonic()
         if left_s <= 0:
-            raise NameNotFoundError(
-                f"nothing is published as {name!r}"
-                + (f" after {timeout:g} s" if timeout else "")
-                + f"; {count(seat)} other names are (scamem ls). Publish it first, or wait "
-                "for it with timeout="
+            if held == L.NOT_FOUND:
+                raise _not_found(seat, name, timeout)
+            raise WaitTimeoutError(
+                f"{name!r} has no version newer than {newer_than:,} after "
+                f"{checked_timeout(timeout):g} s. Its publisher may be slow, or gone; wait longer, "
+                "or publish it again"
             )
-        seat.member.await_names(event, min(left_s, LOOK_AGAIN_S))
-        seat.reap()  # whom we wait for may be dead, and nobody else here to notice
+        if not naming.await_names(seat.member, number, min(left_s, LOOK_AGAIN_S)):
+            seat.reap()  # who would publish may be dead, and nobody else here to notice
+
+
+def take(seat: Seat, name: str) -> Any:
+    """Return what a name shows and unpublish it, if it shows the same still; see Arena.pop.
+
+    The value is made first: where that fails, the name stays.
+    """
+    while True:
+        value, shown = find(seat, name)
+        if naming.unpublish_name(seat.member, encode_name(name), shown):
+            return value
+
+
+def version(seat: Seat, name: str) -> int:
+    """Return the version of what a name shows; see Arena.version."""
+    seat.check_open()
+    found = naming.version_of(seat.member, encode_name(name))
+    if found == 0:
+        raise _not_found(seat, name)
+    return int(found)
 
 
 def contains(seat: Seat, name: object) -> bool:
@@ -149,10 +225,7 @@ def contains(seat: Seat, name: object) -> bool:
         encoded = encode_name(name)
     except ValueError:
         return False
-    held, _, _ = seat.member.hold_name(encoded, L.BY_PIN)
-    if isinstance(held, Hold):
-        release(held)
-    return bool(held != L.NOT_FOUND)
+    return bool(naming.version_of(seat.member, encoded) != 0)
 
 
 def count(seat: Seat) -> int:
@@ -161,10 +234,12 @@ def count(seat: Seat) -> int:
     return min(int(seat.member.read_word(L.AREAS_COUNT)), seat.geometry.areas_max)
 
 
-def names(seat: Seat) -> Iterator[str]:
-    """Yield every published name, in no order."""
+def names(seat: Seat, prefix: str = "") -> Iterator[str]:
+    """Yield every published name that begins with `prefix`, in no order."""
     seat.check_open()
     for area in records(seat, L.TABLE_AREAS):
-        found = seat.member.read_area(area)
+        found = naming.read_area(seat.member, area)
         if found is not None:
-            yield decode_name(found[0])
+            name = decode_name(found[0])
+            if name.startswith(prefix):
+                yield name

@@ -1,16 +1,21 @@
 """How arrays are pickled: by handle between processes, by value into files.
 
 ForkingPickler is what multiprocessing and concurrent.futures send with, so an Array's reducer there
-lends; loky's likewise, where it is loaded. Plain pickle goes by value, as a file written by handle
-would silently lose its data; `by_handle()` says otherwise for a block of code.
+lends; likewise with other libraries that send to processes (elsewhere.py). Plain pickle goes by
+value, as a file written by handle would silently lose its data; `by_handle()` says otherwise for a
+block of code.
+
+An anonymous arena ends with its last member, and a handle of it leads nowhere then. So what is sent
+goes by value where only this process would keep the arena alive and no child of its own is known
+that could receive it: `would_die_with_us`.
 """
 
 from __future__ import annotations
 
 import copyreg
-import multiprocessing
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
@@ -22,27 +27,39 @@ from scamem.arrays.array import Array, Reduced
 from scamem.arrays.construct import address_of, new_array
 from scamem.arrays.place import locate, root
 from scamem.core.store import layout as L
-from scamem.errors import ScamemError
+from scamem.errors import NotSharedWarning, ScamemError
 from scamem.membership.seat import Seat
 from scamem.objects.scamem import Scamem
 from scamem.views import making
 from scamem.views.view import View
 
+from . import relatives, subclasses
 from .convert import RAW_DESCRIPTION, from_handle, handle, load_handle
 from .description import ARRAY, Description, encode_array, extent
 from .elsewhere import is_sending, register_elsewhere, register_reducer
 from .handle import lend
 from .runs import for_pickler, sent_by
+from .unloaded import or_unloaded
 
 if TYPE_CHECKING:
     from scamem.views.view import Part
 
+WARN_BYTES = 1 << 20  # arrays of at least so many bytes are worth a warning
+
 _by_handle: ContextVar[bool] = ContextVar("scamem_by_handle", default=False)
+# Called by plain pickling in place of all else while `explain` counts (this thread or task only).
+counting: ContextVar[Callable[[Array], Reduced] | None] = ContextVar(
+    "scamem_counting", default=None
+)
+_warned = False
 
 
 @contextmanager
 def by_handle() -> Iterator[None]:
-    """Within the block, plain pickling of arrays goes by handle too (this thread or task only).
+    """Within the block, pickling of arrays goes by handle (this thread or task only).
+
+    Plain pickling too, and also where the arena may end with this process: see to it that it lives
+    until the handle is loaded.
 
     A `pickle.dumps`, `pickle.dump` or `Pickler(file).dump` that fails gives back what it has lent.
     What a pickler that is kept under a name has lent stays until its grace is over
@@ -55,6 +72,7 @@ def by_handle() -> Iterator[None]:
         _by_handle.reset(token)
 
 
+@or_unloaded
 def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any:
     """Return the array of a handle's bytes: what a pickle by handle calls.
 
@@ -80,9 +98,9 @@ def reduce_for(array: Array, caller: FrameType) -> Reduced:
     if place is None:
         view = root(array)
         if isinstance(view, View) and view.parts is not None:
-            if not would_die_with_us(view.hold.member.seat):
+            if not goes_by_value(array, view.hold.member.seat):
                 return reduce_stitched(array, view, view.parts, caller)
-    if place is None or array.itemsize == 0 or would_die_with_us(place.hold.member.seat):
+    if place is None or goes_by_value(array, place.hold.member.seat):
         # The pickler sees to the ndarray: in band or out, in whatever protocol it writes.
         return np.asarray, (array.view(np.ndarray),)
     hold = place.hold
@@ -109,6 +127,7 @@ def reduce_stitched(
     return load_stitched, (sent, *layout, type(array))
 
 
+@or_unloaded
 def load_stitched(
     lent: tuple[tuple[bytes, int, int], ...],
     offset: int,
@@ -134,17 +153,49 @@ def load_stitched(
     return made
 
 
-def would_die_with_us(seat: Seat) -> bool:
-    """Tell whether an arena may be gone before a handle of it is loaded: a child's, anonymous."""
-    if seat.closed:
-        return True  # no new handles of it are made
-    if seat.path or multiprocessing.parent_process() is None:
+def goes_by_value(array: Array, seat: Seat) -> bool:
+    """Tell whether an array that lies in an arena goes by value even so; warns if it is large."""
+    if seat.closed or array.itemsize == 0:
+        return True
+    if _by_handle.get() or not would_die_with_us(seat):
         return False
-    return not seat.has_other_members()
+    if array.nbytes >= WARN_BYTES:
+        _warn(array, seat)
+    return True
+
+
+def would_die_with_us(seat: Seat) -> bool:
+    """Tell whether an arena may be gone before a handle of it is loaded.
+
+    It may not: a named one; one that another living process is a member of; and one that a child of
+    this process is about to join, since it is a child that the handle is sent to.
+    """
+    if seat.path or seat.has_other_members():
+        return False
+    return not relatives.is_sending_to_children()
+
+
+def _warn(array: Array, seat: Seat) -> None:
+    """Say once per process that an array is sent by value and so not shared."""
+    global _warned
+    if _warned:
+        return
+    _warned = True
+    warnings.warn(
+        f"sent an array of {array.nbytes:,} bytes by value, so that it is a copy at the other end: "
+        f"only this process is a member of {seat!r}, which would end with it. To share it, import "
+        "scamem in the program that starts this process, or use a named arena "
+        "(SCAMEM_ARENA=name, or Arena.open(name)). This is said once per process",
+        NotSharedWarning,
+        stacklevel=2,
+    )
 
 
 def reduce_in_context(array: Array) -> Reduced | None:
-    """Pickle by handle where by_handle() is in force, else leave it to the plain way."""
+    """Pickle by handle where by_handle() is in force, or another process is sent to; else None."""
+    count = counting.get()
+    if count is not None:
+        return count(array)
     register_elsewhere()
     return reduce_for(array, sys._getframe(1)) if _by_handle.get() or is_sending() else None
 
@@ -154,6 +205,7 @@ def reduce_scamem(obj: Scamem, caller: FrameType | None = None) -> tuple[Any, ..
     return load_scamem, (sent_by(handle(obj), caller or sys._getframe(1)),)
 
 
+@or_unloaded
 def load_scamem(data: bytes) -> Scamem:
     """Return the Scamem of a handle's bytes."""
     loaded = load_handle(data)
@@ -163,38 +215,8 @@ def load_scamem(data: bytes) -> Scamem:
 def register(kind: type[Array]) -> None:
     """Let arrays of exactly this type go by handle between processes."""
     register_reducer(kind, reduce_by_handle)
-
-
-def explain(value: Any) -> str:
-    """Say how an array goes to another process, and why, in one line for people.
-
-    Nothing is lent. Plain `pickle.dumps` always goes by value, but within `by_handle()`.
-    """
-    if not isinstance(value, np.ndarray):
-        return f"a {type(value).__name__} is pickled as usual; the Arrays in it go by handle"
-    place = locate(value)
-    base = root(value)
-    if place is None and isinstance(base, View) and base.parts is not None:
-        if isinstance(value, Array) and not would_die_with_us(base.hold.member.seat):
-            return (
-                f"by handle: {value.nbytes:,} bytes from {len(base.parts)} objects, stitched anew"
-            )
-    if place is None and isinstance(base, View) and base.private:
-        return f"by value ({value.nbytes:,} bytes): it lies in a private, copy-on-write view"
-    if place is None:
-        return f"by value ({value.nbytes:,} bytes): its memory is private; scamem.array() copies it"
-    where = f"byte {place.offset:,} of object {place.hold.index} of {place.hold.member.seat!r}"
-    if not isinstance(value, Array):
-        return (
-            f"by value ({value.nbytes:,} bytes): it lies at {where}, but is a "
-            f"{type(value).__name__}; x.view(scamem.Array) goes by handle"
-        )
-    if value.itemsize == 0 or would_die_with_us(place.hold.member.seat):
-        return (
-            f"by value ({value.nbytes:,} bytes): {place.hold.member.seat!r} was closed, or no "
-            "other process has joined it, so that it may end with this one"
-        )
-    return f"by handle: {value.nbytes:,} bytes from {where}"
+    if kind is not Array:
+        subclasses.note(kind)
 
 
 Array.reduce_by_handle = staticmethod(reduce_in_context)

@@ -1,8 +1,9 @@
 """Runs of picklers: what one message lends, and what gives it back if the message fails.
 
-Picklers that are known, ForkingPickler and loky's, get a `dump` that notes what is lent while it
-runs, and gives it all back if it raises. Those of multiprocessing, concurrent.futures, loky and
-joblib are such. Plain pickle has no end to be noted; see watch.py for where its failing is seen.
+Picklers that are known, each ForkingPickler and loky's, get a `dump` that notes what is lent while
+it runs, and gives it all back if it raises. Those of multiprocessing, concurrent.futures,
+multiprocess, loky and joblib are such. Plain pickle has no end to be noted; see watch.py for where
+its failing is seen.
 
 Where neither sees it, a pickler of another library that is kept under a name, or the first message
 of a loky that was imported after scamem, the loans end as those of any message that nobody reads:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # What stands between a plain pickler and a reducer.
 OURS = ("scamem.handles.pickling", "scamem.arrays.array")
+
+PYTHON_PICKLERS = ("pickle", "dill._dill")
 
 _dumps: set[CodeType] = set()  # what the known picklers' own `dump` is, where that is Python
 
@@ -92,11 +95,16 @@ def sent_by(handle: Handle, caller: FrameType) -> bytes | Watch:
 
 
 def run_of(caller: FrameType) -> FrameType | None:
-    """Return the frame of a known pickler's run, if it called the reducer by way of C.
+    """Return the frame of a known pickler's run, if that pickler called the reducer.
 
-    Between the two there may be one `dump` of the pickler's own, as cloudpickle's. What else calls
-    a reducer inside of a run is another pickler at work for one of its reducers.
+    Between the two there may be one `dump` of the pickler's own, as cloudpickle's, and the frames
+    of a pickler that is Python (dill, for multiprocess). What else calls a reducer inside of a run
+    is another pickler at work for one of its reducers.
     """
+    while caller.f_globals.get("__name__") in PYTHON_PICKLERS and caller.f_back is not None:
+        caller = caller.f_back
+    if caller.f_code is RUN:
+        return caller
     outer = caller.f_back
     if caller.f_code in _dumps and outer is not None and outer.f_code is RUN:
         return outer

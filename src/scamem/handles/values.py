@@ -31,6 +31,7 @@ from scamem.views.making import direct_address_of
 from .description import ARRAY, BYTES, PICKLE, RAW, Description, decode, encode, encode_array
 from .dtypes import dtype_text
 from .handle import Handle
+from .subclasses import kind_of
 
 ALIGN_BYTES = 64
 U8 = np.dtype(np.uint8)
@@ -150,7 +151,7 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
             dtype,
             found.strides,
             writable=not found.read_only,
-            kind=Array,
+            kind=kind_of(found.of) if found.of else Array,
         )
     if found.kind == PICKLE and (found.offset != 0 or not seat.member.is_pickled(hold)):
         raise ScamemError(

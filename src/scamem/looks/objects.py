@@ -13,6 +13,8 @@ from scamem.core import kinds
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.core.store.words import low
+from scamem.membership.holding import holders_of
+from scamem.membership.naming import read_area
 from scamem.membership.seat import Seat
 
 
@@ -101,30 +103,39 @@ STATE_NAMES = {
 }
 
 
+def holder_of(
+    kind: int, slot: int, pid: int, counts: int, pins: int, name: bytes, loans: int
+) -> Holder:
+    """Return a holder as a record's words say; `pid` is that of a member's slot."""
+    if kind == L.HOLDER_AREA:
+        return Holder(kinds.name_of(kind), name=name.decode("utf-8", "replace"))
+    if kind != L.HOLDER_MEMBER:
+        return Holder(kinds.name_of(kind), loans=loans)
+    return Holder(
+        kinds.name_of(kind),
+        pid=pid,
+        slot=slot,
+        mappings=counts & L.MASK_24,
+        hands=counts >> L.COUNT_HANDS_SHIFT & L.MASK_24,
+        io_pins=counts >> L.COUNT_IO_SHIFT,
+        pins=pins,
+        loans=loans,
+    )
+
+
 def holders(seat: Seat, index: int) -> list[Holder]:
-    """Return who holds an object."""
+    """Return who holds an object: its list at one moment, without names that went since."""
     found = []
-    for slot, kind, counts, pins, link, loans in seat.member.holders_of(index):
+    for slot, kind, counts, pins, link, loans in holders_of(seat.member, index):
+        name, pid = b"", 0
         if kind == L.HOLDER_AREA:
-            area = seat.member.read_area(link)
-            name = area[0].decode("utf-8", "replace") if area is not None else "?"
-            found.append(Holder(kinds.name_of(kind), name=name))
-        elif kind != L.HOLDER_MEMBER:
-            found.append(Holder(kinds.name_of(kind), loans=loans))
-        else:
+            area = read_area(seat.member, link)
+            if area is None or area[2] != index:
+                continue  # unpublished meanwhile
+            name = area[0]
+        elif kind == L.HOLDER_MEMBER:
             pid = seat.member.read_word(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_PID)
-            found.append(
-                Holder(
-                    "member",
-                    pid=pid,
-                    slot=slot,
-                    mappings=counts & L.MASK_24,
-                    hands=counts >> L.COUNT_HANDS_SHIFT & L.MASK_24,
-                    io_pins=counts >> L.COUNT_IO_SHIFT,
-                    pins=pins,
-                    loans=loans,
-                )
-            )
+        found.append(holder_of(kind, slot, pid, counts, pins, name, loans))
     return found
 
 

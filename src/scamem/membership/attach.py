@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections import Counter
 from contextlib import ExitStack
 
 from scamem.address_space.map import DirectMap
@@ -18,6 +19,8 @@ from scamem.errors import ArenaBusyError, ArenaRefusedError
 from .files import Files, read_header
 from .member import Member
 from .seat import RANGES_MAX, Seat, other_pids
+
+PIDS_SHOWN = 5
 
 
 def attach(files: Files) -> Seat:
@@ -92,7 +95,7 @@ def take_slot(made: Seat) -> None:
 
     Raises
     ------
-    ArenaBusyError : every slot has a living member.
+    ArenaBusyError : every slot has a living member; names their pids.
     """
     member, control = made.member, made.control
     descriptors = pair(control.descriptor(), made.frames.descriptor())
@@ -117,9 +120,27 @@ def take_slot(made: Seat) -> None:
                 member.reap_as_guest()
             finally:
                 slot_locks.let_go(page)
-    raise ArenaBusyError(
-        f"asked to join an arena whose {made.geometry.slots_max - L.SLOT_FIRST:,} slots all have "
-        "living members. End some, or create the arena with more slots",
+    raise _busy(made)
+
+
+def _busy(made: Seat) -> ArenaBusyError:
+    """Return an error that says which processes have the slots."""
+    limit = made.geometry.slots_max - L.SLOT_FIRST
+    words = _words_at(made.control_address, L.SLOTS + L.SLOT_WORDS * made.geometry.slots_max)
+    slots = range(L.SLOTS + L.SLOT_WORDS * L.SLOT_FIRST, len(words), L.SLOT_WORDS)
+    by_pid = Counter(words[at + L.SLOT_PID] for at in slots if words[at + L.SLOT_PID])
+    most = [
+        f"{pid} ({count:,} slots)" if count > 1 else str(pid)
+        for pid, count in by_pid.most_common(PIDS_SHOWN)
+    ]
+    more = f" and {len(by_pid) - PIDS_SHOWN:,} more" if len(by_pid) > PIDS_SHOWN else ""
+    return ArenaBusyError(
+        f"asked to join an arena whose {limit:,} slots all have living members: pid "
+        f"{', '.join(most)}{more}. End some of them, or let them close() the arena and drop its "
+        "arrays; or create an arena with more slots (Arena.create(slots=)). `scamem ls`, `stat` "
+        "and `check` need no slot",
+        members=by_pid.total(),
+        limit=limit,
     )
 
 

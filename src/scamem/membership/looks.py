@@ -92,59 +92,6 @@ class Looks(Membership):
             )
         self.end()
 
-    def holders_of(self, index: word) -> list[tuple[int, int, int, int, int, int]]:
-        """Return (slot, kind, counts, pins, area, loans) of each record on an object's list."""
-        found: list = []
-        slots: word[256]
-        k: cython.int
-        holder: word
-        self.check_active()
-        if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
-            return found
-        self.begin()
-        holder = low(self.arena[tables.place(self.mine, L.TABLE_OBJECTS, index) + L.OBJECT_HOLDERS])
-        k = 0
-        while (
-            holder != 0 and k < 256 and tables.valid(self.arena, self.mine, L.TABLE_HOLDERS, holder)
-        ):
-            slots[k] = holder
-            holder = low(
-                self.arena[tables.place(self.mine, L.TABLE_HOLDERS, holder) + L.HOLDER_OBJECT_LINKS]
-            )
-            k += 1
-        self.end()
-        for at in range(k):
-            record = self.record(slots[at])
-            if record is not None and record[0] == index:
-                found.append(record[1:])
-        return found
-
-    def record(self, holder: word) -> object:
-        """Return (object, slot, kind, counts, pins, area, loans) of a record; None if free."""
-        place: word = tables.place(self.mine, L.TABLE_HOLDERS, holder)
-        owner: word = self.arena[place + L.HOLDER_OBJECT]
-        link: word = low(self.arena[place + L.HOLDER_LOANS])
-        lent: word = 0
-        loan: word = link
-        if owner == 0:
-            return None
-        if owner >> L.HOLDER_KIND_SHIFT != L.HOLDER_AREA:
-            link = 0
-            while tables.valid(self.arena, self.mine, L.TABLE_LOANS, loan) and (
-                lent < self.arena[L.LOANS_COUNT]
-            ):
-                lent += 1
-                loan = low(self.arena[tables.place(self.mine, L.TABLE_LOANS, loan) + L.LOAN_LINKS])
-        return (
-            low(owner),
-            owner >> L.HOLDER_SLOT_SHIFT & L.MASK_16,
-            owner >> L.HOLDER_KIND_SHIFT,
-            self.arena[place + L.HOLDER_COUNTS],
-            self.arena[place + L.HOLDER_PINS],
-            link,
-            lent,
-        )
-
     def object_words(self, index: word) -> tuple[int, ...] | None:
         """Return the words of an object's record at one moment, None if the number cannot be."""
         if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):

@@ -1,14 +1,6 @@
 from scamem.membership.looks cimport Looks
 from scamem.core.store.words cimport word
 
-cdef extern from *:
-    """
-    #define SCAMEM_FNV_OFFSET 0xCBF29CE484222325ull
-    #define SCAMEM_FNV_PRIME 0x100000001B3ull
-    """
-    const unsigned long long FNV_OFFSET "SCAMEM_FNV_OFFSET"
-    const unsigned long long FNV_PRIME "SCAMEM_FNV_PRIME"
-
 cdef extern from "Python.h":
     """
     #if PY_VERSION_HEX < 0x030D0000
@@ -38,14 +30,13 @@ cdef class Member(Looks):
     cpdef Hold hold_again(self, Hold held, word by)
     cpdef word nr(self, Hold held) except? MAYBE_RAISED
     cpdef word address_of(self, Hold held) except? MAYBE_RAISED
-    cdef void store_name(self, char* name, size_t name_bytes, char* text,
-                         size_t text_bytes) noexcept nogil
 
 cdef class Hold:
     cdef readonly Member member
     cdef readonly word index
     cdef readonly word generation
     cdef word by
+    cdef bint writable  # whether it is the base of an array that may be written
 
 cdef void seen_to(Member member) noexcept
 cdef void ask_for_trim(Member member) noexcept

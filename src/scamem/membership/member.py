@@ -1,4 +1,4 @@
-"""What a member can do: allocate, hold, lend, publish; and the references that it holds.
+"""What a member can do: allocate, hold, lend; and the references that it holds.
 
 `Member` runs the core's transactions: take both locks (membership.py), run one, give them up.
 
@@ -7,19 +7,18 @@ object has the reference; its deallocation lets go, in any thread and at any tim
 """
 
 import cython
-from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.cpython.buffer import PyBuffer_FillInfo
 from cython.cimports.scamem.core import loans, objects
 from cython.cimports.scamem.core.procedures import cleaning, letting_go, local_lock
-from cython.cimports.scamem.core.store import events, tables
 from cython.cimports.scamem.core.store import layout as L
-from cython.cimports.scamem.core.store.words import Words, futex_wait, high, low, word
+from cython.cimports.scamem.core.store import tables
+from cython.cimports.scamem.core.store.words import Words, high, low, word
 from cython.cimports.scamem.core.transactions import (
     alloc,
     hold,
     lend,
     mark,
     online,
-    publish,
 )
 
 from scamem.errors import (
@@ -43,6 +42,19 @@ class Hold:
         if self.index != 0:
             letting_go.let_go(self.member.arena, self.member.mine, self.index, self.by)
             seen_to(self.member)
+
+    def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
+        """Export the object's bytes, if an array over them may be written.
+
+        NumPy asks for this when an array is to be writable again (`x.flags.writeable = True`).
+        """
+        if not self.writable:
+            raise BufferError("no array over this object may be written")
+        address: word = self.member.address_of(self)
+        if address == 0:
+            raise BufferError("an object of several runs is not in one place; use its map()")
+        length: cython.Py_ssize_t = self.member.nr(self) * FRAME_BYTES
+        PyBuffer_FillInfo(buffer, self, cython.cast(cython.p_void, address), length, False, flags)
 
     def another(self, by: word) -> Hold:
         """Return one more reference to the same object, of another kind perhaps."""
@@ -356,110 +368,3 @@ class Member(Looks):
             run = low(self.arena[place + L.RUN_LINK])
             left -= 1
         return False
-
-    # --- names ---------------------------------------------------------------------------------
-
-    def store_name(
-        self,
-        name: cython.p_char,
-        name_bytes: cython.size_t,
-        text: cython.p_char,
-        text_bytes: cython.size_t,
-    ) -> cython.void:
-        """Put a name and a description where the next transaction finds them. Needs: both locks."""
-        k: cython.size_t
-        value: word = FNV_OFFSET
-        for k in range(name_bytes):
-            value = (value ^ cython.cast(word, cython.cast(cython.uchar, name[k]))) * FNV_PRIME
-        memset(
-            cython.cast(cython.p_void, self.mine + L.MINE_NAME),
-            0,
-            (L.AREA_NAME_WORDS + L.AREA_DESCRIPTION_WORDS) * L.WORD_BYTES,
-        )
-        memcpy(cython.cast(cython.p_void, self.mine + L.MINE_NAME), name, name_bytes)
-        memcpy(cython.cast(cython.p_void, self.mine + L.MINE_DESCRIPTION), text, text_bytes)
-        self.mine[L.MINE_NAME_HASH] = value
-        self.mine[L.MINE_NAME_BYTES] = name_bytes
-        self.mine[L.MINE_DESCRIPTION_BYTES] = text_bytes
-
-    def publish(self, held: Hold, name: bytes, description: bytes, replace: bool) -> int:
-        """Give an object a name: the area's number, or the status of why not."""
-        also: word = 1 if replace else 0
-        length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
-        text_length: cython.size_t = checked_length(description, L.AREA_DESCRIPTION_WORDS)
-        address: cython.p_char = name
-        text: cython.p_char = description
-        if held.index == 0:
-            raise ClosedError("this reference was closed")
-        self.begin()
-        self.store_name(address, length, text, text_length)
-        area: word = publish.publish(self.arena, self.mine, held.index, held.generation, also)
-        self.end()
-        self.free_dying()
-        return area
-
-    def unpublish(self, name: bytes) -> bool:
-        """Take a name away; False if there is none."""
-        length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
-        address: cython.p_char = name
-        self.begin()
-        self.store_name(address, length, address, 0)
-        status: word = publish.unpublish(self.arena, self.mine)
-        self.end()
-        self.free_dying()
-        return status == L.OK
-
-    def hold_name(self, name: bytes, by: word) -> tuple[Hold | int, bytes, int]:
-        """Hold the object of a name: (Hold, description, 0), or (status, b"", event to wait on)."""
-        length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
-        address: cython.p_char = name
-        text = cython.declare(cython.char[1024])
-        text_length: cython.size_t = 0
-        generation: word = 0
-        self.begin()
-        self.store_name(address, length, address, 0)
-        obj: word = publish.find(self.arena, self.mine)
-        event: word = self.arena[L.EVENTS + L.EVENT_AREAS]
-        status: word = obj
-        if obj < L.STATUS:
-            generation = objects.generation(self.arena, self.mine, obj)
-            status = hold.first(self.arena, self.mine, obj, generation, by)
-            text_length = self.mine[L.MINE_DESCRIPTION_BYTES]
-            memcpy(
-                cython.cast(cython.p_void, text),
-                cython.cast(cython.p_void, self.mine + L.MINE_DESCRIPTION),
-                text_length,
-            )
-        self.end()
-        if status != L.OK:
-            return status, b"", event
-        return new_hold(self, obj, generation, by), text[:text_length], 0
-
-    def read_area(self, area: word) -> tuple[bytes, bytes, int] | None:
-        """Return (name, description, object) of an area, None if that record is free."""
-        text = cython.declare(cython.char[1024])
-        middle: cython.size_t = L.AREA_NAME_WORDS * L.WORD_BYTES
-        name_length: cython.size_t = 0
-        text_length: cython.size_t = 0
-        self.begin()
-        obj: word = publish.read_area(self.arena, self.mine, area)
-        if obj < L.STATUS:
-            name_length = self.mine[L.MINE_NAME_BYTES]
-            text_length = self.mine[L.MINE_DESCRIPTION_BYTES]
-            memcpy(
-                cython.cast(cython.p_void, text),
-                cython.cast(cython.p_void, self.mine + L.MINE_NAME),
-                (L.AREA_NAME_WORDS + L.AREA_DESCRIPTION_WORDS) * L.WORD_BYTES,
-            )
-        self.end()
-        if obj >= L.STATUS:
-            return None
-        return text[:name_length], text[middle : middle + text_length], obj
-
-    def await_names(self, seen: word, timeout_s: float) -> None:
-        """Wait until a name is published after `seen`, at most so long; then look again."""
-        nap_ns: word = cython.cast(word, max(0.0, min(1.0, timeout_s)) * 1e9)
-        self.check_active()
-        events.announce(self.arena, L.EVENT_AREAS)
-        with cython.nogil:
-            futex_wait(self.arena, L.EVENTS + L.EVENT_AREAS, seen, nap_ns)

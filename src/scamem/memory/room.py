@@ -13,6 +13,7 @@ import time
 
 from scamem.backing import huge_pages, system
 from scamem.backing.nodes import memory_of_nodes
+from scamem.backing.text import sized
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.errors import OutOfMemoryError
@@ -26,6 +27,7 @@ from .turns import Patience, in_turn
 PAGE_BYTES = 4096
 TABLE_STEP_BYTES = 64 << 10
 TABLE_STEP_BYTES_MAX = 4 << 20
+RECORDS = ("objects", "holders", "runs", "loans", "names")  # by table
 
 
 def make_room(seat: Seat, status: int, frames: int = 0, zone: int = L.ZONE_NORMAL) -> None:
@@ -51,8 +53,8 @@ def grow_table(seat: Seat, table: int) -> None:
     kind = name.removesuffix("_max")
     if backed >= most:
         raise OutOfMemoryError(
-            f"the arena has room for {most - 1:,} {kind}, and all are in use. Drop some, or create "
-            "an arena of larger capacity",
+            f"the arena has room for {most - 1:,} {RECORDS[table]}, and all are in use. "
+            f"{_advice(seat, table)}",
             limit=f"{kind} of the arena",
         )
     record_bytes = record_words * L.WORD_BYTES
@@ -60,6 +62,22 @@ def grow_table(seat: Seat, table: int) -> None:
     target = min(most, backed + step // record_bytes)
     _allocate_words(seat, seat.geometry.regions()[name].start, 0, target * record_words)
     seat.member.extend_table(table, target)
+
+
+def _advice(seat: Seat, table: int) -> str:
+    """Say what to do about a table that is as large as it can be."""
+    if table != L.TABLE_AREAS:
+        return "Drop some, or create an arena of larger capacity"
+    least = L.AREAS_MIN * L.AREA_FRAMES * seat.geometry.frame_bytes
+    larger = 2 * max(least, seat.capacity)
+    advice = "Unpublish some, or publish several values under one name (arena[name] = a dict)"
+    if seat.geometry.areas_max < L.AREAS_MAX:
+        advice += (
+            f". An arena of more than {sized(least)} has a name for each "
+            f"{sized(L.AREA_FRAMES * seat.geometry.frame_bytes)} of capacity: create one with "
+            f"capacity={larger}"
+        )
+    return advice
 
 
 def _allocate_words(seat: Seat, region: int, start: int, end: int) -> None:

@@ -90,6 +90,7 @@ class Geometry:
             for node, kind, nbytes in sorted(zones, key=lambda zone: (zone[1], zone[0]))
         )
         frames = sum(span.sections for span in spans) << section_shift
+        areas = min(max(frames // L.AREA_FRAMES, L.AREAS_MIN), L.AREAS_MAX)
         return cls(
             frames=frames,
             section_shift=section_shift,
@@ -99,8 +100,8 @@ class Geometry:
             holders_max=2 * frames + L.HOLDERS_EXTRA,
             runs_max=frames + 1,
             loans_max=min(max(frames, L.LOANS_MIN), L.LOANS_MAX) + 1,
-            areas_max=L.AREAS_MAX,
-            hash_buckets=L.HASH_BUCKETS,
+            areas_max=areas,
+            hash_buckets=min(areas // L.CHAIN_AREAS, L.HASH_BUCKETS_MAX),
             zones=len(spans),
             block_shift=L.BLOCK_SHIFT,
             spans=spans,
@@ -141,7 +142,7 @@ class Geometry:
             "holders_max": (2, 1 << 31),
             "runs_max": (2, 1 << 31),
             "loans_max": (2, 1 << 28),
-            "areas_max": (2, 1 << 20),
+            "areas_max": (2, 1 << 28),
             "hash_buckets": (1, 1 << 20),
             "zones": (1, L.ZONES_MAX),
             "frame_bytes": (FRAME_BYTES, FRAME_BYTES),
@@ -156,10 +157,8 @@ class Geometry:
         ):
             found.append("sections do not divide the frames")
         blocks = self.section_shift - self.block_shift
-        if not found and (
-            self.block_shift < self.leaf_shift
-            or not 0 <= blocks < L.SECTION_BLOCKS_MAX.bit_length()
-        ):
+        divided = 0 <= blocks < L.SECTION_BLOCKS_MAX.bit_length()
+        if not found and (self.block_shift < self.leaf_shift or not divided):
             found.append("blocks do not divide the sections")
         return found or self._span_problems()
 

@@ -42,6 +42,7 @@ def write_header(
     words[L.HEADER_SETTINGS] = settings_word(settings)
     words[L.NEXT_INCARNATION] = 1
     words[L.NEXT_LOAN_ID] = 1
+    words[L.NEXT_VERSION] = 1
     words[L.LOANS_LIMIT] = geometry.loans_max - 1
     words[L.TRANSIT_GRACE_S] = L.TRANSIT_GRACE_DEFAULT_S
     words[L.SLOTS_NEXT] = L.SLOT_FIRST

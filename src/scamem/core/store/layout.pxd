@@ -71,6 +71,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_CLEANING_INCARNATION 0x52ULL
     #define SCAMEM_LAYOUT_RETENTION_FRAMES 0x53ULL
     #define SCAMEM_LAYOUT_POPULATED_S 0x54ULL
+    #define SCAMEM_LAYOUT_NEXT_VERSION 0x55ULL
     #define SCAMEM_LAYOUT_DRAINING 0x51ULL
     #define SCAMEM_LAYOUT_TABLES 0x60ULL
     #define SCAMEM_LAYOUT_TABLE_WORDS 0x4ULL
@@ -209,6 +210,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_AREA_HASH 0x1ULL
     #define SCAMEM_LAYOUT_AREA_SIZES 0x2ULL
     #define SCAMEM_LAYOUT_AREA_PUBLISHED_NS 0x3ULL
+    #define SCAMEM_LAYOUT_AREA_VERSION 0x4ULL
     #define SCAMEM_LAYOUT_AREA_NAME 0x8ULL
     #define SCAMEM_LAYOUT_AREA_NAME_WORDS 0x20ULL
     #define SCAMEM_LAYOUT_AREA_DESCRIPTION 0x28ULL
@@ -250,6 +252,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_MINE_NAME_HASH 0xa8ULL
     #define SCAMEM_LAYOUT_MINE_NAME_BYTES 0xa9ULL
     #define SCAMEM_LAYOUT_MINE_DESCRIPTION_BYTES 0xaaULL
+    #define SCAMEM_LAYOUT_MINE_VERSION 0xabULL
     #define SCAMEM_LAYOUT_MINE_NAME 0xacULL
     #define SCAMEM_LAYOUT_MINE_DESCRIPTION 0xccULL
     #define SCAMEM_LAYOUT_MINE_EPOCH 0x128ULL
@@ -323,6 +326,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_WRONG_STATE 0x100000031ULL
     #define SCAMEM_LAYOUT_STUCK 0x100000040ULL
     #define SCAMEM_LAYOUT_STARVED 0x100000041ULL
+    #define SCAMEM_LAYOUT_NOT_NEWER 0x100000032ULL
     #define SCAMEM_LAYOUT_WAKE_ALL 0x7fffffffULL
     #define SCAMEM_LAYOUT_NS_PER_S 0x3b9aca00ULL
     #define SCAMEM_LAYOUT_NAP_NS 0x1e8480ULL
@@ -344,8 +348,11 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_LOANS_MIN 0x10000ULL
     #define SCAMEM_LAYOUT_LOANS_MAX 0x100000ULL
     #define SCAMEM_LAYOUT_LOANS_AT_ONCE 0x100ULL
-    #define SCAMEM_LAYOUT_AREAS_MAX 0x10000ULL
-    #define SCAMEM_LAYOUT_HASH_BUCKETS 0x1000ULL
+    #define SCAMEM_LAYOUT_AREAS_MIN 0x10000ULL
+    #define SCAMEM_LAYOUT_AREA_FRAMES 0x10ULL
+    #define SCAMEM_LAYOUT_AREAS_MAX 0x1000000ULL
+    #define SCAMEM_LAYOUT_CHAIN_AREAS 0x10ULL
+    #define SCAMEM_LAYOUT_HASH_BUCKETS_MAX 0x40000ULL
     #define SCAMEM_LAYOUT_TRANSIT_GRACE_DEFAULT_S 0x3cULL
     #define SCAMEM_LAYOUT_LARGE_FRAMES 0x200ULL
     #define SCAMEM_LAYOUT_MEMDESCS_INSIDE_MAX 0x40ULL
@@ -420,6 +427,7 @@ cdef extern from *:
     const unsigned long long CLEANING_INCARNATION "SCAMEM_LAYOUT_CLEANING_INCARNATION"  # 82
     const unsigned long long RETENTION_FRAMES "SCAMEM_LAYOUT_RETENTION_FRAMES"  # 83
     const unsigned long long POPULATED_S "SCAMEM_LAYOUT_POPULATED_S"  # 84
+    const unsigned long long NEXT_VERSION "SCAMEM_LAYOUT_NEXT_VERSION"  # 85
     const unsigned long long DRAINING "SCAMEM_LAYOUT_DRAINING"  # 81
     const unsigned long long TABLES "SCAMEM_LAYOUT_TABLES"  # 96
     const unsigned long long TABLE_WORDS "SCAMEM_LAYOUT_TABLE_WORDS"  # 4
@@ -558,6 +566,7 @@ cdef extern from *:
     const unsigned long long AREA_HASH "SCAMEM_LAYOUT_AREA_HASH"  # 1
     const unsigned long long AREA_SIZES "SCAMEM_LAYOUT_AREA_SIZES"  # 2
     const unsigned long long AREA_PUBLISHED_NS "SCAMEM_LAYOUT_AREA_PUBLISHED_NS"  # 3
+    const unsigned long long AREA_VERSION "SCAMEM_LAYOUT_AREA_VERSION"  # 4
     const unsigned long long AREA_NAME "SCAMEM_LAYOUT_AREA_NAME"  # 8
     const unsigned long long AREA_NAME_WORDS "SCAMEM_LAYOUT_AREA_NAME_WORDS"  # 32
     const unsigned long long AREA_DESCRIPTION "SCAMEM_LAYOUT_AREA_DESCRIPTION"  # 40
@@ -599,6 +608,7 @@ cdef extern from *:
     const unsigned long long MINE_NAME_HASH "SCAMEM_LAYOUT_MINE_NAME_HASH"  # 168
     const unsigned long long MINE_NAME_BYTES "SCAMEM_LAYOUT_MINE_NAME_BYTES"  # 169
     const unsigned long long MINE_DESCRIPTION_BYTES "SCAMEM_LAYOUT_MINE_DESCRIPTION_BYTES"  # 170
+    const unsigned long long MINE_VERSION "SCAMEM_LAYOUT_MINE_VERSION"  # 171
     const unsigned long long MINE_NAME "SCAMEM_LAYOUT_MINE_NAME"  # 172
     const unsigned long long MINE_DESCRIPTION "SCAMEM_LAYOUT_MINE_DESCRIPTION"  # 204
     const unsigned long long MINE_EPOCH "SCAMEM_LAYOUT_MINE_EPOCH"  # 296
@@ -672,6 +682,7 @@ cdef extern from *:
     const unsigned long long WRONG_STATE "SCAMEM_LAYOUT_WRONG_STATE"  # 0x100000031
     const unsigned long long STUCK "SCAMEM_LAYOUT_STUCK"  # 0x100000040
     const unsigned long long STARVED "SCAMEM_LAYOUT_STARVED"  # 0x100000041
+    const unsigned long long NOT_NEWER "SCAMEM_LAYOUT_NOT_NEWER"  # 0x100000032
     const unsigned long long WAKE_ALL "SCAMEM_LAYOUT_WAKE_ALL"  # 0x7fffffff
     const unsigned long long NS_PER_S "SCAMEM_LAYOUT_NS_PER_S"  # 0x3b9aca00
     const unsigned long long NAP_NS "SCAMEM_LAYOUT_NAP_NS"  # 0x1e8480
@@ -693,8 +704,11 @@ cdef extern from *:
     const unsigned long long LOANS_MIN "SCAMEM_LAYOUT_LOANS_MIN"  # 65536
     const unsigned long long LOANS_MAX "SCAMEM_LAYOUT_LOANS_MAX"  # 0x100000
     const unsigned long long LOANS_AT_ONCE "SCAMEM_LAYOUT_LOANS_AT_ONCE"  # 256
-    const unsigned long long AREAS_MAX "SCAMEM_LAYOUT_AREAS_MAX"  # 65536
-    const unsigned long long HASH_BUCKETS "SCAMEM_LAYOUT_HASH_BUCKETS"  # 4096
+    const unsigned long long AREAS_MIN "SCAMEM_LAYOUT_AREAS_MIN"  # 65536
+    const unsigned long long AREA_FRAMES "SCAMEM_LAYOUT_AREA_FRAMES"  # 16
+    const unsigned long long AREAS_MAX "SCAMEM_LAYOUT_AREAS_MAX"  # 0x1000000
+    const unsigned long long CHAIN_AREAS "SCAMEM_LAYOUT_CHAIN_AREAS"  # 16
+    const unsigned long long HASH_BUCKETS_MAX "SCAMEM_LAYOUT_HASH_BUCKETS_MAX"  # 0x40000
     const unsigned long long TRANSIT_GRACE_DEFAULT_S "SCAMEM_LAYOUT_TRANSIT_GRACE_DEFAULT_S"  # 60
     const unsigned long long LARGE_FRAMES "SCAMEM_LAYOUT_LARGE_FRAMES"  # 512
     const unsigned long long MEMDESCS_INSIDE_MAX "SCAMEM_LAYOUT_MEMDESCS_INSIDE_MAX"  # 64

@@ -90,6 +90,7 @@ CLEANING = 79  # {object 32, slot 16} or 0; one member does that work at a time
 CLEANING_INCARNATION = 82
 RETENTION_FRAMES = 83  # free frames that are kept; what is free beyond is given back by itself
 POPULATED_S = 84  # unlogged: second of CLOCK_MONOTONIC when trimmed memory was last wanted again
+NEXT_VERSION = 85  # of the next publish, of any name; a version never comes again
 DRAINING = 81  # unlogged: {record that is being popped 32, its slot 16, low bits of its pops 16}
 
 # --- tables with free lists: {free head, next fresh, backed} per table --------------------------
@@ -258,6 +259,7 @@ AREA_LINK = 0  # {next in the hash chain or next free record 32, holder 32}
 AREA_HASH = 1
 AREA_SIZES = 2  # {bytes of the name 32, bytes of the description 32}
 AREA_PUBLISHED_NS = 3
+AREA_VERSION = 4  # grows with each publish of any name
 AREA_NAME = 8
 AREA_NAME_WORDS = 32
 AREA_DESCRIPTION = 40
@@ -304,6 +306,7 @@ MINE_TABLE_MAX = 3
 MINE_NAME_HASH = 168
 MINE_NAME_BYTES = 169
 MINE_DESCRIPTION_BYTES = 170
+MINE_VERSION = 171
 MINE_NAME = 172
 MINE_DESCRIPTION = 204
 # the table of this member's own records, one word an object: {record 32, epoch 32}. There are two,
@@ -387,6 +390,7 @@ IN_USE = 0x100000030  # frames of the section are in use, or promised
 WRONG_STATE = 0x100000031  # the section is in no state for this
 STUCK = 0x100000040  # one acquisition of the arena's lock lasted as long as a waiter waits
 STARVED = 0x100000041  # the lock changed hands all the time, and never came to this waiter
+NOT_NEWER = 0x100000032  # the name shows what the caller has seen already
 
 WAKE_ALL = 0x7FFFFFFF
 NS_PER_S = 1000000000
@@ -410,8 +414,11 @@ HOLDERS_EXTRA = 65536  # beyond two holders a frame
 LOANS_MIN = 65536  # an arena has room for a loan a frame, within these
 LOANS_MAX = 1048576
 LOANS_AT_ONCE = 256  # loans that are looked at under one hold of the lock
-AREAS_MAX = 65536
-HASH_BUCKETS = 4096
+AREAS_MIN = 65536  # names: at least so many,
+AREA_FRAMES = 16  # one for each 64 KiB of capacity,
+AREAS_MAX = 16777216  # and at most so many
+CHAIN_AREAS = 16  # names in a chain of the hash table, when all are in use,
+HASH_BUCKETS_MAX = 262144  # but its heads have memory from the start: at most 2 MiB
 TRANSIT_GRACE_DEFAULT_S = 60
 LARGE_FRAMES = 512  # runs of 2 MiB and more are taken from the zone's top
 MEMDESCS_INSIDE_MAX = 64  # objects of at most so many frames are described under the lock

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,12 +99,21 @@ def well_known(flags: int) -> int:
 
 
 def read_entries(path: str, indices: Iterable[int]) -> list[int]:
-    """The 8-byte entries at given indices. Raises OSError as the file does."""
+    """The 8-byte entries at given indices.
+
+    Raises
+    ------
+    OSError : as the file does.
+    IndexError : the file ends before that entry; names it.
+    """
     found = []
     with Path(path).open("rb", buffering=0) as file:
         for index in indices:
             file.seek(index * ENTRY_BYTES)
-            found.append(int.from_bytes(file.read(ENTRY_BYTES), "little"))
+            entry = file.read(ENTRY_BYTES)
+            if len(entry) != ENTRY_BYTES:
+                raise IndexError(f"{path} has no entry {index:#x}: it ends before that")
+            found.append(int.from_bytes(entry, "little"))
     return found
 
 
@@ -137,14 +147,32 @@ def count_flags(path: str = "/proc/kpageflags", batch: int = 1 << 20) -> dict[in
                 totals[value] = totals.get(value, 0) + count
 
 
-def runs(frames: Sequence[int]) -> list[tuple[int, int]]:
-    """Frames in mapping order as runs of neighbours: (first, count)."""
-    found: list[tuple[int, int]] = []
+class Run(NamedTuple):
+    """Frames that are neighbours in memory, upwards (step 1) or downwards (-1)."""
+
+    first: int
+    length: int
+    step: int = 1
+
+    def frames(self) -> list[int]:
+        """The frames, in the order in which they were mapped."""
+        return [self.first + self.step * i for i in range(self.length)]
+
+
+def runs(frames: Sequence[int]) -> list[Run]:
+    """Frames in mapping order as runs of neighbours.
+
+    The allocator hands out the pages of a block from either end, so a run may go down.
+    """
+    found: list[Run] = []
     for pfn in frames:
-        if found and found[-1][0] + found[-1][1] == pfn:
-            found[-1] = (found[-1][0], found[-1][1] + 1)
+        last = found[-1] if found else None
+        if last and last.length == 1 and abs(pfn - last.first) == 1:
+            found[-1] = Run(last.first, 2, pfn - last.first)
+        elif last and last.length > 1 and pfn == last.first + last.step * last.length:
+            found[-1] = Run(last.first, last.length + 1, last.step)
         else:
-            found.append((pfn, 1))
+            found.append(Run(pfn, 1))
     return found
 
 
@@ -187,7 +215,7 @@ def user_mappings() -> list[UserMapping]:
             pages = (end - start) // 4096
             try:
                 frames = [pfn for pfn in frames_of(start, pages, pid=proc.name) if pfn]
-            except OSError:
+            except (OSError, IndexError):
                 frames = []
             row = UserMapping(int(proc.name), fields[5], pages, len(frames), len(runs(frames)))
             found.append(row)

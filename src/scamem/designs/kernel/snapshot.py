@@ -70,6 +70,8 @@ class Snapshot:
     """Runs of an area by its start address, where physical addresses were seen."""
     mappings: list[dict[str, int | str]] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
+    recorded: bool = False
+    """Whether it was loaded from a file, rather than read of this machine just now."""
 
     @property
     def areas(self) -> list[AreaLine]:
@@ -133,6 +135,11 @@ def _read_layout(seen: Snapshot) -> None:
     config = _try(seen, "/proc/config.gz", _config) or {}
     if "CONFIG_NODES_SHIFT" in config:
         layout.nodes_shift = int(config["CONFIG_NODES_SHIFT"])
+    if config.get("CONFIG_DEFERRED_STRUCT_PAGE_INIT") == "y":
+        seen.unseen.append(
+            "pages that were never used: CONFIG_DEFERRED_STRUCT_PAGE_INIT fills struct page in "
+            "when memory is first needed, so flags of 0 may mean nothing"
+        )
     if config:
         layout.sparse_vmemmap = config.get("CONFIG_SPARSEMEM_VMEMMAP") == "y"
 
@@ -160,6 +167,7 @@ def record(seen: Snapshot, path: str | Path) -> None:
     """Write a snapshot as JSON, with a machine's name left out and addresses rebased."""
     data = asdict(seen)
     data["format"] = FORMAT
+    del data["recorded"]
     data["vmallocinfo"] = rebased(seen.vmallocinfo)
     data["sites"] = [line for line in seen.sites if allocinfo.parse([line])]
     if not seen.made_up:
@@ -199,6 +207,7 @@ def load(path: str | Path) -> Snapshot:
     data["blocks"] = [MemoryBlock(**item) for item in data["blocks"]]
     data["ram"] = [(start, end) for start, end in data["ram"]]
     data["layout"] = Layout(**data["layout"])
+    data["recorded"] = True
     return Snapshot(**data)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from html import escape
 
+from .. import booted
 from ..comparison import Comparison
 from ..rules import questions
 from ..scenarios import SCENARIOS
 from ..verdicts import Verdict
 from .plot import Line, line_plot
+from .summary import QUESTION, findings, survivors
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1b; --paper: #fff; --line: #d4d4d4; --soft: #f5f5f5;
@@ -60,6 +62,7 @@ def page(found: Comparison) -> str:
     snapshot = found.snapshot
     body = [
         "<h1>Scattered memory: the designs, side by side</h1>",
+        *_conclusion(found),
         _introduction(found),
         "<h2>Designs</h2>",
         _designs(found),
@@ -68,7 +71,7 @@ def page(found: Comparison) -> str:
         _answers(found),
         "<h2>Verdicts</h2>",
         _verdicts(found),
-        "<h2>Costs on this machine</h2>",
+        f"<h2>Costs on {escape(_machine(found))}</h2>",
         _machine_costs(found),
         "<h2>How costs grow</h2>",
         *_plots(found),
@@ -92,20 +95,38 @@ def page(found: Comparison) -> str:
     return "\n".join([head, *body, "</body></html>\n"])
 
 
+def _machine(found: Comparison) -> str:
+    """This machine, or the recorded or made-up one that was counted on instead."""
+    snapshot = found.snapshot
+    if snapshot.made_up:
+        return f"{snapshot.name}, a made-up machine"
+    return f"{snapshot.name}, a recorded machine" if snapshot.recorded else "this machine"
+
+
+def _conclusion(found: Comparison) -> list[str]:
+    """What was asked, what a booted kernel showed, which design survives what."""
+    parts = [f"<p>{escape(' '.join(QUESTION))}</p>"]
+    for path in booted.shipped().values():
+        head, *lines = findings(booted.load(path))
+        items = "".join(f"<li>{escape(line.lstrip('- '))}</li>" for line in lines)
+        parts.append(f"<p>{escape(head)}</p><ul>{items}</ul>")
+    rows = [tuple(escape(cell) for cell in row) for row in survivors(found.designs, found.verdicts)]
+    heads = ("design", "what", "pass", "harms on", "refuses, or keeps too much, on")
+    return [*parts, _table(heads, rows)]
+
+
 def _introduction(found: Comparison) -> str:
     snapshot = found.snapshot
-    made_up = ", a made-up machine" if snapshot.made_up else ""
     return (
-        "<p>What should stand between the pages of a vmalloc() area and its vm_struct, once each "
-        "page has only an 8-byte word? Each design of the linux-mm thread is a set of answers; a "
+        "<p>Each design of the linux-mm thread is a set of answers; a "
         "model of the kernel's paths acts on the answers alone, and each cell is how a run of it "
         "ended. A failing cell leads to its trace.</p>"
         '<p><span class="key harm">harm</span> memory is freed under a user, lost, misplaced or '
         'not paid for. <span class="key refuse">refusal</span> the design says no, or keeps more '
         'than it needs. <span class="key pass">pass</span> <span class="key na">n/a</span> the '
         "design does not come to the point of the scenario.</p>"
-        f"<p>Costs are counted on {escape(snapshot.name)}, kernel "
-        f"{escape(snapshot.kernel)}{made_up}. Made by <code>scamem designs --html</code>.</p>"
+        f"<p>Costs are counted on {escape(_machine(found))}, kernel "
+        f"{escape(snapshot.kernel)}. Made by <code>scamem designs --html</code>.</p>"
     )
 
 

@@ -23,7 +23,7 @@ class Play(Protocol):
 
     @property
     def path(self) -> str:
-        """P1 to P27."""
+        """P1 to P29."""
 
     @property
     def title(self) -> str:
@@ -42,7 +42,7 @@ SCENARIOS: tuple[Play, ...] = tuple(sorted(_ALL, key=_number))
 
 
 def scenario(name: str) -> Play:
-    """A scenario or race by its name, or the first of a path (P1 to P27).
+    """A scenario or race by its name, or the first of a path (P1 to P29).
 
     Raises
     ------

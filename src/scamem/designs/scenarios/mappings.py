@@ -198,17 +198,19 @@ MAPPINGS = (
     Scenario(
         "typed-page-insert",
         "P25",
-        "vm_insert_page() of 6.18 refuses pages that have a type",
+        "vm_insert_page() of 6.18 refuses typed pages (2026: a page_pool type broke TCP zerocopy)",
         (vmalloc("A", 4), old_insert_check(), mmap("p1", "A")),
     ),
     Scenario(
         "map-a-stack",
         "P25",
-        "vm_insert_page() of a kernel stack's page, by a driver's mistake",
+        "vm_insert_page() of a stack's page (remap_vmalloc_range() wants VM_USERMAP and refuses)",
         (
             vmalloc("S", 4, stack=True),
             old_insert_check(),
-            refused(mmap("p1", "S"), "a kernel stack is mapped to user space"),
+            refused(
+                mmap("p1", "S", by="vm_insert_page()"), "a kernel stack is mapped to user space"
+            ),
         ),
     ),
 )

@@ -10,6 +10,7 @@ from ..steps import (
     close_file,
     gup_fast,
     gup_slow,
+    gup_with_secretmem,
     held,
     longterm,
     mmap,
@@ -34,6 +35,12 @@ PINS = (
             vfree("A"),
             all_free(),
         ),
+    ),
+    Scenario(
+        "gup-with-secretmem",
+        "P1",
+        "pin_user_pages_fast() with CONFIG_SECRETMEM: vmalloc pages always take the slow way",
+        (vmalloc("A", 4), mmap("p1", "A"), gup_with_secretmem("pin", "p1", 1)),
     ),
     Scenario(
         "gup-slow",

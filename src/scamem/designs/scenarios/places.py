@@ -8,6 +8,8 @@ from ..scenario import Scenario
 from ..steps import (
     all_free,
     exits,
+    folio,
+    free_folio,
     kexec,
     metadata_no_worse_than_today,
     mmap,
@@ -49,6 +51,12 @@ PLACES = (
         "P15",
         "an object over three zones is freed to the right lists",
         (vmalloc("A", 9, where=MANY_PLACES), vfree("A"), all_free()),
+    ),
+    Scenario(
+        "folio-and-slab-freed",
+        "P15",
+        "a folio and a slab keep node, zone and section once, and copy them back on free",
+        (folio("F", 8), folio("S", 4), free_folio("F"), free_folio("S"), all_free()),
     ),
     Scenario(
         "sparse-without-vmemmap",

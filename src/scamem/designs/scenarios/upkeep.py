@@ -1,4 +1,4 @@
-"""P19, P20, P21, P24: broken memory, offlining, crash dumps, and whose page it is."""
+"""P19 to P21, P24, P28, P29: broken memory, offlining, dumps, owners, full counts, vrealloc."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from ..steps import (
     all_free,
     dump,
     gup_slow,
+    held,
+    map_by_many,
     mmap,
     munmap,
     offline,
     owner_known,
     poison,
+    shrink,
     unpin,
     vfree,
     vmalloc,
@@ -66,5 +69,17 @@ UPKEEP = (
         "P24",
         "from a page to the object that it belongs to",
         (vmalloc("A", 4), owner_known("A")),
+    ),
+    Scenario(
+        "count-overflow",
+        "P28",
+        "1 GiB mapped by 8,192 processes: 2^31 page table entries, a reference each",
+        (vmalloc("A", 4), map_by_many("A", 262144, 8192)),
+    ),
+    Scenario(
+        "vrealloc-shrink",
+        "P29",
+        "vrealloc() to half the pages: the other half should be freed",
+        (vmalloc("A", 8), shrink("A", 4), held("A", at_most=4)),
     ),
 )

@@ -1,0 +1,122 @@
+"""Whether an object's memory is shared: `is_shared`, and where other libraries' objects lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import byte_bounds
+
+from scamem.arrays.place import root
+from scamem.looks.addresses import seat_at
+from scamem.membership.member import Hold
+from scamem.membership.seat import Seat
+from scamem.objects.scamem import Scamem
+from scamem.views.view import View
+
+from .convert import scamem_of
+from .handle import Handle
+
+Span = tuple[int, int]  # address, bytes
+SPARSE_PARTS = ("data", "indices", "indptr", "offsets", "coords", "row", "col")
+
+
+def is_shared(value: Any) -> bool:
+    """Tell whether an object's memory lies in an arena, the same for every process that gets it.
+
+    Parameters
+    ----------
+    value : an array or anything with a buffer; an object of pandas, polars, pyarrow, torch (on the
+        CPU) or scipy.sparse, all of whose data must be shared; a Handle, Scamem or View.
+
+    Returns
+    -------
+    bool : False for private memory, for copy-on-write views, and where it cannot be known.
+
+    How a value *travels* is another question (`explain`): a plain ndarray over an arena's memory is
+    shared, and pickled by value. Threads: any.
+    """
+    if isinstance(value, Handle) or isinstance(scamem_of(value), Scamem):
+        return True
+    try:
+        return all(_is_in_arena(part) for part in _parts(value))
+    except (TypeError, ValueError, RuntimeError, AttributeError, ImportError, BufferError):
+        return False  # its library gives no view of its memory, or it has none
+
+
+def seat_of(array: np.ndarray[Any, Any]) -> Seat | None:
+    """Return the seat in the arena whose shared memory an array looks at, None if it is private."""
+    base = root(array)
+    hold = base.hold if isinstance(base, View) and not base.private else base
+    if isinstance(hold, Hold):
+        found: Seat = hold.member.seat
+        return found
+    if isinstance(base, View):
+        return None
+    low, high = byte_bounds(array)
+    return seat_at(low, high - low)
+
+
+def _is_in_arena(part: np.ndarray[Any, Any] | Span) -> bool:
+    if isinstance(part, np.ndarray):
+        return seat_of(part) is not None
+    return seat_at(*part) is not None
+
+
+def _parts(value: Any) -> Iterable[np.ndarray[Any, Any] | Span]:
+    """Return the pieces of memory that an object's data lies in.
+
+    Raises
+    ------
+    TypeError and others : they cannot be had without a copy.
+    """
+    if isinstance(value, np.ndarray):
+        return (value,)
+    read = _READERS.get(type(value).__module__.partition(".")[0])
+    found = list(read(value)) if read is not None else [np.frombuffer(value, np.uint8)]
+    if not found:
+        raise TypeError("no data")
+    return found
+
+
+def _of_torch(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    yield value.detach().numpy()
+
+
+def _of_pandas(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    columns = [column for _, column in value.items()] if value.ndim == 2 else [value]
+    for column in columns:
+        yield column.to_numpy(copy=False)
+
+
+def _of_polars(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    for column in value.get_columns() if hasattr(value, "get_columns") else [value]:
+        yield column.to_numpy(allow_copy=False)
+
+
+def _of_pyarrow(value: Any) -> Iterator[Span]:
+    if hasattr(value, "address"):
+        yield value.address, value.size
+    elif hasattr(value, "buffers"):
+        for buffer in value.buffers():
+            if buffer is not None:
+                yield buffer.address, buffer.size
+    else:
+        for part in value.chunks if hasattr(value, "chunks") else value.columns:
+            yield from _of_pyarrow(part)
+
+
+def _of_scipy(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    for name in SPARSE_PARTS:
+        part = getattr(value, name, None)
+        yield from part if isinstance(part, tuple) else () if part is None else (part,)
+
+
+_READERS: dict[str, Callable[[Any], Iterator[Any]]] = {
+    "pandas": _of_pandas,
+    "polars": _of_polars,
+    "pyarrow": _of_pyarrow,
+    "scipy": _of_scipy,
+    "torch": _of_torch,
+}

@@ -1,0 +1,3 @@
+from .membership import Membership
+
+def holders_of(member: Membership, index: int) -> list[tuple[int, int, int, int, int, int]]: ...
