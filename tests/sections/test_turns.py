@@ -40,13 +40,22 @@ def inside(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], None]]
 
 
 def test_closing_leaves_a_thread_its_change(inside: list[Callable[[], None]]) -> None:
-    """The slot is not given up under a thread that changes a section, nor are the mappings."""
+    """The arena is not left under a thread that changes a section, but when that has ended."""
     arena = scamem.Arena.create(capacity=32 * MIB, huge=0)
-    inside.append(arena.close)  # as another thread would, while the kernel is at work
+    member = arena._seat.member
+
+    def close() -> None:  # as another thread would, while the kernel is at work
+        arena.close()
+        assert member.is_active()
+        assert section_words(member, 1, 1)[0] & L.MASK_8 == L.SECTION_STATE_ONLINING
+
+    inside.append(close)
     arena.online_section(1)
     assert arena.closed
-    assert arena._seat.member.is_active()
-    assert section_words(arena._seat.member, 1, 1)[0] & L.MASK_8 == L.SECTION_STATE_ONLINE
+    assert not member.is_active()
+    assert member.object_words(1) is None  # what looks late finds nothing, and no lost memory
+    with pytest.raises(scamem.ClosedError):
+        member.reap()
 
 
 def test_closing_beside_a_look_at_many_frames() -> None:

@@ -120,8 +120,14 @@ class Membership:
         )
 
     def end(self) -> cython.int:
-        """Give both locks up."""
+        """Give both locks up.
+
+        A closed arena may wait for just this to be left: while a thread works here, the last
+        reference that goes leaves nothing. Whoever looks at words afterwards finds closed ones.
+        """
         entering.leave(self.arena, self.mine)
+        if self.closing:
+            self.leave_now()
         return 0
 
     def refuse(self, status: word) -> object:
@@ -170,6 +176,8 @@ class Membership:
             return
         with cython.nogil:
             cleaning.free_dying(self.arena, self.mine, seen)
+        if self.closing:
+            self.leave_now()  # it could not be left while this thread cleaned
 
     def reap(self) -> int:
         """Reap every dead member and free what is DYING; how many were reaped."""
@@ -273,6 +281,7 @@ class Membership:
             return False
         process.lock_local()
         self.mine = cython.cast(Words, cython.address(process.closed_words[0]))
+        self.arena = self.mine  # for looks that come late: all zeros
         process.unlock_local()
         process.vacate(mine, self.private_bytes)
         for kept in self.descriptors:

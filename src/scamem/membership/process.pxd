@@ -16,7 +16,7 @@ cdef word first[128]
 cdef word* joined  # {arena, mine} of each number, by address; 0: no arena has it
 cdef word joined_max
 # what a member that has left its arena has for private words: MINE_STATUS says so
-cdef word closed_words[512]
+cdef word closed_words[8208]  # to the end of the first slot, which any number leads to
 
 cdef void lock_local() noexcept nogil
 cdef void unlock_local() noexcept nogil
