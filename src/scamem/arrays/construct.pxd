@@ -15,5 +15,4 @@ cpdef unsigned long long address_of(object array)
 cpdef object put_array(Member member, object value)
 
 cdef enum:
-    FRAME_BYTES = 4096
     SMALL_BYTES = 262144  # MEMDESCS_INSIDE_MAX frames

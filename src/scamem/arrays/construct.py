@@ -102,7 +102,7 @@ def put_array(member: Member, value: object) -> object:
         return None
     if array.dtype.hasobject:
         return None
-    held = member.alloc_fast((nbytes + FRAME_BYTES - 1) // FRAME_BYTES, L.BY_HAND)
+    held = member.alloc_fast((nbytes + L.FRAME_BYTES - 1) // L.FRAME_BYTES, L.BY_HAND)
     if type(held) is not Hold:
         return None
     address: cython.ulonglong = member.address_of(held)

@@ -277,12 +277,6 @@ def let_go(page: int) -> None:
         raise OSError(errno, "the lock page could not be unmapped")
 
 
-def probe_at(fd: int, device: int, inode: int, offset: int) -> int:
-    """Whether anybody holds the lock of a byte: 1 locked, 0 unlocked, -1 blind."""
-    answer: int = probe_byte(fd, device, inode, offset)
-    return answer
-
-
 def probe(fd: int, device: int, inode: int, slot: int) -> int:
     """Whether a member slot's holder is alive: 1 locked, 0 unlocked, -1 blind."""
     answer: int = probe_slot(fd, device, inode, slot)

@@ -11,7 +11,6 @@ cdef extern from "Python.h":
     int Py_AddPendingCall(int (*function)(void*) except -1, void* argument) nogil
 
 cdef enum:
-    FRAME_BYTES = 4096  # of zone NORMAL
     MAYBE_RAISED = 987654321
 
 cdef class Member(Looks):

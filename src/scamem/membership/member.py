@@ -53,7 +53,7 @@ class Hold:
         address: word = self.member.address_of(self)
         if address == 0:
             raise BufferError("an object of several runs is not in one place; use its map()")
-        length: cython.Py_ssize_t = self.member.nr(self) * FRAME_BYTES
+        length: cython.Py_ssize_t = self.member.nr(self) * L.FRAME_BYTES
         PyBuffer_FillInfo(buffer, self, cython.cast(cython.p_void, address), length, False, flags)
 
     def another(self, by: word) -> Hold:
@@ -306,7 +306,7 @@ class Member(Looks):
             self.end()
             if pfn == L.DAMAGED:
                 raise self.refuse(pfn)
-        return 0 if pfn == L.MORE else self.direct_address + pfn * FRAME_BYTES
+        return 0 if pfn == L.MORE else self.direct_address + pfn * L.FRAME_BYTES
 
     def first_run(self, held: Hold) -> tuple[int, int]:
         """Return (first pfn, frames) of a held object's first run. It does not change."""

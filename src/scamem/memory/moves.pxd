@@ -1,2 +1,0 @@
-cdef enum:
-    PAGE_BYTES = 4096

@@ -163,9 +163,9 @@ def copy_frames(member: Member, source: Hold, target: Hold) -> bool:
             part = min(count, room)
             with cython.nogil:
                 memcpy(
-                    cython.cast(cython.p_void, member.direct_address + to * PAGE_BYTES),
-                    cython.cast(cython.p_void, member.direct_address + start * PAGE_BYTES),
-                    part * PAGE_BYTES,
+                    cython.cast(cython.p_void, member.direct_address + to * L.FRAME_BYTES),
+                    cython.cast(cython.p_void, member.direct_address + start * L.FRAME_BYTES),
+                    part * L.FRAME_BYTES,
                 )
             start += part
             count -= part

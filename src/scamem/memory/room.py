@@ -24,7 +24,6 @@ from scamem.membership.seat import Seat
 from . import changes
 from .turns import Patience, in_turn
 
-PAGE_BYTES = 4096
 TABLE_STEP_BYTES = 64 << 10
 TABLE_STEP_BYTES_MAX = 4 << 20
 RECORDS = ("objects", "holders", "runs", "loans", "names")  # by table
@@ -82,8 +81,8 @@ def _advice(seat: Seat, table: int) -> str:
 
 def _allocate_words(seat: Seat, region: int, start: int, end: int) -> None:
     """Give memory to words [start, end) of a region of the control file, by whole pages."""
-    first = (region + start) * L.WORD_BYTES // PAGE_BYTES * PAGE_BYTES
-    last = -(-((region + end) * L.WORD_BYTES) // PAGE_BYTES) * PAGE_BYTES
+    first = (region + start) * L.WORD_BYTES // L.FRAME_BYTES * L.FRAME_BYTES
+    last = -(-((region + end) * L.WORD_BYTES) // L.FRAME_BYTES) * L.FRAME_BYTES
     seat.control.allocate(first, last - first)
 
 

@@ -4,7 +4,6 @@ import cython
 import numpy as np
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.membership.member import Hold, release
-from cython.cimports.scamem.objects.spans import FRAME_BYTES
 
 from scamem.address_space.io import transfer_file, transfer_socket
 from scamem.errors import ClosedError
@@ -44,17 +43,17 @@ class Pin:
     @property
     def nbytes(self) -> int:
         """Bytes of the range: nframes times the size of a frame."""
-        return self.nframes * FRAME_BYTES
+        return self.nframes * L.FRAME_BYTES
 
     def spans(self, start: cython.longlong, nbytes: object) -> bytes:
         """Return a range as `struct iovec`s; IndexError if it is not inside the pin."""
-        most: cython.longlong = self.nframes * FRAME_BYTES
+        most: cython.longlong = self.nframes * L.FRAME_BYTES
         count: cython.longlong = most - start if nbytes is None else nbytes
         if self.held is None:
             raise ClosedError("this pin was closed")
         if start < 0 or count < 0 or start > most or count > most - start:
             raise IndexError(f"asked for bytes {start} to {start + count} of a pin of {most} bytes")
-        return spans_of(self.held, self.start * FRAME_BYTES + start, count)
+        return spans_of(self.held, self.start * L.FRAME_BYTES + start, count)
 
     def iovec(self, start: int = 0, nbytes: object = None) -> object:
         """Return where the range lies in this process: uint64, shape (spans, 2).

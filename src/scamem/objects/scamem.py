@@ -5,7 +5,6 @@ import numpy as np
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.membership.member import Hold, release
 from cython.cimports.scamem.objects.pin import Pin, pin_frames
-from cython.cimports.scamem.objects.spans import FRAME_BYTES
 
 from scamem.errors import ClosedError
 from scamem.looks.objects import holders
@@ -56,7 +55,7 @@ class Scamem:
     @property
     def nbytes(self) -> int:
         """Bytes of the object: nr times the size of a frame."""
-        return self.nr * FRAME_BYTES
+        return self.nr * L.FRAME_BYTES
 
     @property
     def refcount(self) -> int:

@@ -2,8 +2,5 @@ from scamem.address_space.io cimport iovec
 from scamem.membership.member cimport Member
 from scamem.core.store.words cimport word
 
-cdef enum:
-    FRAME_BYTES = 4096  # of zone NORMAL
-
 cdef word find_spans(Member member, word obj, word start, word nbytes, iovec* into,
                      word room) noexcept nogil

@@ -38,10 +38,10 @@ def find_spans(
         if value == 0:
             return L.DAMAGED
         first = max(start, at)
-        at += high(value) * FRAME_BYTES
+        at += high(value) * L.FRAME_BYTES
         last = min(end, at)
         if first < last:
-            where: word = member.direct_address + (low(value) + high(value)) * FRAME_BYTES
+            where: word = member.direct_address + (low(value) + high(value)) * L.FRAME_BYTES
             where -= at - first
             if found != 0 and where == address:
                 if into != cython.NULL:
@@ -71,7 +71,7 @@ def spans_of(held: Hold, start: word, nbytes: word) -> bytes:
     count: word
     nr: word
     nr = member.nr(held)
-    if start > nr * FRAME_BYTES or nbytes > nr * FRAME_BYTES - start:
+    if start > nr * L.FRAME_BYTES or nbytes > nr * L.FRAME_BYTES - start:
         raise member.refuse(L.DAMAGED)  # nobody takes frames away from what is pinned or an array
     with cython.nogil:
         count = find_spans(member, held.index, start, nbytes, cython.NULL, 0)

@@ -1,7 +1,6 @@
 from scamem.membership.member cimport Member
 
 cdef enum:
-    PAGE_BYTES = 4096
     CHANGED = -1  # somebody else changed it, or took a view: look again
     LEFT = -2  # this process is no member any more
     NO_RANGE = -3  # the table that fork opens and closes is full

@@ -89,8 +89,8 @@ class Mapped:
             seen = self.changes
             wanted = sum([piece[1] for piece in self.frames(start, count)])
             made.mapped = self
-            made.address = self.address + cython.cast(cython.ulonglong, start) * PAGE_BYTES
-            made.nbytes = cython.cast(cython.ulonglong, wanted) * PAGE_BYTES
+            made.address = self.address + cython.cast(cython.ulonglong, start) * L.FRAME_BYTES
+            made.nbytes = cython.cast(cython.ulonglong, wanted) * L.FRAME_BYTES
             made.writable = self.writable
             self.views = [ref for ref in self.views if ref() is not None]
             self.views.append(weakref.ref(made))
@@ -142,8 +142,10 @@ class Mapped:
 
     def views_behind(self, start: int, end: int) -> list:
         """Return the views behind a range of frames; ViewInUseError if any looks at the range."""
-        first: cython.ulonglong = self.address + cython.cast(cython.ulonglong, start) * PAGE_BYTES
-        last: cython.ulonglong = self.address + cython.cast(cython.ulonglong, end) * PAGE_BYTES
+        first: cython.ulonglong = (
+            self.address + cython.cast(cython.ulonglong, start) * L.FRAME_BYTES
+        )
+        last: cython.ulonglong = self.address + cython.cast(cython.ulonglong, end) * L.FRAME_BYTES
         views = [view for view in [ref() for ref in self.views] if view is not None]
         inside = [
             view for view in views if view.address < last and view.address + view.nbytes > first
@@ -170,7 +172,7 @@ class Mapped:
         after = mapping.merged([(pfn, count) for pfn, count, _ in right])
         mappings: cython.ulonglong = len(before) + len(after)
         one_more: cython.bint = mappings > self.mappings
-        key = self.address + end * PAGE_BYTES
+        key = self.address + end * L.FRAME_BYTES
         shown: list = left or right
         moved: MappedView
         if behind is not None:
@@ -178,7 +180,7 @@ class Mapped:
         if one_more:
             mapping.budget.made(key, 1)
         number: cython.int = self.carve(
-            seen, behind, start * PAGE_BYTES, end * PAGE_BYTES, mappings
+            seen, behind, start * L.FRAME_BYTES, end * L.FRAME_BYTES, mappings
         )
         if number == 0:  # no call of Python before all of it is changed: another thread may fork
             self.pieces = shown
@@ -348,10 +350,10 @@ def map_frames(seat: object, pieces: list, writable: bool = True) -> Mapped:
     """
     made: Mapped = new_mapped(seat, writable, pieces)
     runs = mapping.merged([(pfn, count) for pfn, count, _ in pieces])
-    nbytes: cython.ulonglong = sum([count for _, count in runs]) * PAGE_BYTES
+    nbytes: cython.ulonglong = sum([count for _, count in runs]) * L.FRAME_BYTES
     if not writable:
         read_only_address(seat)
-    address: cython.ulonglong = mapping.vmap(seat.direct, runs, PAGE_BYTES, writable)
+    address: cython.ulonglong = mapping.vmap(seat.direct, runs, L.FRAME_BYTES, writable)
     try:
         seat.member.add_range(address, nbytes)
     except BaseException:
