@@ -20,14 +20,22 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from scamem.errors import OutOfMemoryError
 
 from .text import sized
 
-if TYPE_CHECKING:
-    from .files import SharedFile
+
+class Backed(Protocol):
+    """A file that takes memory, as far as its limits ask."""
+
+    path: str | None
+
+    def descriptor(self) -> int:
+        """Return a descriptor of it."""
+        ...
+
 
 PROC: Final = Path("/proc")
 MARGIN_SHARE: Final = 64  # the margin is this part of the limit,
@@ -166,7 +174,7 @@ def machine(proc: Path = PROC) -> Room:
     return _room("MemAvailable of the machine", total, total - memory["MemAvailable"] * 1024)
 
 
-def mount(file: SharedFile) -> Room | None:
+def mount(file: Backed) -> Room | None:
     """Room in the file system of a named file; None for memfds, whose mount has no limit.
 
     No margin is kept back here: a full file system fails cleanly.
@@ -180,7 +188,7 @@ def mount(file: SharedFile) -> Room | None:
     return Room(f"file system of {file.path}", found.f_blocks * found.f_frsize, free)
 
 
-def rooms(file: SharedFile | None = None, *, proc: Path = PROC) -> list[Room]:
+def rooms(file: Backed | None = None, *, proc: Path = PROC) -> list[Room]:
     """What each limit leaves for this process and file, tightest first."""
     found = [group.room() for group in cgroups(proc)]
     found.append(machine(proc))
@@ -189,7 +197,7 @@ def rooms(file: SharedFile | None = None, *, proc: Path = PROC) -> list[Room]:
     return sorted((room for room in found if room is not None), key=lambda room: room.free_bytes)
 
 
-def require(nbytes: int, file: SharedFile | None = None, *, proc: Path = PROC) -> None:
+def require(nbytes: int, file: Backed | None = None, *, proc: Path = PROC) -> None:
     """Refuse now what would get a process killed later.
 
     Raises

@@ -40,7 +40,7 @@ from scamem.membership.files import Address
 from scamem.membership.lending import make_loans
 from scamem.memory.room import make_room
 
-from .watch import Watch
+from .guard import Guard
 
 MAGIC = b"scm1"
 # magic, arena's id, bytes of the prefix, candidates, bytes of the path, device, inode
@@ -132,7 +132,7 @@ def loan_of(data: bytes) -> tuple[int, int]:
 
 def as_bytes(data: object) -> bytes:
     """Return the bytes of a buffer; ScamemError if it is none."""
-    if isinstance(data, Watch):  # copy.copy calls the loader without a pickler between
+    if isinstance(data, Guard):  # copy.copy calls the loader without a pickler between
         return data.data
     try:
         return bytes(memoryview(data))

@@ -2,7 +2,7 @@
 
 Picklers that are known, each ForkingPickler and loky's, get a `dump` that notes what is lent while
 it runs, and gives it all back if it raises. Those of multiprocessing, concurrent.futures,
-multiprocess, loky and joblib are such. Plain pickle has no end to be noted; see watch.py for where
+multiprocess, loky and joblib are such. Plain pickle has no end to be noted; see guard.py for where
 its failing is seen.
 
 Where neither sees it, a pickler of another library that is kept under a name, or the first message
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from scamem.errors import ScamemError
 
+from .guard import Guard
 from .handle import loan_of
-from .watch import Watch
 
 if TYPE_CHECKING:
     from scamem.membership.member import Member
@@ -71,7 +71,7 @@ def give_back(lent: list[tuple[Member, bytes]]) -> None:
             member.cancel(*loan_of(data))
 
 
-def for_pickler(member: Member, data: bytes, caller: FrameType) -> bytes | Watch:
+def for_pickler(member: Member, data: bytes, caller: FrameType) -> bytes | Guard:
     """Return a handle's bytes, just made, as they go into the message of the pickler that runs.
 
     Parameters
@@ -83,13 +83,13 @@ def for_pickler(member: Member, data: bytes, caller: FrameType) -> bytes | Watch
         if run is not None:
             run.f_locals["lent"].append((member, data))
             return data
-        return Watch(data, member, plain_caller(caller))
+        return Guard(data, member, *loan_of(data), plain_caller(caller))
     except MemoryError:
         give_back([(member, data)])
         raise
 
 
-def sent_by(handle: Handle, caller: FrameType) -> bytes | Watch:
+def sent_by(handle: Handle, caller: FrameType) -> bytes | Guard:
     """Return a Handle's bytes, as `for_pickler` does."""
     return for_pickler(handle.hold.member, bytes(handle), caller)
 

@@ -33,7 +33,7 @@ from .areas import (
     vunmap,
     vzalloc,
 )
-from .looks import ScamemLook
+from .looks import ScamemLook, page_count, page_to_scamem
 from .mappings import (
     VM_READ,
     VM_SHARED,
@@ -57,10 +57,8 @@ from .pages import (
     kmap_local_page,
     kunmap_local,
     page_address,
-    page_count,
     page_to_nid,
     page_to_pfn,
-    page_to_scamem,
     page_to_section,
     page_zone,
     pfn_to_page,

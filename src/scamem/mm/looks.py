@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from scamem.arena import Arena
 from scamem.core.store import layout as L
 from scamem.core.store.words import low
 from scamem.errors import StaleHandleError
 from scamem.looks.objects import Holder
 
-if TYPE_CHECKING:
-    from .pages import Page
+from .pages import Page
 
 
 class ScamemLook:
@@ -78,8 +75,6 @@ class ScamemLook:
     @property
     def pages(self) -> list[Page]:
         """The object's pages, in its order, without references; StaleHandleError once freed."""
-        from .pages import Page
-
         _ = self.nr
         runs = self.arena._seat.member.runs_of(self.index)
         _ = self.nr  # still the same object: so these were its runs
@@ -101,3 +96,15 @@ class ScamemLook:
         if nr is None:
             return f"<scamem {self.index}, freed>"
         return f"<scamem {self.index}: nr={nr} refcount={self.refcount}>"
+
+
+def page_to_scamem(page: Page) -> ScamemLook | None:
+    """Return the scamem that a page belongs to, as a look; None if it is free or offline."""
+    number, generation = page.arena._seat.member.page_to_object(page.pfn)
+    return ScamemLook(page.arena, number, generation) if number else None
+
+
+def page_count(page: Page) -> int:
+    """Return the references on a page's scamem, of everybody; 0 for a free page."""
+    found = page_to_scamem(page)
+    return 0 if found is None else found.refcount

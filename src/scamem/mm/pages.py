@@ -17,8 +17,6 @@ from scamem.membership.member import Hold, release
 from scamem.memory.allocation import allocate, hold_object
 from scamem.views.view import make_view
 
-from .looks import ScamemLook
-
 ORDER_MAX = 20  # blocks of 4 GiB; the kernel's MAX_PAGE_ORDER is a property of its allocator
 
 
@@ -253,12 +251,6 @@ def _not_held(page: Page, pins: bool) -> PageNotHeldError:
     )
 
 
-def page_count(page: Page) -> int:
-    """Return the references on a page's scamem, of everybody; 0 for a free page."""
-    found = page_to_scamem(page)
-    return 0 if found is None else found.refcount
-
-
 # --- numbers, and what follows from them ---------------------------------------------------------
 
 
@@ -277,12 +269,6 @@ def pfn_to_page(arena: Arena, pfn: int) -> Page:
     if not pfn_valid(arena, pfn):
         raise IndexError(f"asked for page {pfn:,}; the arena has {arena._seat.geometry.frames:,}")
     return Page(arena, index(pfn))
-
-
-def page_to_scamem(page: Page) -> ScamemLook | None:
-    """Return the scamem that a page belongs to, as a look; None if it is free or offline."""
-    number, generation = page.arena._seat.member.page_to_object(page.pfn)
-    return ScamemLook(page.arena, number, generation) if number else None
 
 
 def page_to_nid(page: Page) -> int:

@@ -1,4 +1,5 @@
 from cpython.object cimport PyObject
+from scamem.core.store.words cimport word
 from scamem.membership.member cimport Member
 
 cdef extern from "Python.h":
@@ -18,13 +19,14 @@ cdef extern from "Python.h":
 
 cdef class Lent:
     cdef Member member
-    cdef bytes data
+    cdef word loan
+    cdef word loan_id
     cdef void* frame
     cdef int at
     cdef bint is_failing(self, PyTracebackObject* traceback) noexcept
     cdef void give_back(self) noexcept
 
-cdef class Watch:
+cdef class Guard:
     cdef readonly bytes data
     cdef object capsule
 

@@ -1,8 +1,8 @@
 """See a plain pickling fail: nothing is called at its end, but what it has pickled is let go.
 
 `pickle.dumps` makes a pickler in C, whose memo keeps every object that went into the message. A
-Watch goes into it in place of a handle's bytes, and pickles as these. When the pickler ends, so
-does the Watch, and its capsule's destructor is called *with the error under way*, if there is one.
+Guard goes into it in place of a handle's bytes, and pickles as these. When the pickler ends, so
+does the Guard, and its capsule's destructor is called *with the error under way*, if there is one.
 
 An error alone does not say that the pickling failed: a pickler that somebody keeps may be let go
 later, by another error, and its messages have been sent. So the loan is given back only where the
@@ -15,6 +15,7 @@ name of its own it is never so: then the loan ends as one that is not loaded.
 import cython
 from cython.cimports.cpython.pycapsule import PyCapsule_GetPointer, PyCapsule_New
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
+from cython.cimports.scamem.core.store.words import word
 from cython.cimports.scamem.membership.member import Member
 
 from scamem.errors import ScamemError
@@ -40,9 +41,7 @@ class Lent:
     def give_back(self) -> cython.void:
         """Give the loan back if nobody has loaded it; what cannot be, ends by itself."""
         try:
-            from .handle import loan_of  # which imports this module
-
-            self.member.cancel(*loan_of(self.data))
+            self.member.cancel(self.loan, self.loan_id)
         except KeyboardInterrupt:
             PyErr_SetInterrupt()  # the pickling's own error goes first
         except ScamemError:
@@ -50,19 +49,23 @@ class Lent:
 
 
 @cython.cclass
-class Watch:
+class Guard:
     """A handle's bytes for a plain pickler, whose failing gives the loan in them back.
 
     Parameters
     ----------
     data : the handle's bytes, as which it is pickled.
+    loan, loan_id : the loan in them.
     frame : where the pickler was called.
     """
 
-    def __init__(self, data: bytes, member: Member, frame: object) -> None:
+    def __init__(
+        self, data: bytes, member: Member, loan: word, loan_id: word, frame: object
+    ) -> None:
         lent: Lent = Lent.__new__(Lent)
         lent.member = member
-        lent.data = data
+        lent.loan = loan
+        lent.loan_id = loan_id
         lent.frame = cython.cast(cython.p_void, frame)  # only ever compared
         lent.at = PyFrame_GetLasti(cython.cast(cython.pointer(PyFrameObject), lent.frame))
         self.data = data
@@ -74,7 +77,7 @@ class Watch:
 
 
 def ended(capsule: object) -> cython.void:
-    """Look at how a pickler ended. Called by the deallocation of a Watch."""
+    """Look at how a pickler ended. Called by the deallocation of a Guard."""
     lent: Lent = cython.cast(Lent, PyCapsule_GetPointer(capsule, cython.NULL))
     kind: cython.pointer(PyObject) = cython.NULL
     error: cython.pointer(PyObject) = cython.NULL
