@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import operator
-import time
 from collections.abc import Iterator
 from typing import Any, SupportsFloat
 
@@ -27,6 +26,7 @@ from scamem.looks.objects import records
 from scamem.membership import naming
 from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
+from scamem.membership.waiting import LOOK_AGAIN_S, Deadline
 from scamem.memory.room import make_room
 from scamem.objects.scamem import Scamem
 from scamem.views.view import View
@@ -37,7 +37,6 @@ from .handle import Handle
 from .values import put, value_of
 
 DESCRIPTION_BYTES_MAX = L.AREA_DESCRIPTION_WORDS * L.WORD_BYTES
-LOOK_AGAIN_S = 1.0
 
 NAME_BYTES_MAX = 255
 
@@ -173,7 +172,8 @@ def find(
     encoded = encode_name(name)
     if newer_than != 0:
         newer_than = checked_version(newer_than)
-    deadline_s = 0.0 if timeout is None else time.monotonic() + checked_timeout(timeout)
+    seconds = checked_timeout(timeout)
+    deadline: Deadline | None = None
     while True:
         seat.check_open()
         held, description, number = naming.hold_name(seat.member, encoded, L.BY_PIN, newer_than)
@@ -183,16 +183,16 @@ def find(
             make_room(seat, held)
             continue
         seat.check_still_there()
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0:
+        deadline = deadline or Deadline(seconds)
+        if deadline.is_over():
             if held == L.NOT_FOUND:
                 raise _not_found(seat, name, timeout)
             raise WaitTimeoutError(
                 f"{name!r} has no version newer than {newer_than:,} after "
-                f"{checked_timeout(timeout):g} s. Its publisher may be slow, or gone; wait longer, "
+                f"{seconds:g} s. Its publisher may be slow, or gone; wait longer, "
                 "or publish it again"
             )
-        if not naming.await_names(seat.member, number, min(left_s, LOOK_AGAIN_S)):
+        if not naming.await_names(seat.member, number, min(deadline.left_s(), LOOK_AGAIN_S)):
             seat.reap()  # who would publish may be dead, and nobody else here to notice
 
 

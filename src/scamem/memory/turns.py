@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from scamem.core.store import layout as L
 from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError
 from scamem.membership.seat import Seat
+from scamem.membership.waiting import Deadline
 
 from . import changes
 
@@ -32,7 +33,7 @@ class Patience:
     def __init__(self, seat: Seat, wanted: str) -> None:
         self.seat = seat
         self.wanted = wanted
-        self.deadline_s = time.monotonic() + ONLINE_TIMEOUT_S
+        self.deadline = Deadline(ONLINE_TIMEOUT_S)
 
     def wait(self, *, nap: bool = False) -> None:
         """Look who is dead and nap; with `nap` also if nobody changes a section.
@@ -54,7 +55,7 @@ class Patience:
             if nap:
                 time.sleep(ONLINE_NAP_S)
             return
-        if time.monotonic() > self.deadline_s:
+        if self.deadline.is_over():
             pid = member.read_word(L.SLOTS + L.SLOT_WORDS * owner + L.SLOT_PID)
             raise self.too_long(f"the process {pid}", "a stopped member")
         time.sleep(ONLINE_NAP_S)
@@ -85,7 +86,7 @@ def in_turn(seat: Seat, waited: Patience | None) -> Iterator[bool]:
         a section: this is a signal handler or finalizer that runs inside that.
     """
     turn = seat.turn
-    left_s = 0.0 if waited is None else max(0.0, waited.deadline_s - time.monotonic())
+    left_s = 0.0 if waited is None else waited.deadline.left_s()
     if not turn.lock.acquire(blocking=waited is not None, timeout=left_s if waited else -1):
         if waited is not None:
             raise waited.too_long("another thread of this process", "another thread")
