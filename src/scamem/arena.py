@@ -55,8 +55,8 @@ class Arena:
     def __init__(self, seat: Any = None, *_given: object, **_named: object) -> None:
         if not isinstance(seat, Seat):
             raise TypeError(
-                "arenas are not made by calling the class; call Arena.open(name) to join a named "
-                "arena or create it, Arena.join(name), or Arena.create(), with a name or without"
+                "Arena cannot be called; use Arena.open(name) to join a named arena or create it, "
+                "Arena.join(name), or Arena.create(), with or without a name"
             )
         self._seat = seat
         self._alloc_fast = seat.member.alloc_fast

@@ -1,7 +1,7 @@
-"""Every exception that scamem raises on purpose, and every warning.
+"""The exceptions and warnings of scamem.
 
-Each message says what was asked, what there was, and what to do; the numbers are attributes too.
-All of them survive pickling with their attributes, since they cross process pools.
+Each message says what was asked, what was found, and what to do. The numbers are attributes too.
+Exceptions keep their attributes when they are pickled, because they cross process pools.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ def _rebuild(kind: type[ScamemError], message: str, state: dict[str, Any]) -> Sc
 
 
 class ScamemError(Exception):
-    """Base of all errors of scamem.
+    """Base class of all scamem errors.
 
     Parameters
     ----------
-    message : what was asked, what there was, and what to do.
+    message : what was asked, what was found, and what to do.
     """
 
     def __init__(self, message: str) -> None:
@@ -30,18 +30,18 @@ class ScamemError(Exception):
         return str(self.args[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # BaseException would call the class with args only and lose the keyword numbers.
+        # BaseException would call the class with args only, and lose the keyword arguments.
         return _rebuild, (type(self), self.args[0], self.__dict__.copy())
 
 
 class OutOfMemoryError(ScamemError, MemoryError):
-    """There is not enough memory, address space or room in the arena.
+    """Not enough memory, address space or room in the arena.
 
     Attributes
     ----------
-    asked_bytes : what was asked for.
-    free_bytes : what there was.
-    limit : name of the limit that was met, for example ``"cgroup memory.max"``.
+    asked_bytes : size of the request.
+    free_bytes : how much was free.
+    limit : name of the limit that was reached, for example ``"cgroup memory.max"``.
     """
 
     def __init__(
@@ -54,28 +54,28 @@ class OutOfMemoryError(ScamemError, MemoryError):
 
 
 class ArenaNotFoundError(ScamemError, FileNotFoundError):
-    """No arena has this name."""
+    """There is no arena of this name."""
 
 
 class ArenaRemovedError(ArenaNotFoundError):
     """The arena's files were deleted, or replaced by another arena, while this process was in it.
 
-    Arrays and other objects that the process holds stay usable. Newcomers cannot find them: open
-    the name again, and publish there.
+    Arrays and other objects that the process holds stay usable, but other processes cannot find
+    them. Open the name again, and publish there.
     """
 
 
 class ArenaExistsError(ScamemError, FileExistsError):
-    """An arena of this name exists already."""
+    """An arena of this name already exists."""
 
 
 class ArenaRefusedError(ScamemError):
-    """Something about the arena's files is not as it must be: owner, type, mode, size, header.
+    """The files of the arena cannot be trusted or used: owner, type, mode, size or header is wrong.
 
     Attributes
     ----------
     path : the file or directory that was refused, or an empty string.
-    reason : one word for what was wrong, for example ``"owner"`` or ``"mode"``.
+    reason : one word for what is wrong, for example ``"owner"`` or ``"mode"``.
     """
 
     def __init__(self, message: str, *, path: str = "", reason: str = "") -> None:
@@ -85,11 +85,11 @@ class ArenaRefusedError(ScamemError):
 
 
 class ArenaUnreachableError(ScamemError):
-    """Joining by a handle failed; the message says what was tried and the ways out.
+    """Joining the arena of a handle failed. The message says what was tried, and what to do.
 
     Attributes
     ----------
-    tried : one line for each attempt, with why it failed.
+    tried : one line for each attempt, with the reason of its failure.
     """
 
     def __init__(self, message: str, *, tried: tuple[str, ...] = ()) -> None:
@@ -98,11 +98,13 @@ class ArenaUnreachableError(ScamemError):
 
 
 class ArenaDamagedError(ScamemError):
-    """A word of the arena holds what no store of ours could have made; ``scamem check`` says where.
+    """The arena is damaged: a word has a value that scamem never stores.
+
+    ``scamem check`` says where.
 
     Attributes
     ----------
-    where : the place of the finding, or an empty string.
+    where : the place of the damage, or an empty string.
     """
 
     def __init__(self, message: str, *, where: str = "") -> None:
@@ -111,12 +113,12 @@ class ArenaDamagedError(ScamemError):
 
 
 class ArenaBusyError(ScamemError):
-    """No member slot is left.
+    """All member slots of the arena are in use.
 
     Attributes
     ----------
     members : slots in use.
-    limit : slots there are.
+    limit : slots of the arena.
     """
 
     def __init__(self, message: str, *, members: int = 0, limit: int = 0) -> None:
@@ -126,12 +128,12 @@ class ArenaBusyError(ScamemError):
 
 
 class LockTimeoutError(ScamemError, TimeoutError):
-    """The arena's lock, or the door to it, was held by a living process for too long.
+    """A living process held the lock of the arena, or the lock for joining it, for too long.
 
     Attributes
     ----------
-    slot : member slot of the holder; None where it is not known.
-    pid : process id of the holder; None where it is not known.
+    slot : member slot of the holder; None if unknown.
+    pid : process id of the holder; None if unknown.
     """
 
     def __init__(self, message: str, *, slot: int | None = None, pid: int | None = None) -> None:
@@ -141,16 +143,16 @@ class LockTimeoutError(ScamemError, TimeoutError):
 
 
 class StaleHandleError(ScamemError):
-    """The object that this handle stands for is gone."""
+    """The object of this handle was freed."""
 
 
 class TooScatteredError(ScamemError):
-    """One contiguous view of this object would take more mappings than the process may have.
+    """A contiguous view of the object would need more mappings than the process may have.
 
     Attributes
     ----------
     runs : mappings that the view would need.
-    limit : mappings that are left to it.
+    limit : mappings that are left.
     """
 
     def __init__(self, message: str, *, runs: int = 0, limit: int = 0) -> None:
@@ -160,11 +162,11 @@ class TooScatteredError(ScamemError):
 
 
 class ObjectBusyError(ScamemError):
-    """Others hold an object, or it has views, so its frames cannot be taken away.
+    """An object has other holders or views, so its frames cannot be taken away.
 
     Attributes
     ----------
-    holders : who holds it: what `Arena.holders` returned at that moment.
+    holders : the holders, as `Arena.holders` returned them at that moment.
     """
 
     def __init__(self, message: str, *, holders: tuple[object, ...] = ()) -> None:
@@ -173,12 +175,12 @@ class ObjectBusyError(ScamemError):
 
 
 class TooManyLoansError(ScamemError):
-    """As many handles are on their way as the arena allows, and none of them is old enough to go.
+    """Too many handles were sent and not loaded, and none is old enough to be dropped.
 
     Attributes
     ----------
-    loans : loans there are.
-    limit : loans there may be.
+    loans : handles sent and not loaded.
+    limit : how many the arena allows.
     """
 
     def __init__(self, message: str, *, loans: int = 0, limit: int = 0) -> None:
@@ -188,36 +190,36 @@ class TooManyLoansError(ScamemError):
 
 
 class NameNotFoundError(ScamemError, KeyError):
-    """Nothing is published under this name."""
+    """No object has this name."""
 
 
 class NameExistsError(ScamemError):
-    """Something is published under this name already."""
+    """An object of this name already exists."""
 
 
 class ClosedError(ScamemError, ValueError):
-    """The arena, object, mapping or pin was closed before."""
+    """The arena, object, mapping or pin is closed."""
 
 
 class NotAMemberError(ScamemError):
-    """This forked child is no member of the arena: what it inherited cannot be used."""
+    """This forked child is not a member of the arena, so it cannot use what it inherited."""
 
 
 class BlindError(ScamemError):
-    """The descriptor of an arena's file was closed or replaced, and no way leads to the file.
+    """The descriptor of an arena file was closed or replaced, and the file cannot be reopened.
 
-    A blind member cannot tell who is alive: it reaps nobody, and its forked children are no
-    members. What it has mapped stays usable.
+    A blind member cannot tell which processes are alive. It reaps nobody, and its forked children
+    are not members. Memory that it has mapped stays usable.
     """
 
 
 class SectionBusyError(ScamemError):
-    """A section cannot go offline: frames of it are in use, or promised.
+    """A section cannot go offline: some of its frames are in use or reserved.
 
     Attributes
     ----------
-    section : its number.
-    objects : numbers of the objects that have frames of it.
+    section : number of the section.
+    objects : numbers of the objects that have frames in it.
     """
 
     def __init__(self, message: str, *, section: int = 0, objects: tuple[int, ...] = ()) -> None:
@@ -227,24 +229,24 @@ class SectionBusyError(ScamemError):
 
 
 class NotSharedWarning(UserWarning):
-    """A large array was sent by value, since its arena may end before a handle could be loaded.
+    """A large array was sent by value, because its arena could end before a handle is loaded.
 
-    Shown once per process. It has no fault by itself; but what one side writes, the other does not
-    see, and the data is copied.
+    Shown once per process. The receiver gets a correct copy, but neither side sees what the other
+    writes.
     """
 
 
 class PlatformError(ScamemError, ImportError):
-    """scamem does not run on this machine, kernel or interpreter."""
+    """scamem does not support this machine, kernel or interpreter."""
 
 
 class FileTooShortError(ScamemError, EOFError):
-    """A file has less than was to be read from it, from the beginning or since.
+    """A file is shorter than the requested data, or became shorter while it was read.
 
     Attributes
     ----------
-    asked_bytes : how long it would have to be.
-    found_bytes : how long it is.
+    asked_bytes : length that the file would need.
+    found_bytes : length that it has.
     """
 
     def __init__(self, message: str, *, asked_bytes: int = 0, found_bytes: int = 0) -> None:
@@ -254,7 +256,7 @@ class FileTooShortError(ScamemError, EOFError):
 
 
 class PageNotHeldError(ScamemError, ValueError):
-    """A reference to a page was to be dropped that this `Page` does not hold.
+    """This `Page` does not hold the reference that was to be dropped.
 
     Attributes
     ----------
@@ -267,11 +269,11 @@ class PageNotHeldError(ScamemError, ValueError):
 
 
 class ViewInUseError(ScamemError, BufferError):
-    """Memory was to be unmapped that buffers (arrays, memoryviews) still look at.
+    """The memory cannot be unmapped, because buffers (arrays, memoryviews) still use it.
 
     Attributes
     ----------
-    views : buffers in use over it.
+    views : number of these buffers.
     """
 
     def __init__(self, message: str, *, views: int = 0) -> None:
@@ -280,11 +282,11 @@ class ViewInUseError(ScamemError, BufferError):
 
 
 class BusyError(ScamemError):
-    """Another process, or thread, does what only one may do at a time.
+    """Another process or thread does something that only one may do at a time.
 
     Attributes
     ----------
-    pid : of the process that does, 0 where it is another thread of this one.
+    pid : process id of the other; 0 if it is another thread of this process.
     """
 
     def __init__(self, message: str, *, pid: int = 0) -> None:
@@ -293,12 +295,12 @@ class BusyError(ScamemError):
 
 
 class PeerDiedError(ScamemError, ConnectionError):
-    """The process at the other end ended without closing it, so that waiting has no end.
+    """The process at the other end exited without closing it, so nothing more will come.
 
     Attributes
     ----------
-    pid : which process it was, 0 where that is not known any more.
-    bytes_done : bytes of a write that are in the ring all the same.
+    pid : process id of the other end; 0 if unknown.
+    bytes_done : bytes of the failed write that are in the ring.
     """
 
     def __init__(self, message: str, *, pid: int = 0, bytes_done: int = 0) -> None:
@@ -308,11 +310,11 @@ class PeerDiedError(ScamemError, ConnectionError):
 
 
 class WaitTimeoutError(ScamemError, TimeoutError):
-    """What was waited for did not come in the time that was given.
+    """The wait timed out.
 
     Attributes
     ----------
-    bytes_done : bytes of a write that are in the ring all the same.
+    bytes_done : bytes of the failed write that are in the ring.
     """
 
     def __init__(self, message: str, *, bytes_done: int = 0) -> None:

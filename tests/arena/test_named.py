@@ -372,7 +372,7 @@ class TestArguments:
 
     @pytest.mark.parametrize("size", ["64 x", "", "-1", "M"])
     def test_no_sizes(self, size: str) -> None:
-        with pytest.raises(ValueError, match="is no size"):
+        with pytest.raises(ValueError, match="is not a size"):
             Arena.create(capacity=size)
 
     def test_no_whole_number(self) -> None:

@@ -100,7 +100,7 @@ def test_error_says_what_was_tried_and_the_ways_out(trouble: str) -> None:
             expected = "it is another file now"
         else:
             where = (where[0], 9999, where[2], where[3] + (1 << 30))
-            expected = "no such descriptor any more"
+            expected = "no longer has this descriptor"
         with pytest.raises(ArenaUnreachableError, match=expected) as caught:
             reach(where)
     for way in ("SCAMEM_ARENA", "named arena", "descriptor", "same user"):

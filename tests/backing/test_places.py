@@ -237,7 +237,7 @@ class TestCreating:
 class TestFinding:
     def test_missing(self, place: Path) -> None:
         make("other")
-        with pytest.raises(ArenaNotFoundError, match="1 other arenas"):
+        with pytest.raises(ArenaNotFoundError, match=r"1 other arena$"):
             places.open_file("mine", "control")
 
     @pytest.mark.parametrize("reason", ["symlink", "type", "mode"])
@@ -291,7 +291,7 @@ class TestDoor:
 
         with child(inside) as other:
             assert other.hear() == "inside"
-            with pytest.raises(LockTimeoutError, match="at the door"), places.door(control, 0):
+            with pytest.raises(LockTimeoutError, match="exclusive use"), places.door(control, 0):
                 pytest.fail("two inside")
             other.say("leave")
             assert other.hear() == "outside"

@@ -110,6 +110,27 @@ def test_rm_is_all_or_nothing(scamem: Run, tmp_path: Path) -> None:
     assert len(json.loads(scamem("ls", "--json").stdout)) == 1
 
 
+def test_a_name_that_is_not_there(scamem: Run, tmp_path: Path) -> None:
+    """Every command that takes a name says which is missing and how many there are."""
+    put(scamem, tmp_path)
+    for arguments in (["rm", "nope"], ["stat", "nope"], ["get", "nope", "-"]):
+        said = scamem(*arguments, code=1).stderr.decode()
+        assert "no object named 'nope' (1 name exists; " in said
+    put(scamem, tmp_path, "y")
+    assert "(2 names exist; " in scamem("rm", "x", "nope", code=1).stderr.decode()
+    assert len(json.loads(scamem("ls", "--json").stdout)) == 2
+
+
+def test_numbers_and_nouns_agree(scamem: Run) -> None:
+    scamem("put", "-", "x", input=b"1")
+    said = scamem("stat").stdout.decode()
+    assert "(1 frame)" in said
+    assert "1 sections" not in said
+    freed = scamem("gc").stdout.decode()
+    assert freed.startswith("reaped 0 dead processes, dropped 0 unloaded handles; ")
+    assert freed.endswith(", 1 object left\n")
+
+
 def test_rm_of_an_arena(
     scamem: Run, tmp_path: Path, environment: dict[str, str], arenas: Path
 ) -> None:

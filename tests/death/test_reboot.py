@@ -145,7 +145,7 @@ def test_refused_where_the_disk_has_half_of_it(made: tuple[Path, bytes, int]) ->
         count = words_of(path)[L.OBJECTS_COUNT]
         image.write_word(file.fileno(), L.OBJECTS_COUNT, count + 1)
     before = (path / "control").read_bytes()
-    with pytest.raises(scamem.ArenaRefusedError, match="started anew") as caught:
+    with pytest.raises(scamem.ArenaRefusedError, match="machine restarted") as caught:
         scamem.Arena.join(str(path))
     assert caught.value.reason == "damaged"
     assert (path / "control").read_bytes() == before

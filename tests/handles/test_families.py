@@ -202,7 +202,7 @@ def test_a_child_that_has_ended_is_none(arena: scamem.Arena) -> None:
     assert relatives.is_sending_to_children()
     process.join()
     assert not relatives.is_sending_to_children()
-    assert "to others than its children by value" in scamem.explain(x)
+    assert "by value to processes other than its children" in scamem.explain(x)
 
 
 def test_by_handle_is_taken_at_its_word(arena: scamem.Arena) -> None:

@@ -285,7 +285,7 @@ def test_memory_is_wanted() -> None:
     with scamem.Arena.create(capacity=8 << 20) as arena:
         most = arena.stats().capacity_bytes
         data = sent(arena, 5, most // 16)
-        with pytest.raises(scamem.OutOfMemoryError, match="loans are in transit"):
+        with pytest.raises(scamem.OutOfMemoryError, match=r"loans? in transit"):
             arena.alloc(most)
         held = scamem.from_handle(data)
         del held

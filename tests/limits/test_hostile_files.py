@@ -57,12 +57,12 @@ HEADERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "checksum": (lambda p: header(p, L.HEADER_ID_LOW, 7, sealed=False), "checksum"),
     "no frames": (lambda p: header(p, L.HEADER_GEOMETRY, 0), "frames is 0"),
     "too many frames": (lambda p: header(p, L.HEADER_GEOMETRY, 1 << 60), "frames is"),
-    "other zones": (lambda p: header(p, L.HEADER_GEOMETRY, 1 << 24), "zones have other sections"),
+    "other zones": (lambda p: header(p, L.HEADER_GEOMETRY, 1 << 24), "number of sections"),
     "more than the file": (
         lambda p: header(p, L.HEADER_GEOMETRY + 5, 1 << 30),  # holder records
-        "geometry asks for",
+        "geometry needs",
     ),
-    "odd sections": (lambda p: header(p, L.HEADER_GEOMETRY, 3 << 10), "sections do not divide"),
+    "odd sections": (lambda p: header(p, L.HEADER_GEOMETRY, 3 << 10), "not a multiple"),
     "settings": (lambda p: header(p, L.HEADER_SETTINGS, 1), "settings"),
     "unknown setting": (
         lambda p: header(p, L.HEADER_SETTINGS, 1 << 9 | (1 << 9 ^ L.MASK_32) << 32),

@@ -117,9 +117,9 @@ def test_freed_twice(arena: Arena) -> None:
 def test_wrong_pairs(arena: Arena) -> None:
     area = mm.vmalloc(arena, SIZE)
     other = mm.vmap(arena, area.pages[:2])
-    with pytest.raises(ValueError, match=r"vfree\(\) is for those"):
+    with pytest.raises(ValueError, match=r"use vfree\(\)"):
         mm.vunmap(area)
-    with pytest.raises(ValueError, match=r"vunmap\(\) is for those"):
+    with pytest.raises(ValueError, match=r"use vunmap\(\)"):
         mm.vfree(other)
     assert area.scamem.refcount == 2
     mm.vunmap(other)
@@ -129,7 +129,7 @@ def test_wrong_pairs(arena: Arena) -> None:
 def test_buffers_keep_an_area_from_being_freed(arena: Arena) -> None:
     area = mm.vmalloc(arena, SIZE)
     data = np.ndarray((SIZE,), np.uint8, area.view())  # keeps no export, only a base
-    with pytest.raises(scamem.ViewInUseError, match="1 buffers") as caught:
+    with pytest.raises(scamem.ViewInUseError, match=r"1 buffer \(") as caught:
         mm.vfree(area)
     assert isinstance(caught.value, BufferError)
     data[:] = 1

@@ -47,7 +47,7 @@ def test_each_page_is_a_reference(
     assert look.refcount == 5
     give(pages[2])
     assert look.refcount == 4
-    with pytest.raises(scamem.PageNotHeldError, match="given back before") as caught:
+    with pytest.raises(scamem.PageNotHeldError, match="already dropped") as caught:
         give_all(pages)
     assert caught.value.pfn == pages[2].pfn
     assert look.refcount == 4  # nothing is half done
@@ -139,7 +139,7 @@ def test_more_pins_than_an_io_count_holds(arena: Arena) -> None:
 def test_get_page_and_put_page_count(arena: Arena) -> None:
     area = mm.vmalloc(arena, PAGE)
     page = mm.vmalloc_to_page(area)
-    with pytest.raises(scamem.PageNotHeldError, match="never held one"):
+    with pytest.raises(scamem.PageNotHeldError, match="never held"):
         mm.put_page(page)
     mm.get_page(page)
     mm.get_page(page)
@@ -240,7 +240,7 @@ def test_alloc_pages_refused(arena: Arena) -> None:
     for order in (-1, 21):
         with pytest.raises(ValueError, match="order"):
             mm.alloc_pages(arena, order)
-    with pytest.raises(ValueError, match="not by alloc_pages"):
+    with pytest.raises(ValueError, match="not from alloc_pages"):
         mm.free_page(mm.pfn_to_page(arena, 0))
     with Arena.create(capacity=8 << 20) as small:
         kept = scatter(small)

@@ -146,7 +146,7 @@ def test_what_does_not_fit_appends_nothing(arena: scamem.Arena) -> None:
     with pytest.raises(scamem.ClosedError):
         rows.append(1)
     ring = arena.ring(1)
-    with pytest.raises(scamem.ScamemError, match="no growable"):
+    with pytest.raises(scamem.ScamemError, match="not a growable"):
         scamem.GrowableArray(ring.scamem)
 
 

@@ -84,7 +84,7 @@ def test_it_finds_itself_by_name(arena: scamem.Arena) -> None:
     assert loaded.read() == b"d"
     other = arena.alloc(2 * FRAME)
     np.frombuffer(memoryview(other.map()), np.uint8)[:] = 1
-    with pytest.raises(scamem.ScamemError, match="no ring"):
+    with pytest.raises(scamem.ScamemError, match="not a ring"):
         scamem.RingBuffer(other)
 
 

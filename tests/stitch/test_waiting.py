@@ -108,8 +108,8 @@ def test_what_tends_may_end_the_wait(clock: Clock) -> None:
 
 
 def test_the_error_says_for_what_how_long_and_what_to_do() -> None:
-    error = Deadline(0.25).error("a name", "nothing is published as 'x'", "Publish it")
-    assert str(error) == "waited 0.25 s for a name; nothing is published as 'x'. Publish it"
+    error = Deadline(0.25).error("a name", "no object is named 'x'", "Publish it")
+    assert str(error) == "waited 0.25 s for a name; no object is named 'x'. Publish it"
     assert isinstance(error, TimeoutError)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 

@@ -1,4 +1,4 @@
-"""Messages and pages advise only what exists: attributes, functions, commands and options."""
+"""Messages and pages advise only what exists, and messages are plain English."""
 
 import ast
 import re
@@ -25,6 +25,11 @@ FUNCTION = re.compile(r"(?<![\w./])scamem\.([A-Za-z]\w*)(?:\.([a-z_]\w*))?")
 COMMAND = re.compile(r"(?:[`($|]|see|run) ?scamem ([a-z]+)((?: -{1,2}[a-z][\w-]*)*)")
 SHELL = re.compile(r"(?<=^```sh\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
 FILES = {"py", "md"}
+STILTED = re.compile(
+    r"\b(whoever|anew|what has a name|gone on from|as it must|to be had|there can be"
+    r"|(?:is|are) no members?|takes? \w+ away|nobody put back|published already|writ\w+ over)\b"
+    r"|\bcan be$"
+)
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -92,6 +97,34 @@ def test_the_test_sees_what_is_wrong() -> None:
         missing_in("arena.trim() or scamem.Arena.join; src/scamem/arena.py; `scamem ls --json`")
         == []
     )
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Yield where a text that is not a docstring stands, and the text; not those of designs."""
+    for path in sources.python_files():
+        if path.is_relative_to(sources.PACKAGE) and "designs" not in path.parts:
+            docstrings = {
+                str(node.value.value)
+                for node in ast.walk(sources.tree(path))
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            }
+            yield from (found for found in strings(path) if found[1] not in docstrings)
+
+
+def test_messages_are_plain_english() -> None:
+    assert not [f"{where}: {text}" for where, text in messages() if STILTED.search(text)]
+
+
+def test_the_test_sees_stilted_messages() -> None:
+    for text in (
+        "would kill whoever has it mapped",
+        "nothing is published already",
+        "no member slot was to be had",
+        "asked for 9 zones; 8 can be",
+        "it was written over",
+    ):
+        assert STILTED.search(text)
+    assert not STILTED.search("a name that can be published; it was overwritten")
 
 
 def test_the_ways_to_reach_an_arena_exist() -> None:

@@ -259,7 +259,7 @@ def transfer_file(spans: bytes, file: Any, offset: int | None, writes: bool) -> 
     job.kind = AT_POSITION
     if offset is not None:
         if offset < 0:
-            raise ValueError(f"asked for the offset {offset} of a file; it is not negative")
+            raise ValueError(f"asked for the offset {offset} of a file; an offset is 0 or more")
         job.kind = AT_OFFSET
         job.offset = offset
     return run(cython.address(job), spans)
@@ -280,8 +280,8 @@ def transfer_socket(spans: bytes, sock: Any, writes: bool) -> int:
     job = cython.declare(Job)
     if getattr(type(sock), "sendmsg", None) is not socket.socket.sendmsg:
         raise TypeError(
-            f"asked for I/O on a {type(sock).__name__}; only a plain socket's bytes go to its "
-            "descriptor as they are. Use the object's own send and recv_into with a view "
+            f"asked for I/O on a {type(sock).__name__}; only the bytes of a plain socket go "
+            "to its descriptor unchanged. Use its own send and recv_into with a view "
             "(obj.map()), or read_from and write_to with a descriptor"
         )
     memset(cython.address(job), 0, cython.sizeof(Job))
@@ -306,8 +306,8 @@ def descriptor_of(file: Any, offset: int | None) -> int:
         return file
     if offset is None and isinstance(file, io.BufferedIOBase | io.TextIOBase):
         raise TypeError(
-            f"asked for I/O at the position of a {type(file).__name__}, whose buffer makes it "
-            "another than its descriptor's. Give the offset (file.tell()), or open it with "
+            f"asked for I/O at the position of a {type(file).__name__}, which is buffered: its "
+            "descriptor has another position. Give the offset (file.tell()), or open it with "
             "buffering=0"
         )
     return int(file.fileno())
@@ -343,11 +343,11 @@ def is_direct(fd: int) -> bool:
 
 
 HINTS: Final = {
-    numbers.EAGAIN: "it does not block: wait until it is ready, then go on with start=",
-    numbers.EBADF: "is it open, and for this?",
-    numbers.EMSGSIZE: "a message goes in one piece, of at most 1,024 runs; a longer one that came "
+    numbers.EAGAIN: "it does not block: wait until it is ready, then continue with start=",
+    numbers.EBADF: "is it open, and in the right mode?",
+    numbers.EMSGSIZE: "a message is sent whole and has at most 1,024 runs; a longer one that came "
     "was cut off, and its rest is lost",
     numbers.EPIPE: "the other side has closed its end",
     numbers.ESPIPE: "pipes, sockets and terminals have no offsets: leave it out",
-    numbers.ETIMEDOUT: "go on with start=, or give it more time",
+    numbers.ETIMEDOUT: "continue with start=, or allow more time",
 }

@@ -207,7 +207,7 @@ def merged(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     result: list[tuple[int, int]] = []
     for start, nframes in runs:
         if nframes <= 0 or start < 0:
-            raise ValueError(f"a run of {nframes} frames at {start}")
+            raise ValueError(f"a run of {nframes} frames at frame {start} is not valid")
         if result and sum(result[-1]) == start:
             result[-1] = (result[-1][0], result[-1][1] + nframes)
         else:
@@ -344,7 +344,7 @@ def vmap_private(direct: DirectMap, runs: Iterable[tuple[int, int]], frame_size:
         system.munmap(address, total)
         raise
     system.munmap(address, total)
-    raise BlindError(f"the descriptor of {file.label} is closed by other code all the time")
+    raise BlindError(f"other code in this process keeps closing the descriptor of {file.label}")
 
 
 def _map_over(fd: int, spans: list[tuple[int, int]], address: int, flags: int) -> tuple[int, int]:
@@ -440,9 +440,9 @@ def populate(address: int, length: int, *, write: bool) -> None:
 def _too_scattered(runs: int, left: int, length: int) -> TooScatteredError:
     return TooScatteredError(
         f"asked for one contiguous view of {sized(length)} in {runs:,} runs; {left:,} mappings are "
-        "left to this process (vm.max_map_count, less those in use, less a quarter). Work on its "
-        "runs one by one (pins and scatter-gather I/O need no view), copy it to less scattered "
-        "memory, close other views, or raise the sysctl",
+        "left to this process (vm.max_map_count, less those in use, less a quarter). Work on the "
+        "runs one by one (pins and scatter-gather I/O need no view), copy the object to less "
+        "scattered memory, close other views, or raise the sysctl",
         runs=runs,
         limit=left,
     )

@@ -158,12 +158,12 @@ class Array(np.ndarray[Any, Any]):
         if copy is False:
             raise ValueError(
                 f"asked for a snapshot of {self.nbytes:,} bytes without a copy (copy=False); other "
-                "processes may write these frames, and nothing could stop them. Use copy=None, or "
+                "processes can write to its memory, so it could change. Use copy=None, or "
                 "append to a GrowableArray, whose rows do not change"
             )
         hold = base.hold if isinstance(base, View) else base
         if not isinstance(hold, Hold):
-            raise TypeError("asked for a snapshot of an array in private memory: use its copy()")
+            raise TypeError("asked for a snapshot of an array in private memory; use its copy()")
         return copied(hold.member.seat, self.view(np.ndarray), "K", kind=Array)
 
 

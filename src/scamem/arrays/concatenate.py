@@ -44,7 +44,7 @@ def concatenate(
     if copy is False:
         raise ValueError(
             f"asked to concatenate {len(sources)} arrays without a copy (copy=False): {why}. Make "
-            "them with scamem.empty or zeros, of whole frames (4,096 bytes) each, or use copy=None"
+            "each with scamem.empty or zeros, of whole frames (4,096 bytes), or use copy=None"
         )
     made = empty(seat, shape, dtype)
     np.concatenate([source.view(np.ndarray) for source in sources], axis, out=made.view(np.ndarray))
@@ -86,18 +86,18 @@ def _stitch(
         if source.size == 0:
             continue
         if source.dtype != dtype:
-            return f"array {number} is of {source.dtype}, the result of {dtype}"
+            return f"array {number} has dtype {source.dtype}, the result {dtype}"
         if not source.flags.c_contiguous or math.prod(source.shape[:axis]) != 1:
-            return f"array {number} does not lie in one piece along axis {axis}"
+            return f"array {number} is not contiguous along axis {axis}"
         place = locate(source)
         if place is None or place.hold.member is not seat.member:
-            return f"array {number} lies in private memory, or in no single object of this arena"
+            return f"array {number} is in private memory, or not in a single object of this arena"
         _add_piece(pieces, place.hold, place.offset, source.nbytes)
     if not pieces:
-        return "there is nothing in them"
+        return "they are empty"
     for number, (_, start, nbytes) in enumerate(pieces):
         if number > 0 and start % frame:
-            return f"piece {number} begins {start % frame:,} bytes behind the start of a frame"
+            return f"piece {number} begins {start % frame:,} bytes after the start of a frame"
         if number < len(pieces) - 1 and (start + nbytes) % frame:
             return f"piece {number} ends {(start + nbytes) % frame:,} bytes into a frame"
     writable = all(source.flags.writeable for source in sources if source.size)
@@ -111,7 +111,7 @@ def _stitch(
         for hold, start, nbytes in pieces
     ]
     if making.overlaps(parts):
-        return "the same frames come twice, so that the result would change in two places at once"
+        return "the same frames occur twice, so the result would change in two places at once"
     view = making.stitched(seat, parts, writable=writable)
     address = view.address + pieces[0][1] % frame
     made: Array = new_array(Array, dtype, shape, None, address, writable, view)

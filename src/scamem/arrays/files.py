@@ -113,7 +113,7 @@ def raw_contents(file: IO[bytes], dtype: Any, shape: Any, offset: int, path: Pat
     if not stat.S_ISREG(about.st_mode):
         if shape is None or offset:
             raise ValueError(
-                f"asked for all of {os.fspath(path)!r}, which is no ordinary file and does not say "
+                f"asked for all of {os.fspath(path)!r}, which is no regular file and does not say "
                 "how long it is. Give the shape (and no offset)"
             )
         return _shaped(kind, checked_shape(shape), offset)
@@ -162,7 +162,7 @@ def npy_contents(file: IO[bytes], offset: int, path: Path) -> Contents:
     if dtype.hasobject:
         raise TypeError(
             f"{os.fspath(path)!r} has Python objects (dtype {dtype}), which live in one process. "
-            "np.load(allow_pickle=True) it, and arena.put() the result"
+            "Load it with np.load(allow_pickle=True), and arena.put() the result"
         )
     at = file.tell()
     found = Contents(dtype, shape, "F" if fortran else "C", at)
@@ -189,7 +189,7 @@ def _too_short(path: Path, asked_bytes: int, found_bytes: int) -> FileTooShortEr
     return FileTooShortError(
         f"asked for the first {asked_bytes:,} bytes of {os.fspath(path)!r}; it has "
         f"{found_bytes:,}. It was cut off, or is still being written: wait until it is "
-        "whole, or ask for a smaller shape",
+        "complete, or ask for a smaller shape",
         asked_bytes=asked_bytes,
         found_bytes=found_bytes,
     )

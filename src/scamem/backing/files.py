@@ -111,7 +111,7 @@ class SharedFile:
         try:
             fd = os.open(name, _OPEN_FLAGS | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         except FileExistsError:
-            raise ArenaExistsError(f"{name} exists already; open it, or remove it first") from None
+            raise ArenaExistsError(f"{name} already exists; open it, or remove it first") from None
         try:
             os.fchmod(fd, 0o600)  # whatever the umask
             _set_size(fd, size)
@@ -201,8 +201,8 @@ class SharedFile:
                     return fd
         raise BlindError(
             f"the descriptor of {self.path or self.label} was closed or replaced by other code in "
-            "this process, and neither its path nor another member's descriptors lead to the "
-            "file. What is mapped stays usable; to reach more of the arena, keep scamem's "
+            "this process, and the file cannot be reached by its path or through another "
+            "member. Mapped memory stays usable. To reach the rest of the arena, keep scamem's "
             "descriptors open, or use a named arena"
         )
 
@@ -274,7 +274,7 @@ class SharedFile:
             finally:
                 if where:
                     _take_back(where, length, fixed=address is not None)
-        raise BlindError(f"the descriptor of {self.label} is closed by other code all the time")
+        raise BlindError(f"other code in this process keeps closing the descriptor of {self.label}")
 
     @staticmethod
     def unmap(address: int, length: int) -> None:
@@ -337,7 +337,7 @@ class SharedFile:
             limit, free = f"file system of {self.path}", room.free_bytes if room else 0
         return OutOfMemoryError(
             f"asked for {sized(size)} more for {self.path or self.label}; {sized(free)} free; "
-            f"limit: {limit}. Drop objects, or raise it",
+            f"limit: {limit}. Drop objects, or raise the limit",
             asked_bytes=size,
             free_bytes=free,
             limit=limit,
@@ -392,12 +392,12 @@ def check_trust(path: str, found: os.stat_result, *, directory: bool = False) ->
         problem = f"belongs to user {found.st_uid}, and this process is user {os.geteuid()}"
     elif found.st_mode & 0o077:
         reason = "mode"
-        problem = f"may be used by others (mode {stat.S_IMODE(found.st_mode):04o})"
+        problem = f"can be used by other users (mode {stat.S_IMODE(found.st_mode):04o})"
     elif not directory and found.st_nlink != 1:
         reason, problem = "nlink", f"has {found.st_nlink} names"
     if problem:
         raise ArenaRefusedError(
-            f"{path} {problem}; refused. Remove it, or choose another place by SCAMEM_DIR",
+            f"{path} {problem}; refused. Remove it, or set SCAMEM_DIR to another directory",
             path=path,
             reason=reason,
         )
@@ -417,7 +417,7 @@ def _check_foreign(link: str, found: os.stat_result, *, own: bool) -> None:
 def _check_sealed(link: str, fd: int, path: str | None) -> None:
     if path is None and not fcntl.fcntl(fd, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
         raise ArenaRefusedError(
-            f"{link} may be truncated by others, which would kill whoever has it mapped",
+            f"{link} can be truncated by others, which would kill the processes that map it",
             path=link,
             reason="seals",
         )
@@ -436,7 +436,7 @@ def _check_size(size: int) -> None:
         # Looked at beforehand: SIGXFSZ would end a process that restored its default action.
         raise OutOfMemoryError(
             f"asked for a file of {sized(size)}; limit: RLIMIT_FSIZE {sized(limit)}. Ask for less "
-            "capacity, or raise it (ulimit -f)",
+            "capacity, or raise the limit (ulimit -f)",
             asked_bytes=size,
             free_bytes=limit,
             limit="RLIMIT_FSIZE",
@@ -450,7 +450,7 @@ def _set_size(fd: int, size: int) -> None:
         if error.errno not in (errno.EFBIG, errno.ENOMEM, errno.ENOSPC):
             raise
         raise OutOfMemoryError(
-            f"asked for a file of {sized(size)}; the system refuses: {error.strerror}. Ask for "
+            f"asked for a file of {sized(size)}; the system refused: {error.strerror}. Ask for "
             "less capacity",
             asked_bytes=size,
             limit="file size",

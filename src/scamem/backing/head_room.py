@@ -209,9 +209,9 @@ def require(nbytes: int, file: Backed | None = None, *, proc: Path = PROC) -> No
     tightest = rooms(file, proc=proc)[0]
     if tightest.free_bytes < nbytes:
         raise OutOfMemoryError(
-            f"asked for {sized(nbytes)} more memory; {sized(tightest.free_bytes)} may still be "
-            f"taken; limit: {tightest.name}, {sized(tightest.limit_bytes)} (a margin is kept "
-            "back). Drop objects (see scamem ls), trim() the arena, or raise it",
+            f"asked for {sized(nbytes)} more memory; {sized(tightest.free_bytes)} can still be "
+            f"used; limit: {tightest.name}, {sized(tightest.limit_bytes)}, less a margin. "
+            "Drop objects (see scamem ls), trim() the arena, or raise the limit",
             asked_bytes=nbytes,
             free_bytes=tightest.free_bytes,
             limit=tightest.name,
@@ -266,7 +266,7 @@ def address_space_error(asked_bytes: int) -> OutOfMemoryError:
         remedy = f"all {mappings_max():,} mappings are in use. Close views, or raise the sysctl"
     else:
         limit = "address space or memory of the kernel"
-        remedy = "neither RLIMIT_AS nor vm.max_map_count explains it. Free memory of the machine"
+        remedy = "RLIMIT_AS and vm.max_map_count are not the cause. Free memory of the machine"
     return OutOfMemoryError(
         f"asked to map {sized(asked_bytes)}; limit: {limit}: {remedy}",
         asked_bytes=asked_bytes,

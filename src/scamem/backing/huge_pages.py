@@ -12,7 +12,7 @@ from scamem.errors import OutOfMemoryError
 
 from . import system
 from .files import SharedFile
-from .text import sized
+from .text import counted, sized
 
 HUGE_PAGE_BYTES: Final = 2 << 20
 HUGE_POOL: Final = "/sys/kernel/mm/hugepages/hugepages-2048kB"
@@ -99,8 +99,9 @@ def none_left(length: int, label: str, node: int | None = None) -> OutOfMemoryEr
         limit, whose = f"nr_hugepages of node {node}", f"node {node}'s"
         more = f"echo {total + pages} > {POOL_OF_NODE.format(node)}/nr_hugepages"
     return OutOfMemoryError(
-        f"asked for {pages} huge pages ({sized(length)}) for {label}; {free:,} of {whose} "
-        f"{total:,} are free; limit: {limit}. Reserve more, as root: {more}, or use zone 'NORMAL'",
+        f"asked for {counted(pages, 'huge page')} ({sized(length)}) for {label}; {free:,} of "
+        f"{whose} {total:,} are free; limit: {limit}. Reserve more, as root: {more}, or use zone "
+        "'NORMAL'",
         asked_bytes=length,
         free_bytes=free * HUGE_PAGE_BYTES,
         limit=limit,

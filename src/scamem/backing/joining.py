@@ -15,8 +15,8 @@ from scamem.errors import ArenaRefusedError, ArenaUnreachableError
 from .files import SharedFile, descriptor_links
 
 WAYS_OUT = (
-    "Ways out: use a named arena (Arena.create(name), or SCAMEM_ARENA=name for every process); "
-    "pass the descriptor on (fork, or pass_fds); or load the handle while a member lives, as the "
+    "What to do: use a named arena (Arena.create(name), or SCAMEM_ARENA=name for every process); "
+    "pass on the descriptor (fork, or pass_fds); or load the handle while a member lives, as the "
     "same user and in the same pid namespace"
 )
 
@@ -65,8 +65,8 @@ def reach(
         tried.append(f"{whose} {descriptor}: {problem}")
     attempts = "; ".join(tried) if tried else "no descriptor of it is known"
     raise ArenaUnreachableError(
-        f"asked to join the arena {label or f'(file {device}:{inode})'}; none of its members could "
-        f"be reached: {attempts}. {WAYS_OUT}",
+        f"asked to join the arena {label or f'(file {device}:{inode})'}; no member could be "
+        f"reached: {attempts}. {WAYS_OUT}",
         tried=tuple(tried),
     )
 
@@ -124,11 +124,11 @@ def _reason(pid: int | None, error: Exception) -> str:
         return "not permitted (another user's process, or one that is not dumpable)"
     state = _state(pid)
     if state is None:
-        return "no such process here (it ended, or lives in another pid namespace)"
+        return "no such process here (it has exited, or is in another pid namespace)"
     if state in "ZX":
-        return "the process ended (a zombie has no descriptors)"
+        return "the process has exited (a zombie has no descriptors)"
     if isinstance(error, FileNotFoundError):
-        return "it has no such descriptor any more"
+        return "it no longer has this descriptor"
     return str(error)
 
 

@@ -163,8 +163,8 @@ def _warn_unless_tmpfs(directory: str) -> None:
         return  # not there: opening or making it says so
     if not volatile:
         warnings.warn(
-            f"{directory} is not on tmpfs: the kernel will write every touched frame to the disk, "
-            "and the arena will survive a reboot. Choose a directory below /dev/shm, or mount a "
+            f"{directory} is not on tmpfs: the kernel will write every used frame to disk, and "
+            "the arena will survive a reboot. Choose a directory below /dev/shm, or mount a "
             "tmpfs",
             RuntimeWarning,
             stacklevel=4,

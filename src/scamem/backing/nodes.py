@@ -37,7 +37,7 @@ class Machine:
             node.normal_bytes < 0 or node.huge_bytes < 0 for node in self.nodes
         ):
             raise ValueError(
-                f"asked for a machine of {self.nodes!r}; one node at least, no less than 0 bytes"
+                f"asked for a machine of {self.nodes!r}; at least one node, and no negative sizes"
             )
         if self.nodes[0].normal_bytes == 0:
             raise ValueError("node 0 of a machine needs frames of 4 KiB (normal_bytes)")

@@ -53,6 +53,7 @@ from scamem.errors import (
 from . import slot_locks
 from .files import DOOR_BYTE, SLOT_BYTES_AT, SharedFile, check_trust
 from .naming import CONTROL, NAME, default_place, elsewhere, is_chosen, locate, place, why_here
+from .text import counted
 
 FRAMES: Final = "frames"
 HUGE: Final = "huge"
@@ -146,10 +147,10 @@ def _check_free(name: str, directory: str) -> None:
     other = "" if is_chosen() else elsewhere(name)
     if other:
         raise ArenaRefusedError(
-            f"asked to create the arena {name!r} in {os.path.dirname(directory)}, since "
-            f"{why_here()}; {other} is an arena of this name already, and processes in the two "
-            f"would not meet. Set SCAMEM_DIR={os.path.dirname(other)} for every process, or give "
-            f"the path, or remove that one (scamem rm --whole --arena {other})",
+            f"asked to create the arena {name!r} in {os.path.dirname(directory)} "
+            f"({why_here()}), but {other} is already an arena of this name, and processes in the "
+            f"two would share nothing. Set SCAMEM_DIR={os.path.dirname(other)} for every process, "
+            f"or give the path, or remove that arena (scamem rm --whole --arena {other})",
             path=other,
             reason="place",
         )
@@ -175,8 +176,8 @@ def _exists(name: str, directory: str) -> ArenaExistsError:
 
 def _mount_point(directory: str) -> ArenaRefusedError:
     return ArenaRefusedError(
-        f"asked to create an arena at {directory}; it is a mount point, and an arena's directory "
-        f"is made beside and renamed. Give a path below it: {directory}/arena",
+        f"asked to create an arena at {directory}; it is a mount point, and the directory of an "
+        f"arena is created under another name first. Give a path below it: {directory}/arena",
         path=directory,
         reason="mount",
     )
@@ -186,10 +187,10 @@ def _incomplete(name: str, directory: str, there: set[str]) -> ArenaRefusedError
     lacking = " and ".join(sorted({CONTROL, FRAMES} - there))
     advice = "Choose another path, or empty the directory"
     if there <= FILES:
-        advice = f"Remove what is left of it: scamem rm --whole --force --arena {name}"
+        advice = f"Remove the rest of it: scamem rm --whole --force --arena {name}"
     return ArenaRefusedError(
-        f"asked for the arena {name!r}; {directory} has {', '.join(sorted(there)[:3])} and no "
-        f"{lacking}: it is no arena, or half of one. {advice}",
+        f"asked for the arena {name!r}; {directory} has {', '.join(sorted(there)[:3])} but no "
+        f"{lacking}: it is not an arena, or an incomplete one. {advice}",
         path=directory,
         reason="incomplete",
     )
@@ -208,7 +209,7 @@ def _open_parent(parent: str, made: bool) -> int:
             if made:
                 continue
             raise ArenaNotFoundError(
-                f"the directory {parent} does not exist; make it first"
+                f"the directory {parent} does not exist; create it first"
             ) from None
         if made:
             try:
@@ -234,8 +235,7 @@ def _make_temporary(parent: str, made: bool) -> tuple[str, int]:
                 raise
             raise ArenaRefusedError(
                 f"asked to create an arena in {parent}, which this process cannot write to: "
-                f"{error.strerror}. An arena's directory is made there and renamed; choose another "
-                "path, or another place by SCAMEM_DIR",
+                f"{error.strerror}. Choose another path, or set SCAMEM_DIR to another directory",
                 path=parent,
                 reason="mode",
             ) from error
@@ -312,14 +312,14 @@ def _missing(name: str, directory: str, what: str = "does not exist") -> ArenaNo
     other = elsewhere(name)
     if other:
         return ArenaNotFoundError(
-            f"{text}. There is one at {other}: this process looks in {os.path.dirname(directory)}, "
-            f"since {why_here()}. Set SCAMEM_DIR={os.path.dirname(other)} for every process, or "
-            "give the path"
+            f"{text}. There is one at {other}: this process looks in {os.path.dirname(directory)} "
+            f"({why_here()}). Set SCAMEM_DIR={os.path.dirname(other)} for every process, or give "
+            "the path"
         )
-    text += ". Create it (Arena.open joins or creates)"
+    text += ". Create it (Arena.open creates it, or joins it if it exists)"
     if "/" not in name:
         parent = os.path.dirname(directory)
-        text += f"; {len(_arenas_in(parent))} other arenas are in {parent}"
+        text += f"; {parent} has {counted(len(_arenas_in(parent)), 'other arena')}"
     return ArenaNotFoundError(text)
 
 
@@ -389,9 +389,9 @@ def check_still_there(control: SharedFile) -> None:
     if not is_still_there(control):
         directory = os.path.dirname(control.path or "")
         raise ArenaRemovedError(
-            f"the arena {directory} was removed while this process was in it: no newcomer can find "
-            "it, or see its names. What this process holds stays usable. To meet others again, "
-            "open the name anew (Arena.open), and publish there"
+            f"the arena {directory} was removed while this process was in it: other processes "
+            "cannot find it. Objects that this process holds stay usable. To share with others, "
+            "open the name again (Arena.open), and publish there"
         )
 
 
@@ -424,8 +424,8 @@ def remove(name: str) -> None:
     strangers = set(os.listdir(directory)) - FILES
     if strangers:
         raise ArenaRefusedError(
-            f"asked to remove the arena {name!r}; {directory} also holds {sorted(strangers)[:3]}, "
-            "which no arena has; nothing was removed. Look at it yourself",
+            f"asked to remove the arena {name!r}; {directory} also contains "
+            f"{sorted(strangers)[:3]}, which no arena has. Nothing was removed; look there first",
             path=directory,
             reason="type",
         )
@@ -463,8 +463,8 @@ def door(file: SharedFile, timeout_s: float) -> Iterator[None]:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise LockTimeoutError(
-                    f"waited {timeout_s:g} s at the door of {file.path or file.label}; another "
-                    "process is inside and alive, perhaps stopped. Let it go on, or end it"
+                    f"waited {timeout_s:g} s for exclusive use of {file.path or file.label}; "
+                    "a living process has it, perhaps a stopped one. Let it continue, or end it"
                 ) from None
             time.sleep(min(nap_s, left_s))
             nap_s = min(2 * nap_s, DOOR_NAP_S_MAX)

@@ -238,7 +238,7 @@ def open_again(fd: int, device: int, inode: int) -> int:
     """
     again: int = reopen(fd, device, inode)
     if again < 0:
-        raise OSError(EBADF, f"descriptor {fd} is not the arena's file, or cannot be opened anew")
+        raise OSError(EBADF, f"descriptor {fd} is not the arena's file, or cannot be opened again")
     return again
 
 

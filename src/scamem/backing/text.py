@@ -1,4 +1,4 @@
-"""Sizes in bytes as people read and write them."""
+"""Sizes and counts as people read and write them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ def sized(count: int) -> str:
     return f"{value:.4g} {unit}"
 
 
+def counted(count: int, thing: str, things: str = "") -> str:
+    """`1 pin`, `2 pins`; `things` is the plural where it is not `thing` and an s."""
+    return f"{count:,} {thing if count == 1 else things or thing + 's'}"
+
+
+def existing(count: int, thing: str) -> str:
+    """`1 name exists`, `2 names exist`."""
+    return f"{counted(count, thing)} exist{'s' if count == 1 else ''}"
+
+
 def bytes_of(size: str | SupportsIndex) -> int:
     """Return a size in bytes: 4096, "64K", "1.5 GiB". Units are powers of 1024; upper or lower.
 
@@ -40,5 +50,5 @@ def bytes_of(size: str | SupportsIndex) -> int:
             ) from None
     found = SIZE.fullmatch(size.strip())
     if not found:
-        raise ValueError(f"{size!r} is no size; write 4096, 64K, 1.5G or the like")
+        raise ValueError(f"{size!r} is not a size; write it as 4096, 64K or 1.5G")
     return math.ceil(float(found[1]) * UNITS[found[2].upper()])

@@ -10,10 +10,9 @@ from collections.abc import Callable, Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command of the command line; return its exit code.
+    """Run a command and return its exit code.
 
-    0: done; 1: it failed, and one line on stderr says why; 2: it was asked for wrongly; 130:
-    interrupted.
+    0: success; 1: failure, and one line on stderr says why; 2: wrong usage; 130: interrupted.
     """
     try:
         return load()(arguments)
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def load() -> Callable[[Sequence[str] | None], int]:
-    """Import what every command needs; return the function that runs one."""
+    """Import what every command needs, and return the function that runs a command."""
     try:
         import click  # noqa: F401 - only whether it is there
         import rich  # noqa: F401 - only whether it is there

@@ -1,4 +1,4 @@
-"""`python -m scamem.cli`: the command line, wherever its script was installed."""
+"""`python -m scamem.cli`: the command line, without its installed script."""
 
 import sys
 

@@ -11,49 +11,51 @@ from rich.table import Table
 
 import scamem
 from scamem.backing import places
-from scamem.backing.text import sized
+from scamem.backing.text import counted, existing, sized
 from scamem.core.check import check
 from scamem.core.store import layout as L
 
 from . import snapshot
 from .options import arena_option, json_option
 from .repair import Repaired, repair
-from .show import console, counted, print_json
+from .show import console, print_json
 from .transfer import MEMBER
+
+CONSISTENT = "OK: the arena is consistent (7 checks passed)"
 
 
 @click.command("rm")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @arena_option
-@click.option("-r", "--members", is_flag=True, help="Also take away all names NAME/member.")
+@click.option("-r", "--members", is_flag=True, help="Also remove all names NAME/member.")
 @click.option("--whole", is_flag=True, help="Remove the arena itself.")
-@click.option("--force", is_flag=True, help="With --whole: also while processes use it.")
+@click.option("--force", is_flag=True, help="With --whole: remove it even if processes use it.")
 @json_option
 def rm_command(
     names: tuple[str, ...], arena_name: str, members: bool, whole: bool, force: bool, as_json: bool
 ) -> None:
-    """Take NAMEs away. An object is freed when its last reference goes, so whoever still uses it
-    goes on undisturbed.
+    """Remove NAMEs. An object is freed when its last reference is dropped, so processes that use
+    it are not disturbed.
 
-    With --whole the arena's files are removed: no process can join it any more, those that have
-    joined go on, and the memory is free when the last of them has ended.
+    With --whole, the files of the arena are removed. No process can join it any more. Processes
+    that have joined can still use it, and its memory is freed when the last of them exits.
     """
     if whole:
         if names:
-            raise click.UsageError("--whole removes the arena with all names; give none")
+            raise click.UsageError("--whole removes the arena with all its names; give no NAME")
         _remove_arena(arena_name, force)
         if as_json:
             print_json({"arena": arena_name, "removed": True})
         return
     if not names:
-        raise click.UsageError("give a NAME, or --whole for the arena itself")
+        raise click.UsageError("give a NAME, or --whole to remove the arena itself")
     with scamem.Arena.join(arena_name) as arena:
         wanted = _with_members(arena, names) if members else list(names)
         missing = [name for name in wanted if name not in arena]
         if missing:
             raise scamem.NameNotFoundError(
-                f"nothing is published as {missing[0]!r}; nothing was taken away. "
-                f"{len(arena)} names are (scamem ls)"
+                f"no object named {missing[0]!r} ({existing(len(arena), 'name')}; `scamem ls` "
+                "lists them); nothing was removed"
             )
         for name in wanted:
             arena.unpublish(name)
@@ -62,7 +64,7 @@ def rm_command(
 
 
 def _with_members(arena: scamem.Arena, names: tuple[str, ...]) -> list[str]:
-    """Return names and their members; a name that only has members stands for them."""
+    """Return names and their members. A name may exist only as the prefix of its members."""
     found: list[str] = []
     there = list(arena)
     for name in names:
@@ -84,8 +86,8 @@ def _remove_arena(name: str, force: bool) -> None:
         if others:
             raise click.ClickException(
                 f"the arena {name!r} is in use by pid {', '.join(map(str, others[:5]))}"
-                f"{' and others' if len(others) > 5 else ''}; they would go on, unseen by others. "
-                "End them first, or add --force"
+                f"{' and others' if len(others) > 5 else ''}; they would keep it, and "
+                "no other process could join. End them first, or add --force"
             )
     places.remove(name)
 
@@ -95,15 +97,15 @@ def _remove_arena(name: str, force: bool) -> None:
 @click.option(
     "--loans",
     is_flag=True,
-    help="Give up handles on their way whose sender let go or died, whatever their age.",
+    help="Also drop unloaded handles whose sender died or released the object, of any age.",
 )
 @json_option
 def gc_command(arena_name: str, loans: bool, as_json: bool) -> None:
-    """Reap dead members: give back what they held, finish what they had begun.
+    """Free memory left by dead processes: drop what they held, and finish what they had begun.
 
-    The arena does so by itself when it runs short; this does it now.
+    The arena does this by itself when it runs short of memory. This command does it now.
     """
-    with scamem.Arena.join(arena_name) as arena:  # which reaps, where it must, before it is busy
+    with scamem.Arena.join(arena_name) as arena:  # a full arena is reaped here first
         reaped = arena.reap()
         before = arena.stats()
         if loans:
@@ -124,8 +126,9 @@ def gc_command(arena_name: str, loans: bool, as_json: bool) -> None:
     free = after.frames_free * after.frame_bytes
     online = after.frames_online * after.frame_bytes
     click.echo(
-        f"reaped {counted(reaped, 'member')}, gave up {counted(given_up, 'loan')}; "
-        f"{sized(free)} of {sized(online)} are free, {counted(after.objects, 'object')} left"
+        f"reaped {counted(reaped, 'dead process', 'dead processes')}, dropped "
+        f"{counted(given_up, 'unloaded handle')}; {sized(free)} of {sized(online)} free, "
+        f"{counted(after.objects, 'object')} left"
     )
 
 
@@ -135,18 +138,18 @@ def gc_command(arena_name: str, loans: bool, as_json: bool) -> None:
     "--repair",
     "repairing",
     is_flag=True,
-    help="Make anew what can be derived; needs an arena that no process is a member of.",
+    help="Rebuild what can be rebuilt; needs an arena that no process has joined.",
 )
 @json_option
 def check_command(arena_name: str, repairing: bool, as_json: bool) -> None:
-    """Prove that the arena is whole: every frame, object, reference and name is accounted for.
+    """Check that the arena is consistent: every frame, object, reference and name is accounted for.
 
-    The rules I1 to I7 of docs/architecture.md are tried on a copy of the control file; the arena is
-    not joined, locked or changed. The exit code is 1 if something is wrong.
+    The command tests seven rules (I1 to I7 in docs/architecture.md) on a copy of the control file.
+    It does not join, lock or change the arena. The exit code is 1 if a rule is broken.
 
-    With --repair, what can be derived (the tree of free frames, lists, counts) is made anew from
-    what cannot (which runs an object has, who holds it, names); data is not touched. Where that is
-    not enough, it says so and changes nothing.
+    With --repair, derived data (the tree of free frames, lists, counts) is rebuilt from the rest
+    (the runs of each object, its holders, names). The contents of objects are not touched. If the
+    rest is not enough, the command says so and changes nothing.
     """
     if repairing:
         _print_repair(repair(arena_name), as_json)
@@ -175,13 +178,13 @@ def _print_repair(done: Repaired, as_json: bool) -> None:
         )
         return
     if not done.changed:
-        click.echo("I1 to I7 hold: nothing to repair, nothing was changed")
+        click.echo(f"{CONSISTENT}; nothing was changed")
         return
     if done.put_back:
-        click.echo(f"put back {counted(done.put_back, 'word')} that a dead member had changed")
+        click.echo(f"undid the unfinished work of a dead member ({counted(done.put_back, 'word')})")
     for text in done.changed:
         click.echo(text)
-    click.echo(f"{counted(len(done.found), 'finding')} before; now I1 to I7 hold")
+    click.echo(f"{counted(len(done.found), 'problem')} repaired. {CONSISTENT}")
 
 
 def _check_json(taken: snapshot.Snapshot, found: list[Any]) -> dict[str, Any]:
@@ -196,17 +199,17 @@ def _check_json(taken: snapshot.Snapshot, found: list[Any]) -> dict[str, Any]:
 def _print_check(taken: snapshot.Snapshot, found: list[Any]) -> None:
     if taken.inside:
         click.echo(
-            f"pid {taken.pid(taken.inside)} died or stopped inside a transaction; the "
-            f"{counted(taken.put_back, 'word')} that it had changed were put back in the copy, as "
-            "the next member will do in the arena"
+            f"process {taken.pid(taken.inside)} died or stopped inside a transaction. Its changes "
+            f"({counted(taken.put_back, 'word')}) were undone in the copy; the next member will "
+            "undo them in the arena"
         )
     if not found:
-        click.echo("I1 to I7 hold: nothing is lost, nothing is held twice")
+        click.echo(CONSISTENT)
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("rule", "where", "what is wrong"):
+    for name in ("rule", "where", "problem"):
         table.add_column(name, overflow="fold")
     for finding in found:
         table.add_row(finding.rule, escape(finding.place), escape(finding.message))
     console().print(table)
-    click.echo(f"{counted(len(found), 'finding')}; docs/architecture.md says what the rules are")
+    click.echo(f"{counted(len(found), 'problem')}; docs/architecture.md explains the rules")

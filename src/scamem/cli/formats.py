@@ -1,8 +1,8 @@
-"""Files as arrays, and arrays as files: .npy, .npz, .csv, and bytes as they are.
+"""Reading and writing arrays as .npy, .npz, .csv and raw files.
 
-A file of several arrays (.npz) is read as one array for each member. A table (.csv) is one
-structured array with a field for each column: whole numbers int64, other numbers float64 (with NaN
-for what is missing), the rest text of the width of the longest.
+A file of several arrays (.npz) gives one array for each member. A table (.csv) gives one structured
+array with a field for each column: int64 for whole numbers, float64 for other numbers (with NaN for
+missing values), else text as wide as the longest value.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from scamem.backing.text import counted
+
 Arrays = Mapping[str, NDArray[Any]]
 
 NPY: Final = "npy"
@@ -32,7 +34,7 @@ CHUNK_BYTES: Final = 8 << 20
 
 
 def format_of(file: str, wanted: str | None) -> str:
-    """Return the format of a file: the wanted one, else by its name's ending, else raw."""
+    """Return the format of a file: the wanted one, else by the ending of its name, else raw."""
     if wanted:
         return wanted
     ending = Path(file).suffix.lower().removeprefix(".")
@@ -40,14 +42,14 @@ def format_of(file: str, wanted: str | None) -> str:
 
 
 def read(file: str, kind: str) -> NDArray[Any] | Arrays:
-    """Return a file's array, or for .npz its arrays by name.
+    """Return the array of a file, or for .npz its arrays by name.
 
-    Large .npy and raw files are mapped, not read: who copies them reads them then.
+    Large .npy and raw files are mapped; they are read when they are copied.
 
     Raises
     ------
-    click.ClickException : the file is not what it should be.
-    OSError : it cannot be read.
+    click.ClickException : the content of the file is not of this format.
+    OSError : the file cannot be read.
     """
     try:
         if file == STANDARD:
@@ -74,7 +76,7 @@ def read(file: str, kind: str) -> NDArray[Any] | Arrays:
 
 def _unreadable(file: str, kind: str, error: Exception) -> click.ClickException:
     return click.ClickException(
-        f"{file} cannot be read as {kind}: {error}. Say what it is with --as"
+        f"{file} cannot be read as {kind}: {error}. Give its format with --as"
     )
 
 
@@ -83,24 +85,25 @@ def _read_standard(kind: str) -> NDArray[Any]:
         return read_table(sys.stdin, "stdin")
     if kind == RAW:
         return np.frombuffer(sys.stdin.buffer.read(), np.uint8)
-    raise click.UsageError(f"stdin can be csv or raw, not {kind}; name a file")
+    raise click.UsageError(f"stdin can be csv or raw, not {kind}; give a file")
 
 
 def read_table(lines: Iterable[str], source: str) -> NDArray[Any]:
-    """Return a CSV table as a structured array; its first line names the columns."""
+    """Return a CSV table as a structured array. Its first line names the columns."""
     reader = csv.reader(lines)
     names = next(reader, None)
     if not names:
-        raise click.ClickException(f"{source} is empty; a table begins with its columns' names")
+        raise click.ClickException(f"{source} is empty; its first line must name the columns")
     if len(set(names)) < len(names) or "" in names:
-        raise click.ClickException(f"{source}: every column needs a name of its own; got {names}")
+        raise click.ClickException(f"{source}: column names must be unique, not empty; got {names}")
     columns: list[list[str]] = [[] for _ in names]
     for row in reader:
         if not row:
             continue
         if len(row) != len(names):
             raise click.ClickException(
-                f"{source}, line {reader.line_num}: {len(row)} values for {len(names)} columns"
+                f"{source}, line {reader.line_num}: "
+                f"{counted(len(row), 'value')} for {counted(len(names), 'column')}"
             )
         for texts, value in zip(columns, row, strict=True):
             texts.append(value)
@@ -112,7 +115,7 @@ def read_table(lines: Iterable[str], source: str) -> NDArray[Any]:
 
 
 def typed_column(texts: list[str]) -> NDArray[Any]:
-    """Return a column as whole numbers, as numbers, or as text: the first that all of it is."""
+    """Return a column as int64, as float64, or as text: the first that fits all values."""
     found: NDArray[Any] = np.array(texts, dtype=np.str_) if texts else np.empty(0, "U1")
     there = found[~np.isin(found, list(MISSING))] if found.size else found
     if there.size == 0:
@@ -136,7 +139,7 @@ def write(
 
     Parameters
     ----------
-    step : called with the number of bytes that were written since its last call.
+    step : called with the number of bytes written since the last call.
     """
     if kind == NPZ:
         several = arrays if isinstance(arrays, Mapping) else {"array": arrays}
@@ -149,7 +152,8 @@ def write(
     elif isinstance(arrays, Mapping):
         names = ", ".join(list(arrays)[:5])
         raise click.UsageError(
-            f"there are {len(arrays)} arrays ({names}); write .npz or .csv, or name one of them"
+            f"there are {len(arrays)} arrays ({names}), and such a file holds one; "
+            "write .npz or .csv, or name one of the arrays"
         )
     elif kind == NPY:
         np.lib.format.write_array(file, _plain(arrays), allow_pickle=False)
@@ -175,7 +179,7 @@ def _write_raw(file: IO[bytes], array: NDArray[Any], step: Callable[[int], None]
 
 
 def _table(arrays: NDArray[Any] | Arrays) -> dict[str, NDArray[Any]]:
-    """Return the columns of what is to be written as a table."""
+    """Return the columns of a table to write."""
     if isinstance(arrays, Mapping):
         columns = {name: _plain(array) for name, array in arrays.items()}
     elif arrays.dtype.names and arrays.ndim == 1:
@@ -186,16 +190,16 @@ def _table(arrays: NDArray[Any] | Arrays) -> dict[str, NDArray[Any]]:
         columns = {f"c{k}": _plain(arrays[:, k]) for k in range(arrays.shape[1])}
     else:
         raise click.UsageError(
-            f"an array of shape {arrays.shape} is no table; write .npy, .npz or raw"
+            f"an array of shape {arrays.shape} is not a table; write .npy, .npz or raw"
         )
     lengths = {array.shape for array in columns.values()}
     if len(lengths) > 1 or any(array.ndim != 1 for array in columns.values()):
-        raise click.UsageError("these arrays are not columns of one length; write .npz")
+        raise click.UsageError("the arrays are not columns of equal length; write .npz")
     return columns
 
 
 def _csv_lines(columns: dict[str, NDArray[Any]]) -> Iterable[tuple[bytes, int]]:
-    """Yield pieces of a table as text, and how many bytes of the arrays each was."""
+    """Yield parts of a table as text, each with the number of array bytes in it."""
     row_bytes = sum(array.dtype.itemsize for array in columns.values())
     rows = len(next(iter(columns.values()))) if columns else 0
     text = io.StringIO()
@@ -210,7 +214,7 @@ def _csv_lines(columns: dict[str, NDArray[Any]]) -> Iterable[tuple[bytes, int]]:
 
 
 def _texts(array: NDArray[Any]) -> list[Any]:
-    """Return values as CSV has them: NaN as nothing."""
+    """Return values as CSV needs them: NaN becomes an empty field."""
     if array.dtype.kind == "f":
         return ["" if value != value else repr(value) for value in array.tolist()]
     if array.dtype.kind == "S":

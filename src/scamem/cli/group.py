@@ -1,4 +1,4 @@
-"""The group of commands; each is imported when it is asked for."""
+"""The group of commands. Each command is imported when it is used."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import click
 from scamem import __version__
 
 COMMANDS: Final = {  # name: (module beside this one, attribute, what --help says of it)
-    "demo": (".demo.command", "demo_command", "Real data, shared by workers, one of them killed."),
-    "put": (".transfer", "put_command", "Copy a file into an arena, under a name."),
-    "get": (".transfer", "get_command", "Copy what has a name into a file."),
-    "ls": (".look", "ls_command", "List objects, and who holds them."),
-    "stat": (".look", "stat_command", "Show an arena's numbers, or one object's."),
-    "rm": (".care", "rm_command", "Take names away; or a whole arena."),
-    "gc": (".care", "gc_command", "Reap what dead processes left."),
-    "check": (".care", "check_command", "Prove that an arena is whole."),
+    "demo": (".demo.command", "demo_command", "Share real data between workers, and kill one."),
+    "put": (".transfer", "put_command", "Copy a file into an arena, and name it."),
+    "get": (".transfer", "get_command", "Save a named object to a file."),
+    "ls": (".look", "ls_command", "List objects, and the processes that hold them."),
+    "stat": (".look", "stat_command", "Show the figures of an arena or an object."),
+    "rm": (".care", "rm_command", "Remove names, or a whole arena."),
+    "gc": (".care", "gc_command", "Free memory left by dead processes."),
+    "check": (".care", "check_command", "Check that an arena is consistent, or repair it."),
     "designs": (".designs", "designs_command", "Compare kernel designs for scattered memory."),
-    "kernel": (".kernel", "kernel_command", "Show what this kernel says of its own pages."),
+    "kernel": (".kernel", "kernel_command", "Show what this kernel reports about its pages."),
 }
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is asked for."""
+    """A group that imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
-        """Return the commands' names, in the order in which they are explained."""
+        """Return the names of the commands, in the order of the help text."""
         return list(COMMANDS)
 
     def get_command(
@@ -35,7 +35,7 @@ class LazyGroup(click.Group):
         ctx: click.Context,  # noqa: ARG002 - click's
         cmd_name: str,
     ) -> click.Command | None:
-        """Return a command, imported now; None if there is none of this name."""
+        """Import and return a command; None if there is no such command."""
         if cmd_name not in COMMANDS:
             return None
         module, attribute, _ = COMMANDS[cmd_name]
@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
         ctx: click.Context,  # noqa: ARG002 - click's
         formatter: click.HelpFormatter,
     ) -> None:
-        """Write what each command does, without importing any."""
+        """Write one line for each command, without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
@@ -58,9 +58,9 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, message="scamem %(version)s")
 def group() -> None:
-    """Scattered memory: page frames shared by processes, as refcounted objects.
+    """Share memory between the processes of one machine, as reference-counted objects.
 
-    The commands work on a named arena (--arena, or the environment variable SCAMEM_ARENA; else
-    "default"). A name alone is in your own place, $SCAMEM_DIR or a directory on tmpfs; a name with
-    a slash is a path.
+    The commands work on one named arena. Choose it with --arena, or with the environment variable
+    SCAMEM_ARENA. The default name is "default". An arena lies in your own directory, which is
+    $SCAMEM_DIR or a directory on tmpfs. A name with a slash is a path.
     """

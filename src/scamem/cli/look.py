@@ -1,4 +1,4 @@
-"""`scamem ls` and `scamem stat`: what is in an arena, and who holds it."""
+"""`scamem ls` and `scamem stat`: the objects of an arena, and their holders."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import click
 
 import scamem
+from scamem.backing.text import existing
 
 from .looking import Look, looked_at
 from .options import arena_option, json_option
@@ -20,10 +21,10 @@ PICTURE_WIDTH_MAX = 96
 @arena_option
 @json_option
 def ls_command(arena_name: str, as_json: bool) -> None:
-    """List the arena's objects: names, size, scatter, references, and who holds them.
+    """List the objects of the arena: names, size, number of runs, references, and holders.
 
-    "held by" says for each holder what it holds by: areas (names), mappings, pins, objects in hand,
-    and loans, that is handles on their way.
+    The column "held by" lists areas (names). For each process it lists mappings, pins (arrays),
+    objects in hand, and loans (handles that were sent and not loaded yet).
     """
     with looked_at(arena_name) as look:
         found = look.objects()
@@ -40,9 +41,9 @@ def ls_command(arena_name: str, as_json: bool) -> None:
 @click.argument("name", required=False)
 @arena_option
 @json_option
-@click.option("--frames", is_flag=True, help="Draw the frames that are in use.")
+@click.option("--frames", is_flag=True, help="Draw the frames in use.")
 def stat_command(name: str | None, arena_name: str, as_json: bool, frames: bool) -> None:
-    """Show the arena's numbers; with NAME those of the object under it, and its runs."""
+    """Show the figures of the arena. With NAME, show that object and its runs."""
     with looked_at(arena_name) as look:
         if name is not None:
             _stat_object(look, name, as_json)
@@ -63,8 +64,8 @@ def stat_command(name: str | None, arena_name: str, as_json: bool, frames: bool)
 def _stat_object(look: Look, name: str, as_json: bool) -> None:
     infos = [info for info in look.objects() if name in info.names]
     if not infos:
-        count = look.stats().areas
-        raise scamem.NameNotFoundError(f"no object named {name!r} ({count} names exist)")
+        there = existing(look.stats().areas, "name")
+        raise scamem.NameNotFoundError(f"no object named {name!r} ({there}; see scamem ls)")
     info = infos[0]
     runs = look.runs(info.index)
     if as_json:

@@ -1,4 +1,4 @@
-"""How the commands look at an arena: as a member, or at a copy where no member slot is free."""
+"""How the commands read an arena: as a member, or from a copy if no member slot is free."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ BLOCK_BYTES = 512  # the unit of st_blocks
 
 
 class Look(Protocol):
-    """What the commands show of an arena."""
+    """What the commands can show about an arena."""
 
     def objects(self) -> list[ObjectInfo]:
         """Return every object, with its holders."""
 
     def stats(self) -> Stats:
-        """Return the arena's numbers."""
+        """Return the figures of the arena."""
 
     def runs(self, index: int) -> list[tuple[int, int]]:
         """Return (first pfn, frames) of each run of an object."""
 
     def free_bitmap(self) -> NDArray[np.bool_]:
-        """Return which frames are in no object."""
+        """Return which frames are free."""
 
 
 class Joined:
-    """An arena that this process is a member of: dead members are reaped first."""
+    """An arena that this process has joined; dead members are reaped first."""
 
     def __init__(self, arena: scamem.Arena) -> None:
         self.objects = arena.objects
@@ -48,7 +48,7 @@ class Joined:
 
 
 class Copied:
-    """A copy of an arena's control file: nothing is reaped or changed."""
+    """A copy of the control file of an arena; nothing is reaped or changed."""
 
     def __init__(self, name: str) -> None:
         taken = snapshot.take(name)
@@ -65,15 +65,15 @@ class Copied:
 
 @contextmanager
 def looked_at(name: str) -> Iterator[Look]:
-    """Join a named arena for a look; where all its slots are taken, look at a copy instead.
+    """Join a named arena; if all its slots are taken, take a copy of it instead.
 
-    What is shown is then of one moment, and a line on stderr says why.
+    The copy shows one moment. A line on stderr says why it is used.
     """
     try:
         arena = scamem.Arena.join(name)
     except scamem.ArenaBusyError as error:
         arena = None
-        click.echo(f"scamem: looking at a copy: {error}", err=True)
+        click.echo(f"scamem: showing a copy of the arena: {error}", err=True)
     if arena is None:
         yield Copied(name)
         return

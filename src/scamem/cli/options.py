@@ -1,4 +1,4 @@
-"""What several commands have in common: the arena, JSON, progress."""
+"""Options and output that several commands share: the arena, JSON, progress."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ arena_option = click.option(
     envvar="SCAMEM_ARENA",
     default="default",
     show_default=True,
-    help="The named arena: a word, or a path with a slash.",
+    help="Name of the arena: a word, or a path with a slash.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -39,9 +39,9 @@ class Size(click.ParamType[int]):
 
 @contextlib.contextmanager
 def progress(what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr while bytes are worked on; call what it gives with each step's bytes.
+    """Show a progress bar on stderr; yield a function that takes the bytes of each step.
 
-    Nothing is shown where stderr is no terminal.
+    Nothing is shown if stderr is not a terminal.
     """
     error_console = Console(stderr=True)
     columns = (

@@ -1,4 +1,4 @@
-"""A picture of an arena's frames in the terminal: dark where they are used."""
+"""A picture of the frames of an arena in the terminal; used frames are dark."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
+from scamem.backing.text import counted, sized
+
 ROWS_MAX = 10
-SHADES = "·░▒▓█"  # none of a cell's frames in use, up to a quarter, a half, three, all
+SHADES = "·░▒▓█"  # used frames of a cell: none, up to 1/4, 1/2, 3/4, all
 FREE_STYLE = "dim"
 USED_STYLE = "white"
 
@@ -21,14 +23,14 @@ def draw(
 
     Parameters
     ----------
-    free : which frames are free, one a frame.
+    free : for each frame, whether it is free.
     width : columns of the terminal to fill.
-    parts : (style, pfns) of frames that are to be told apart; of several in a cell the one that
-        has most of it gives its style.
+    parts : (style, pfns) of frames to show in a style of their own. A cell takes the style of the
+        part that has most frames in it.
     """
     picture = Text(no_wrap=True)
     if len(free) == 0:
-        return picture.append("no frame is online", FREE_STYLE)
+        return picture.append("no frames are online", FREE_STYLE)
     per_cell = max(1, -(-len(free) // (width * ROWS_MAX)))
     cells = -(-len(free) // per_cell)
     owners = np.where(free, 0, 1).astype(np.intp)
@@ -49,6 +51,6 @@ def draw(
 
 
 def caption(free: NDArray[np.bool_], width: int, frame_bytes: int) -> str:
-    """Say what a cell of `draw` stands for."""
+    """Say how many frames one cell of `draw` stands for."""
     per_cell = max(1, -(-len(free) // (width * ROWS_MAX)))
-    return f"a cell is {per_cell:,} frames ({per_cell * frame_bytes // 1024:,} KiB)"
+    return f"one cell is {counted(per_cell, 'frame')} ({sized(per_cell * frame_bytes)})"

@@ -1,37 +1,38 @@
-"""What of an arena can be derived, made anew from what cannot: on a copy, with no member left.
+"""Rebuild the derived words of an arena from its primary words: on a copy, without members.
 
-Primary, and only looked at: the header; sections' states; objects' states, generations, zones, and
-the chains of their runs; which object, slot and kind a holder record names, and its counts; loans'
-ids and records; areas' names, descriptions, and which record is which area's.
+Primary words are only read: the header; the states of sections; the states, generations, zones and
+chains of runs of objects; the object, slot, kind and counts of each holder record; the ids and
+records of loans; the names and descriptions of areas, and which record belongs to which area.
 
-Derived, and made anew: the tree of free frames and the zone's numbers; each memdesc; an object's
-`nr`, last run and counts; every list of holder records, loans and names, in both directions; the
-dying list; the stacks of drops, which nobody needs any more; free lists, the first record never
-used, and all counts. What the derived words then say is asked of `check`.
+Derived words are rebuilt: the tree of free frames and the numbers of each zone; all memdescs; the
+`nr`, last run and counts of objects; all lists of holder records, loans and names, in both
+directions; the dying list; the stacks of drops, which become empty; free lists, the first unused
+record, and all counts. Then `check` tests the result.
 """
 
 from __future__ import annotations
 
+from scamem.backing.text import counted
 from scamem.core import kinds, walk
 from scamem.core.check import check_sections
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.core.store.words import high, low, pair
 
-OFFLINE = 2  # what check_sections says of frames whose section is not online
-FREE_OF_OWNER = bytes([1]) + bytes(255)  # nobody's frames are free until an object has them
+OFFLINE = 2  # how check_sections marks the frames of a section that is not online
+FREE_OF_OWNER = bytes([1]) + bytes(255)  # frames without an owner are free until an object has them
 FNV_OFFSET = 0xCBF29CE484222325
 FNV_PRIME = 0x100000001B3
-VERSION_MAX = L.ALL_ONES >> 1  # no arena publishes as often: a damaged word
+VERSION_MAX = L.ALL_ONES >> 1  # no arena publishes so often: the word is damaged
 IN_USE = (L.SLOT_STATE_ACTIVE, L.SLOT_STATE_FORKING, L.SLOT_STATE_REAPING)
 
 
 class Rebuild:
-    """One copy of a control file that is being put in order.
+    """A copy of a control file that is being repaired.
 
     Attributes
     ----------
-    cannot : what is wrong with primary words, so that nothing can be derived from them.
+    cannot : problems of primary words, which prevent a repair.
     """
 
     def __init__(self, words: memoryview, mine: walk.Image) -> None:
@@ -42,7 +43,7 @@ class Rebuild:
         self.used: list[set[int]] = [set() for _ in range(L.TABLES_COUNT)]
 
     def run(self) -> None:
-        """Derive everything; `cannot` says what stood in the way."""
+        """Rebuild everything; `cannot` lists the obstacles."""
         self.words[L.LOCK] = (self.words[L.LOCK] + L.LOCK_TICKET_ONE) & ~(
             L.LOCK_SLOT_MASK | L.LOCK_FLAGS
         )
@@ -66,17 +67,17 @@ class Rebuild:
     # --- tables --------------------------------------------------------------------------------
 
     def open_table(self, table: int) -> None:
-        """Let every record that may have memory be looked at."""
+        """Make every record that may have memory readable, and note those in use."""
         control = L.TABLES + L.TABLE_WORDS * table
         most = self.mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * table + L.MINE_TABLE_MAX]
         record_words = TABLE_RECORDS[table][1]
         backed = self.words[control + L.TABLE_BACKED]
         if backed > most or self.words[control + L.TABLE_NEXT] > max(backed, 1):
-            # Records without memory read as zeros here, and zeros are no record in use.
+            # Records without memory read as zeros here, and a zero record is not in use.
             backed = most
         self.words[control + L.TABLE_NEXT] = backed
         if table == L.TABLE_RUNS:
-            return  # in use is what an object's chain leads to
+            return  # the runs in use are those in the chain of an object
         first = self.at(table, 0)
         for index in range(1, backed):
             at = first + index * record_words
@@ -84,7 +85,7 @@ class Rebuild:
                 self.used[table].add(index)
 
     def telling_word(self, table: int) -> int:
-        """Return the word of a record that is 0 while the record is free."""
+        """Return which word of a record is 0 while the record is free."""
         words = {
             L.TABLE_OBJECTS: L.OBJECT_STATE,
             L.TABLE_HOLDERS: L.HOLDER_OBJECT,
@@ -101,12 +102,12 @@ class Rebuild:
         return L.ALL_ONES
 
     def close_table(self, table: int) -> None:
-        """Chain what is free, and say where what was never used begins."""
+        """Chain the free records, and store the first unused one."""
         control = L.TABLES + L.TABLE_WORDS * table
         link = self.mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * table + L.MINE_TABLE_LINK]
         used = self.used[table]
         end = max(used, default=0) + 1
-        # Who needs more records gives them memory; giving it again does no harm.
+        # A member that needs more records gives them memory; to do so twice does no harm.
         self.words[control + L.TABLE_BACKED] = end if used else 0
         self.words[control + L.TABLE_NEXT] = end
         before = 0
@@ -119,7 +120,7 @@ class Rebuild:
     # --- holder records ------------------------------------------------------------------------
 
     def find_holders(self) -> None:
-        """See which records hold; those that were only on a stack of drops are free now."""
+        """Find the records in use; records that were only on a stack of drops become free."""
         living = {obj for obj, _ in walk.objects_in(self.words, self.mine, walk.LIVING)}
         for record in sorted(self.used[L.TABLE_HOLDERS]):
             at = self.at(L.TABLE_HOLDERS, record)
@@ -131,14 +132,14 @@ class Rebuild:
                 self.used[L.TABLE_HOLDERS].discard(record)
                 continue
             if kind not in kinds.BY_NUMBER or slot not in self.slots_of_kind(kind):
-                self.cannot.append(f"holder record {record} is of no holder (word {value:#x})")
+                self.cannot.append(f"holder record {record} has no valid holder (word {value:#x})")
             elif obj not in living:
-                self.cannot.append(f"holder record {record} holds object {obj}, which is not there")
+                self.cannot.append(f"holder record {record} holds object {obj}, which is not alive")
             else:
                 self.holders.append(record)
 
     def slots_of_kind(self, kind: int) -> range:
-        """Return the slots on whose lists records of a kind are."""
+        """Return the slots whose lists may have records of a kind."""
         slot = kinds.BY_NUMBER[kind].slot
         if slot is None:
             return range(L.SLOT_FIRST, self.mine[L.MINE_SLOTS_MAX])
@@ -149,12 +150,12 @@ class Rebuild:
         return value >> L.HOLDER_SLOT_SHIFT & L.MASK_16
 
     def link_all(self, records: list[int], table: int, offset: int) -> None:
-        """Chain records in the order given, both ways."""
+        """Link records in the given order, in both directions."""
         for before, record, after in zip([0, *records], records, [*records[1:], 0], strict=False):
             self.words[self.at(table, record) + offset] = pair(after, before)
 
     def renew_holder_lists(self) -> None:
-        """Make the slots' lists, newest first; of records in transit by their second."""
+        """Make the lists of the slots, newest first; records in transit go by their second."""
         by_slot: dict[int, list[int]] = {}
         for record in self.holders:
             by_slot.setdefault(self.slot_of(record), []).append(record)
@@ -164,7 +165,8 @@ class Rebuild:
             if state in IN_USE:
                 last = max(last, slot)
             elif slot >= L.SLOT_FIRST and slot in by_slot:
-                self.cannot.append(f"slot {slot} is free, and {len(by_slot[slot])} records are its")
+                count = counted(len(by_slot[slot]), "holder record")
+                self.cannot.append(f"slot {slot} is free but has {count}")
         if not last < self.words[L.SLOTS_NEXT] <= self.mine[L.MINE_SLOTS_MAX]:
             self.words[L.SLOTS_NEXT] = max(last + 1, L.SLOT_FIRST)
         for slot in range(self.words[L.SLOTS_NEXT]):
@@ -184,7 +186,7 @@ class Rebuild:
     # --- objects -------------------------------------------------------------------------------
 
     def renew_objects(self) -> None:
-        """Make each object's `nr`, last run, count and list, and the list of the dying."""
+        """Make the `nr`, last run, count and list of each object, and the dying list."""
         by_object: dict[int, list[int]] = {}
         for record in self.holders:
             value = self.words[self.at(L.TABLE_HOLDERS, record) + L.HOLDER_OBJECT]
@@ -196,7 +198,7 @@ class Rebuild:
             at = self.at(L.TABLE_OBJECTS, obj)
             state = self.words[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK
             if state > L.OBJECT_STATE_MOVING:
-                self.cannot.append(f"object {obj} is in state {state}, which does not exist")
+                self.cannot.append(f"object {obj} is in the unknown state {state}")
                 continue
             if state == L.OBJECT_STATE_RETIRED:
                 continue
@@ -212,7 +214,7 @@ class Rebuild:
                 continue
             living += 1
             if not records:
-                self.cannot.append(f"object {obj} is there, and no record says who holds it")
+                self.cannot.append(f"object {obj} is alive but has no holder record")
         self.words[L.OBJECTS_COUNT] = living
         for head, found in (L.DYING_HEAD, dying), (L.CLEANING_HEAD, unclean):
             for obj, following in zip(found, [*found[1:], 0], strict=False):
@@ -220,11 +222,11 @@ class Rebuild:
             self.words[head] = found[0] if found else 0
 
     def renew_runs(self, obj: int, at: int) -> None:
-        """Follow an object's chain of runs, which is primary; its length and end are not."""
+        """Follow the chain of runs of an object; its length and end are derived from it."""
         first = low(self.words[at + L.OBJECT_RUNS])
         records, wrong = walk.chain(self.words, self.mine, L.TABLE_RUNS, first, L.RUN_LINK)
         if wrong or not self.used[L.TABLE_RUNS].isdisjoint(records):
-            wrong = wrong or "has a run of another object"
+            wrong = wrong or "contains a run of another object"
             self.cannot.append(f"object {obj}: its chain of runs {wrong}")
             return
         self.used[L.TABLE_RUNS].update(records)
@@ -235,7 +237,7 @@ class Rebuild:
     # --- loans and names -----------------------------------------------------------------------
 
     def renew_loans(self) -> None:
-        """Hang the loans on their records, newest first."""
+        """Link the loans to their records, newest first."""
         kinds = {record: self.slot_of(record) for record in self.holders}
         by_record: dict[int, list[int]] = {
             record: [] for record, slot in kinds.items() if slot != L.SLOT_AREAS
@@ -245,7 +247,7 @@ class Rebuild:
             at = self.at(L.TABLE_LOANS, loan)
             record, number = self.words[at + L.LOAN_HOLDER], self.words[at + L.LOAN_ID]
             if record not in by_record or number in ids.values():
-                self.cannot.append(f"loan {loan} hangs on record {record}, or has another's id")
+                self.cannot.append(f"loan {loan} has no valid record ({record}), or no own id")
                 continue
             ids[loan] = number
             by_record[record].append(loan)
@@ -255,19 +257,19 @@ class Rebuild:
             self.words[at] = pair(loans[0] if loans else 0, high(self.words[at]))
             self.link_all(loans, L.TABLE_LOANS, L.LOAN_LINKS)
             if kinds[record] == L.SLOT_TRANSIT and not loans:
-                self.cannot.append(f"holder record {record} is in transit, and no loan is its")
+                self.cannot.append(f"holder record {record} is in transit but has no loan")
         self.words[L.LOANS_COUNT] = len(ids)
         newest = max(ids.values(), default=0)
         self.words[L.NEXT_LOAN_ID] = max(self.words[L.NEXT_LOAN_ID], newest + 1)
 
     def renew_areas(self) -> None:
-        """Chain the names by what they are."""
+        """Put the names into the chains of the hash table."""
         of_area: dict[int, int] = {}
         for record in self.holders:
             if self.slot_of(record) == L.SLOT_AREAS:
                 area = self.words[self.at(L.TABLE_HOLDERS, record) + L.HOLDER_LOANS]
                 if area in of_area or area not in self.used[L.TABLE_AREAS]:
-                    self.cannot.append(f"holder record {record} is of name {area}, or another is")
+                    self.cannot.append(f"holder record {record} has no name of its own ({area})")
                 of_area[area] = record
         buckets = self.mine[L.MINE_HASH_BUCKETS]
         heads = dict.fromkeys(range(buckets), 0)
@@ -304,9 +306,10 @@ class Rebuild:
     # --- frames --------------------------------------------------------------------------------
 
     def renew_frames(self) -> None:
-        """Make the zones' numbers, the memdescs, and the trees of free frames.
+        """Make the numbers of the zones, the memdescs, and the trees of free frames.
 
-        The words of sections are primary: which are online, and which of their blocks are absent.
+        The words of sections are primary: they say which sections are online, and which of their
+        blocks are absent.
         """
         owners, wrong = check_sections(self.words, self.mine)
         self.cannot += [f"{found.place}: {found.message}" for found in wrong]
@@ -323,7 +326,7 @@ class Rebuild:
             for start, count in walk.runs_of(self.words, self.mine, place)[0]:
                 taken = free[start : start + count]
                 if count == 0 or start + count > len(free) or 0 in taken:
-                    self.cannot.append(f"object {obj}: frames from {start} are another's or none")
+                    self.cannot.append(f"object {obj}: frames from {start} on are not its own")
                     return
                 free[start : start + count] = bytes(count)
                 memdescs.update(dict.fromkeys(range(start, start + count), value) if value else {})
@@ -332,7 +335,7 @@ class Rebuild:
             self.renew_zone(zone, free, promised)
 
     def renew_zone(self, zone: int, free: bytearray, promised: int) -> None:
-        """Make one zone's numbers and its tree, over the sections that were ever online."""
+        """Make the numbers and the tree of a zone, over all sections that were ever online."""
         shift = self.mine[L.MINE_SECTION_SHIFT]
         first = self.mine[walk.about_zone(zone) + L.MINE_ZONE_FIRST]
         end = first + self.mine[walk.about_zone(zone) + L.MINE_ZONE_FRAMES]
@@ -358,7 +361,7 @@ class Rebuild:
         )
 
     def renew_memdescs(self, owners: bytearray, memdescs: dict[int, int]) -> None:
-        """Let each frame of a LIVE object lead to it, and no other."""
+        """Make the frames of each LIVE object lead to it, and no others."""
         first = self.mine[L.MINE_MEMDESCS_AT]
         known = set(memdescs.values())
         for pfn, owner in enumerate(owners):
@@ -372,7 +375,7 @@ class Rebuild:
                 self.words[first + pfn] = L.MEMDESC_NONE
 
     def renew_tree(self, zone: int, free: bytearray) -> None:
-        """Write every node over a zone's frames, from the leaves up to the root."""
+        """Write all nodes of the tree of a zone, from the leaves up to the root."""
         shift = self.mine[L.MINE_LEAF_SHIFT]
         size = 1 << shift
         level = self.mine[L.MINE_SECTION_SHIFT] - shift

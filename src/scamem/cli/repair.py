@@ -1,13 +1,13 @@
-"""`scamem check --repair`: put a damaged arena in order while nobody is a member of it.
+"""`scamem check --repair`: repair a damaged arena that has no members.
 
-Steps. Lock every slot's byte, so that nobody is a member and nobody becomes one. Copy the control
-file. Put back what a dead member had begun, derive what can be derived (rebuild.py), ask `check`.
-Only if nothing is left to say: mark the arena damaged, store the words that differ, take the mark
-away.
+Steps. Lock the byte of every slot, so that no process is or becomes a member. Copy the control
+file. Undo the unfinished work of a dead member, rebuild the derived words (rebuild.py), and run
+`check`. Only if it finds nothing: mark the arena as damaged, store the words that differ, and
+remove the mark.
 
-Why safe: an arena that cannot be put in order is not touched. Dying between the marks leaves one
-that refuses all work (I7) and whose primary words are what they were; repairing it again derives
-the same. The kernel drops the locks whoever dies.
+Why safe: an arena that cannot be repaired is not touched. A death while the mark is set leaves an
+arena that refuses all work (I7), with its primary words as they were; a second repair derives the
+same words. The kernel drops the locks of a process that dies.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from scamem.backing import places
+from scamem.backing.text import counted
 from scamem.core.check import check
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
@@ -27,17 +28,17 @@ from .rebuild import Rebuild
 
 DOOR_TIMEOUT_S = 10.0
 REGIONS = {
-    "slots": "slots: their lists of holder records",
+    "slots": "slots: lists of holder records",
     "sections": "sections",
-    "top_tree": "the tree of free frames",
-    "section_trees": "the tree of free frames",
-    "hash": "the chains of names",
+    "top_tree": "tree of free frames",
+    "section_trees": "tree of free frames",
+    "hash": "hash table of names",
     "memdescs": "memdescs",
     "objects_max": "objects: sizes, counts and lists",
-    "holders_max": "holder records: their lists",
-    "runs_max": "runs: the free ones' list",
-    "loans_max": "loans: their lists",
-    "areas_max": "names: their chains and hashes",
+    "holders_max": "holder records: lists",
+    "runs_max": "runs: free list",
+    "loans_max": "loans: lists",
+    "areas_max": "names: chains and hashes",
 }
 
 
@@ -47,10 +48,10 @@ class Repaired:
 
     Attributes
     ----------
-    path : of the control file.
-    found : what did not hold before.
-    put_back : words that a dead member had changed, and that are as before again.
-    changed : in words, what was made anew, and how many words of it.
+    path : the control file.
+    found : what `check` found before the repair.
+    put_back : number of words that a dead member had changed, and that were restored.
+    changed : one line for each kind of data that was rebuilt.
     """
 
     path: str
@@ -60,13 +61,13 @@ class Repaired:
 
 
 def repair(name: str) -> Repaired:
-    """Put a named arena in order.
+    """Repair a named arena.
 
     Raises
     ------
     ArenaBusyError : it has members.
-    ArenaDamagedError : words that nothing else tells are damaged; nothing was changed.
-    ArenaNotFoundError, ArenaRefusedError : there is none, or its header cannot be believed.
+    ArenaDamagedError : damaged words cannot be derived from the others; nothing was changed.
+    ArenaNotFoundError, ArenaRefusedError : there is no such arena, or its header is invalid.
     """
     control = places.open_file(name, "control")
     try:
@@ -94,9 +95,9 @@ def _repair(fd: int, path: str, geometry: Geometry) -> Repaired:
     left = [f"{wrong.place}: {wrong.message} ({wrong.rule})" for wrong in check(words, mine)]
     if work.cannot or left:
         raise ArenaDamagedError(
-            f"asked to repair {path}; nothing was changed, since what is damaged cannot be derived "
-            f"from anything: {'; '.join((work.cannot or left)[:5])}. Read out what you need "
-            "(scamem check says what is wrong), and make a new arena"
+            f"cannot repair {path}; nothing was changed. Some damaged data cannot be rebuilt from "
+            f"the rest: {'; '.join((work.cannot or left)[:5])}. `scamem check` lists all problems. "
+            "Save the data that you can still read, and make a new arena"
         )
     places_changed = image.changed(before, words)
     image.write_word(fd, L.JOURNAL_DAMAGED, 1)
@@ -106,34 +107,34 @@ def _repair(fd: int, path: str, geometry: Geometry) -> Repaired:
 
 
 NAMED = {
-    L.LOCK: "the lock: nobody has it",
-    L.JOURNAL_LENGTH: "journal: empty",
-    L.JOURNAL_FAILED: "journal: no failed transaction",
-    L.JOURNAL_DAMAGED: "the mark that the arena is damaged",
-    L.NEXT_LOAN_ID: "the next loan's id",
-    L.NEXT_VERSION: "the next version of a name",
-    L.DYING_HEAD: "the list of dying objects",
-    L.CLEANING_HEAD: "the list of objects to be cleaned",
-    L.CLEANING: "the object that is being cleaned",
+    L.LOCK: "lock",
+    L.JOURNAL_LENGTH: "length of the journal",
+    L.JOURNAL_FAILED: "mark of a failed transaction",
+    L.JOURNAL_DAMAGED: "mark of a damaged arena",
+    L.NEXT_LOAN_ID: "next loan id",
+    L.NEXT_VERSION: "next version of a name",
+    L.DYING_HEAD: "list of dying objects",
+    L.CLEANING_HEAD: "list of objects to clean",
+    L.CLEANING: "object being cleaned",
     L.AREAS_COUNT: "number of names",
     L.OBJECTS_COUNT: "number of objects",
     L.LOANS_COUNT: "number of loans",
-    L.SLOTS_NEXT: "the first slot never used",
-    L.DRAINING: "the record that was being dropped",
-    L.ZONES + L.ZONE_FREE: "frames free",
-    L.ZONES + L.ZONE_RESERVED: "frames reserved",
-    L.ZONES + L.ZONE_ROOT_LEVEL: "level of the tree's root",
-    L.ZONES + L.ZONE_ONLINE: "sections online",
+    L.SLOTS_NEXT: "first unused slot",
+    L.DRAINING: "holder record being dropped",
+    L.ZONES + L.ZONE_FREE: "free frames",
+    L.ZONES + L.ZONE_RESERVED: "reserved frames",
+    L.ZONES + L.ZONE_ROOT_LEVEL: "level of the root of the tree",
+    L.ZONES + L.ZONE_ONLINE: "online sections",
 }
-BEGUN = "what a dead member had begun"
+BEGUN = "unfinished work of a dead member"
 UNITS = ("objects", "holder records", "runs", "loans", "names")
-CONTROL_WORDS = ("the first free one", "the first never used", "how many have memory")
+CONTROL_WORDS = ("first free", "first unused", "number with memory")
 
 
 def _in_words(
     geometry: Geometry, before: memoryview, after: memoryview, changed: list[int]
 ) -> Iterator[str]:
-    """Say what was changed: numbers one by one, what there are many of by how many words."""
+    """Yield a line for each single number that changed, and one for each kind of list or table."""
     counts: dict[str, int] = {}
     tables_end = L.TABLES + L.TABLE_WORDS * L.TABLES_COUNT
     for at in changed:
@@ -148,4 +149,4 @@ def _in_words(
             counts[REGIONS[name]] = counts.get(REGIONS[name], 0) + 1
         else:
             counts[BEGUN] = counts.get(BEGUN, 0) + 1
-    yield from (f"{what}: {count:,} words" for what, count in counts.items())
+    yield from (f"{what}: {counted(count, 'word')}" for what, count in counts.items())

@@ -1,4 +1,4 @@
-"""Running a command: every end of it is one line and an exit code, never a traceback."""
+"""Running a command: every failure is one line and an exit code, never a traceback."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _say(error.format_message(), EXIT_FAILED)
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing may be written at exit either.
+        # The reader of our output has closed it; nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
     except ScamemError as error:
@@ -48,7 +48,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get(DEBUG):
             raise
-        return _say(f"{type(error).__name__}: {error} ({DEBUG}=1 shows where)", EXIT_FAILED)
+        return _say(f"{type(error).__name__}: {error} ({DEBUG}=1 shows the traceback)", EXIT_FAILED)
 
 
 def _say(text: str, code: int) -> int:
@@ -59,7 +59,7 @@ def _say(text: str, code: int) -> int:
 
 @contextlib.contextmanager
 def _warnings_as_lines() -> Iterator[None]:
-    """Show a warning as a line, without the place in our source that it was given at."""
+    """Show a warning as one line, without its place in our source."""
 
     def show(message: Warning | str, *_about: object) -> None:
         _say(f"warning: {message}", 0)

@@ -1,4 +1,4 @@
-"""What the commands print: tables for people, and the same as JSON."""
+"""What the commands print: tables for people, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from scamem.backing.text import sized
+from scamem.backing.text import counted, sized
 from scamem.looks.objects import Holder, ObjectInfo
 from scamem.looks.stats import Stats
 
 RUNS_MAX = 20
 COUNTS = (
-    ("mappings", "mapping"),
-    ("pins", "pin"),
-    ("io_pins", "I/O pin"),
-    ("hands", "in hand"),
-    ("loans", "loan"),
+    ("mappings", "mapping", "mappings"),
+    ("pins", "pin", "pins"),
+    ("io_pins", "I/O pin", "I/O pins"),
+    ("hands", "in hand", "in hand"),
+    ("loans", "loan", "loans"),
 )
 
 
 def console() -> Console:
-    """Return where results go; a pipe gets lines that are not folded."""
+    """Return the console for results. Lines that go to a pipe are not folded."""
     made = Console(highlight=False)
     return made if made.is_terminal else Console(highlight=False, width=max(made.width, 160))
 
@@ -36,18 +36,14 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1))
 
 
-def counted(count: int, thing: str) -> str:
-    """`1 pin`, `2 pins`."""
-    plural = "" if count == 1 or thing == "in hand" else "s"
-    return f"{count:,} {thing}{plural}"
-
-
 def holder_text(holder: Holder) -> str:
-    """Say who holds an object, and by what."""
+    """Say who holds an object, and how."""
     if holder.kind == "area":
         return f"area {holder.name}"
     parts = [
-        counted(getattr(holder, field), thing) for field, thing in COUNTS if getattr(holder, field)
+        counted(count, thing, things)
+        for field, thing, things in COUNTS
+        if (count := getattr(holder, field))
     ]
     if holder.kind == "transit":
         return f"transit: {', '.join(parts)}"
@@ -55,7 +51,7 @@ def holder_text(holder: Holder) -> str:
 
 
 def object_json(found: ObjectInfo) -> dict[str, Any]:
-    """Return an object as JSON has it."""
+    """Return an object as JSON."""
     made = dataclasses.asdict(found)
     made["refcount"] = found.refcount
     made["names"] = list(found.names)
@@ -89,12 +85,12 @@ def print_objects(found: list[ObjectInfo]) -> None:
 
 
 def print_stats(stats: Stats) -> None:
-    """Print an arena's numbers."""
+    """Print the figures of an arena."""
     frame = stats.frame_bytes
     used = stats.frames_online - stats.frames_free
-    free = f"{sized(stats.frames_free * frame)} ({stats.frames_free:,} frames"
+    free = f"{sized(stats.frames_free * frame)} ({counted(stats.frames_free, 'frame')}"
     if stats.frames_reserved:
-        free += f", {stats.frames_reserved:,} of them promised"
+        free += f", {stats.frames_reserved:,} of them reserved"
     members = [f"pid {found.pid} ({counted(found.objects, 'object')})" for found in stats.members]
     sections = counted(stats.sections_online, "section")
     reaped = counted(stats.reaped_members, "member"), counted(stats.reaped_holders, "record")
@@ -103,7 +99,7 @@ def print_stats(stats: Stats) -> None:
         ("arena", stats.path or f"anonymous {stats.arena_id}"),
         ("capacity", sized(stats.capacity_bytes)),
         ("online", f"{sized(stats.frames_online * frame)} in {sections}"),
-        ("in use", f"{sized(used * frame)} ({used:,} frames)"),
+        ("in use", f"{sized(used * frame)} ({counted(used, 'frame')})"),
         ("free", f"{free})"),
         ("longest free run", sized(stats.longest_free_run * frame)),
         ("objects", f"{stats.objects:,}"),
@@ -111,7 +107,7 @@ def print_stats(stats: Stats) -> None:
         ("loans in transit", f"{stats.loans:,}"),
         ("members", ", ".join(members)),
         ("reaped so far", ", ".join(reaped)),
-        ("locks taken over", f"{stats.takeovers:,}, {words} put back"),
+        ("locks taken over", f"{stats.takeovers:,} ({words} restored)"),
         ("control file", sized(stats.control_bytes)),
     )
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -121,7 +117,7 @@ def print_stats(stats: Stats) -> None:
 
 
 def print_runs(runs: list[tuple[int, int]]) -> None:
-    """Print where an object's frames are: its first runs, and how many more there are."""
+    """Print the first runs of an object, and the number of the others."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("run", "first pfn", "frames"):
         table.add_column(name, justify="right")
@@ -129,4 +125,4 @@ def print_runs(runs: list[tuple[int, int]]) -> None:
         table.add_row(str(number), f"{start:,}", f"{frames:,}")
     console().print(table)
     if len(runs) > RUNS_MAX:
-        click.echo(f"and {len(runs) - RUNS_MAX:,} more runs")
+        click.echo(f"and {counted(len(runs) - RUNS_MAX, 'more run')}")

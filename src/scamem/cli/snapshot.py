@@ -1,12 +1,12 @@
-"""A copy of a named arena's control file as it was at one moment, made without joining.
+"""A copy of the control file of a named arena at one moment, made without joining.
 
-Nothing is stored in the arena, so it works on a damaged one too. The lock word is read before and
-after: it holds the slot of who is inside, and a ticket that is larger each time; if nobody was
-inside and the ticket is the same, no member stored anything meanwhile. If the same member stays
-inside and nothing changes between two copies, it is stopped or dead: what it had begun is put back
-in the copy, as the next member would do in the arena.
+Nothing is stored in the arena, so this also works on a damaged one. The lock word is read before
+and after the copy. It contains the slot of the member inside, and a ticket that grows each time. If
+nobody was inside and the ticket is the same, no member stored anything meanwhile. If the same
+member stays inside and nothing changes between two copies, it is stopped or dead. Its unfinished
+changes are undone in the copy, as the next member would do in the arena.
 
-Only what has memory is read: a mapping would give memory to every hole that is looked at.
+Only parts that have memory are read: reading a hole through a mapping would allocate it.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Snapshot:
     Attributes
     ----------
     words : a copy, writable, of unsigned 64-bit words.
-    inside : slot of the member that is inside the lock and does not move; 0: nobody.
-    put_back : words that it had changed, and that are as before in the copy.
+    inside : slot of the dead or stopped member that has the lock; 0: nobody.
+    put_back : number of words that it had changed, which are restored in the copy.
     """
 
     geometry: Geometry
@@ -46,7 +46,7 @@ class Snapshot:
     put_back: int
 
     def pid(self, slot: int) -> int:
-        """Return the pid that is written in a slot."""
+        """Return the pid in a slot."""
         return int(self.words[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_PID])
 
 
@@ -55,8 +55,8 @@ def take(name: str) -> Snapshot:
 
     Raises
     ------
-    ArenaNotFoundError, ArenaRefusedError : there is none, or not one that can be believed.
-    LockTimeoutError : the arena was never still for long enough.
+    ArenaNotFoundError, ArenaRefusedError : there is no such arena, or its header is invalid.
+    LockTimeoutError : the arena changed all the time.
     """
     control = places.open_file(name, "control")
     try:
@@ -85,13 +85,13 @@ def _still_copy(fd: int, nbytes: int) -> tuple[memoryview, int]:
             last = before, words
         if time.monotonic() > deadline:
             raise LockTimeoutError(
-                f"the arena was changed all the time for {PATIENCE_S:g} s, so that it could not be "
-                "copied at one moment. Try again when its members do less"
+                f"could not copy the arena in a consistent state: its members changed it all the "
+                f"time for {PATIENCE_S:g} s. Try again when they do less"
             )
         time.sleep(NAP_S)
 
 
 def _lock_word(fd: int) -> int:
-    """Return who is inside the lock, and its ticket, without the flags."""
+    """Return the lock word (holder and ticket) without its flags."""
     value: int = WORD.unpack(os.pread(fd, WORD.size, L.LOCK * L.WORD_BYTES))[0]
     return value & ~L.LOCK_FLAGS

@@ -1,4 +1,4 @@
-"""`scamem put` and `scamem get`: files into an arena, and out of it."""
+"""`scamem put` and `scamem get`: copy files into an arena, and objects to files."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 import scamem
-from scamem.backing.text import sized
+from scamem.backing.text import counted, sized
 
 from .formats import CSV, FORMATS, STANDARD, Arrays, format_of, read, write
 from .options import Size, arena_option, json_option, progress
 from .show import print_json
 
 CHUNK_BYTES = 16 << 20
-MEMBER = "/"  # between a name and its member's
+MEMBER = "/"  # between a name and the name of its member
 
 format_option = click.option(
     "--as",
     "wanted",
     type=click.Choice(FORMATS),
-    help="The file's format; by its name's ending if not given, raw if that says nothing.",
+    help="Format of the file. Default: by the ending of its name, else raw.",
 )
 
 
@@ -37,13 +37,13 @@ format_option = click.option(
 @click.argument("name")
 @arena_option
 @format_option
-@click.option("--replace", is_flag=True, help="Replace what the name shows now.")
-@click.option("--columns", is_flag=True, help="A table: a name for each column, NAME/column.")
+@click.option("--replace", is_flag=True, help="Replace the object that NAME refers to.")
+@click.option("--columns", is_flag=True, help="For a table: one name for each column, NAME/column.")
 @click.option(
     "--capacity",
     type=Size(),
     metavar="SIZE",
-    help="What a new arena may grow to, such as 4G; else this machine's memory.",
+    help="Largest size of a new arena, such as 4G. Default: the memory of this machine.",
 )
 @json_option
 def put_command(
@@ -56,22 +56,22 @@ def put_command(
     capacity: int | None,
     as_json: bool,
 ) -> None:
-    """Copy FILE into the arena under NAME, and make the arena if there is none.
+    """Copy FILE into the arena under NAME. Create the arena if it does not exist.
 
     \b
     .npy   an array
-    .npz   a name for each member: NAME/member
-    .csv   one structured array with a field for each column, so that x["column"] is a view of it;
-           with --columns a name for each: NAME/column. Columns are int64, float64 (missing values
-           are NaN) or text; the first line names them.
+    .npz   one name for each member: NAME/member
+    .csv   one structured array with a field for each column: x["column"] is a view of it.
+           With --columns, one name for each column: NAME/column. Columns are int64, float64
+           (missing values are NaN) or text. The first line names them.
     else   bytes, as an array of uint8; "-" is stdin
 
-    The name keeps the data in the arena when this command has ended: until `scamem rm NAME`, or
-    until the machine is restarted.
+    The name keeps the data in the arena after this command has ended, until `scamem rm NAME` or a
+    restart of the machine.
     """
     kind = format_of(file, wanted)
     if columns and kind != CSV:
-        raise click.UsageError(f"--columns is for tables (csv), this is {kind}")
+        raise click.UsageError(f"--columns is for tables (csv), but this file is {kind}")
     found = read(file, kind)
     if columns and not isinstance(found, Mapping) and found.dtype.names:
         found = {column: found[column] for column in found.dtype.names}
@@ -87,17 +87,17 @@ def put_command(
 
 
 def _check_names(arena: scamem.Arena, arrays: Arrays, replace: bool) -> None:
-    """Fail before anything is copied, rather than half-way."""
+    """Fail before anything is copied."""
     taken = [name for name in arrays if name in arena]
     if taken and not replace:
         raise scamem.NameExistsError(
-            f"{taken[0]!r} is published already; give another name, remove it "
+            f"{taken[0]!r} is already published; use another name, remove this one "
             f"(scamem rm {taken[0]}), or add --replace"
         )
 
 
 def _publish(arena: scamem.Arena, arrays: Arrays, replace: bool) -> None:
-    """Copy all arrays, then publish them; a failure takes back what it published."""
+    """Copy all arrays, then publish them. A failure removes the names published so far."""
     total = sum(array.nbytes for array in arrays.values())
     with progress("copying", total) as step:
         made = {name: _copied(arena, array, step) for name, array in arrays.items()}
@@ -114,7 +114,7 @@ def _publish(arena: scamem.Arena, arrays: Arrays, replace: bool) -> None:
 
 
 def _copied(arena: scamem.Arena, source: NDArray[Any], step: Callable[[int], None]) -> scamem.Array:
-    """Copy an array into the arena, a part at a time; a mapped file is read there."""
+    """Copy an array into the arena part by part; a mapped file is read into it."""
     if isinstance(source, np.memmap) and source.nbytes:
         return _read(arena, source, step)
     fortran = source.flags.f_contiguous and not source.flags.c_contiguous
@@ -135,7 +135,7 @@ def _copied(arena: scamem.Arena, source: NDArray[Any], step: Callable[[int], Non
 def _read(
     arena: scamem.Arena, source: np.memmap[Any, Any], step: Callable[[int], None]
 ) -> scamem.Array:
-    """Read what a mapped file has straight into the arena: faster than to copy the mapping."""
+    """Read a mapped file into the arena, which is faster than to copy the mapping."""
     fortran = source.flags.f_contiguous and not source.flags.c_contiguous
     shape = source.shape[::-1] if fortran else source.shape
     seen = 0
@@ -174,7 +174,7 @@ def _dtype_json(dtype: np.dtype[Any]) -> Any:
 
 def _about(array: NDArray[Any]) -> str:
     fields = array.dtype.names
-    kind = f"{len(fields)} columns" if fields else str(array.dtype)
+    kind = counted(len(fields), "column") if fields else str(array.dtype)
     shape = " x ".join(f"{length:,}" for length in array.shape) or "a single value"
     return f"{shape}, {kind}, {sized(array.nbytes)}"
 
@@ -194,15 +194,16 @@ def _about(array: NDArray[Any]) -> str:
 def get_command(
     name: str, file: str, arena_name: str, wanted: str | None, timeout_s: float | None
 ) -> None:
-    """Copy what NAME shows into FILE.
+    """Save the object NAME to FILE.
 
     \b
     .npy   the array
     .npz   the array, or all members NAME/member
-    .csv   a structured array's fields, or all columns NAME/column
-    else   the array's bytes; "-" is stdout
+    .csv   the fields of a structured array, or all columns NAME/column
+    else   the bytes of the array; "-" is stdout
 
-    FILE is complete or not there: it is written beside, then renamed. What is in FILE is replaced.
+    An existing FILE is replaced. The data is written to a temporary file, which is then renamed, so
+    FILE is either complete or unchanged.
     """
     kind = format_of(file, wanted)
     with scamem.Arena.join(arena_name) as arena:
@@ -217,7 +218,7 @@ def get_command(
 
 
 def _value(arena: scamem.Arena, name: str, timeout_s: float | None) -> NDArray[Any] | Arrays:
-    """Return what a name shows, or the members of it."""
+    """Return the array of a name, or the arrays of its members."""
     prefix = name + MEMBER
     members = [] if name in arena else [found for found in arena if found.startswith(prefix)]
     if members:
@@ -233,7 +234,7 @@ def _array(arena: scamem.Arena, name: str, timeout_s: float | None) -> NDArray[A
         return np.frombuffer(value, np.uint8)
     if not isinstance(value, np.ndarray):
         raise click.ClickException(
-            f"{name!r} is a {type(value).__name__}, a Python object; get writes arrays and bytes. "
+            f"{name!r} is a {type(value).__name__}; `scamem get` writes only arrays and bytes. "
             f"Use it in Python: scamem.Arena.join(...)[{name!r}]"
         )
     return value
@@ -241,9 +242,9 @@ def _array(arena: scamem.Arena, name: str, timeout_s: float | None) -> NDArray[A
 
 @contextlib.contextmanager
 def _output(file: str) -> Iterator[IO[bytes]]:
-    """Open a file to write that appears under its name when it is complete.
+    """Open a file to write, which gets its name when it is complete.
 
-    What is there and no ordinary file (a pipe, a device) is written to as it is.
+    A file that exists and is not a regular file (a pipe, a device) is written to directly.
     """
     if file == STANDARD:
         yield sys.stdout.buffer

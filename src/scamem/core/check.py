@@ -39,7 +39,7 @@ def mark(mine: Image, owners: bytearray, start: int, frames: int) -> str:
         return f"frames {start} to {start + frames - 1} are not all in the arena"
     for k in range(start, start + frames):
         if owners[k] != 0:
-            without = ("somebody else's too", "offline", "absent")
+            without = ("also used elsewhere", "offline", "absent")
             return f"frame {k} is " + without[owners[k] - 1]
         owners[k] = 1
     return ""
@@ -58,13 +58,13 @@ def check_sections(arena: Image, mine: Image) -> tuple[bytearray, list[Finding]]
         unpunched = word >> L.SECTION_UNPUNCHED_SHIFT
         wrong = ""
         if state > L.SECTION_STATE_POPULATING:
-            wrong = f"state {state} does not exist"
+            wrong = f"is in the unknown state {state}"
         elif (absent | unpunched) >> blocks:
-            wrong = f"has blocks beyond its {blocks}"
+            wrong = f"has more than {blocks} blocks"
         elif state in USABLE and (unpunched & ~absent or not word & L.SECTION_BACKED):
             wrong = "has unpunched blocks that are not absent, or no memory for its memdescs"
         elif state not in USABLE and absent:
-            wrong = "has absent blocks and is not online"
+            wrong = "has absent blocks but is not online"
         if wrong:
             found.append(Finding("I1", f"section {section}", wrong))
         for block in range(blocks):
@@ -88,7 +88,7 @@ def check_frames(arena: Image, mine: Image) -> list[Finding]:
             if text:
                 found.append(Finding("I1", f"object {obj}", text))
     if 0 in owners:
-        nobody = f"belongs to nobody, and {owners.count(0) - 1} more"
+        nobody = f"is neither free nor in an object; other such frames: {owners.count(0) - 1}"
         found.append(Finding("I1", f"frame {owners.index(0)}", nobody))
     for zone in range(mine[L.MINE_ZONES]):
         found += check_zone(arena, mine, zone, runs)
@@ -112,7 +112,7 @@ def check_zone(arena: Image, mine: Image, zone: int, runs: list[tuple[int, int]]
         ("online sections", L.ZONE_ONLINE, sum(state in USABLE for state in states)),
     )
     return [
-        Finding("I1", f"zone {zone}", f"{name}: it says {value}, there are {counted}")
+        Finding("I1", f"zone {zone}", f"{name}: recorded {value}, counted {counted}")
         for name, word, counted in said
         if (value := arena[L.ZONES + L.ZONE_WORDS * zone + word]) != counted
     ]
@@ -126,7 +126,7 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
         found.append(Finding("I3", "dying objects", wrong))
     unclean, wrong = walk.unclean(arena, mine)
     if wrong:
-        found.append(Finding("I3", "objects to be cleaned", wrong))
+        found.append(Finding("I3", "objects to clean", wrong))
     used = set()
     for obj, at in objects_in(arena, mine, ALL_STATES):
         value = arena[at + L.OBJECT_STATE]
@@ -134,15 +134,15 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
         count = high(arena[at + L.OBJECT_NR])
         wrong = ""
         if state > L.OBJECT_STATE_MOVING:
-            wrong = f"state {state} does not exist"
+            wrong = f"is in the unknown state {state}"
         elif (state in LIVING) != (count != 0) and state != L.OBJECT_STATE_FREE:
             wrong = f"is {STATE_NAMES[state]} with {count} holder records"
         elif (obj in dying) + (obj in unclean) != (state == L.OBJECT_STATE_DYING):
             lists = f"{'' if obj in dying else 'not '}on the dying list, "
-            lists += f"{'' if obj in unclean else 'not '}to be cleaned"
+            lists += f"{'' if obj in unclean else 'not '}on the list of objects to clean"
             wrong = f"is {STATE_NAMES[state]}, {lists}"
         elif obj in dying and value & L.OBJECT_UNCLEAN:
-            wrong = "is on the dying list, and its frames were not cleaned"
+            wrong = "is on the dying list, but its frames were not cleaned"
         elif state in OWNED:
             wrong = owner_wrong(
                 arena, mine, value >> L.OBJECT_OWNER_SHIFT & L.MASK_16, value >> L.SHIFT_32
@@ -153,7 +153,7 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
             found.append(Finding("I3", f"object {obj}", wrong))
     count = len(objects_in(arena, mine, LIVING))
     if count != arena[L.OBJECTS_COUNT]:
-        text = f"counts {arena[L.OBJECTS_COUNT]}, there are {count}"
+        text = f"recorded {arena[L.OBJECTS_COUNT]}, counted {count}"
         found.append(Finding("I3", "objects", text))
     return found + unaccounted(arena, mine, L.TABLE_OBJECTS, used, "I3")
 
@@ -161,12 +161,12 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
 def owner_wrong(arena: Image, mine: Image, slot: int, incarnation: int) -> str:
     """Say what is wrong with who owns a state; empty when the owner can still finish it."""
     if not L.SLOT_FIRST <= slot < mine[L.MINE_SLOTS_MAX]:
-        return f"its owner's slot is {slot}"
+        return f"its owner has the invalid slot {slot}"
     at = L.SLOTS + L.SLOT_WORDS * slot
     if arena[at + L.SLOT_STATE] & L.MASK_8 == L.SLOT_STATE_FREE:
-        return f"its owner, slot {slot}, is free"
+        return f"the slot of its owner, {slot}, is free"
     if low(arena[at + L.SLOT_INCARNATION]) != low(incarnation):
-        return f"its owner, slot {slot}, is another member now"
+        return f"the slot of its owner, {slot}, belongs to another member now"
     return ""
 
 
@@ -178,9 +178,9 @@ def check_sizes(arena: Image, mine: Image) -> list[Finding]:
         runs, records, wrong = runs_of(arena, mine, at)
         frames = sum(frames for _, frames in runs)
         if not wrong and frames != low(arena[at + L.OBJECT_NR]):
-            wrong = f"nr is {low(arena[at + L.OBJECT_NR])}, its runs have {frames} frames"
+            wrong = f"nr is {low(arena[at + L.OBJECT_NR])}, but its runs have {frames} frames"
         if not wrong and not used.isdisjoint(records):
-            wrong = "has a run record of another object"
+            wrong = "contains a run record of another object"
         used.update(records)
         if wrong:
             found.append(Finding("I4", f"object {obj}", wrong))
@@ -209,7 +209,7 @@ def check_memdescs(arena: Image, mine: Image) -> list[Finding]:
             for k in range(start, min(start + frames, mine[L.MINE_FRAMES])):
                 owned[obj] += 1
                 if arena[at + k] != value and len(found) < FINDINGS_MAX:
-                    text = f"its memdesc does not lead to object {obj}, which has it"
+                    text = f"belongs to object {obj}, but its memdesc does not lead there"
                     found.append(Finding("I5", f"frame {k}", text))
     for section in range(mine[L.MINE_SECTIONS]):
         if arena[mine[L.MINE_SECTIONS_AT] + section] & L.MASK_8 not in USABLE:
@@ -229,7 +229,7 @@ def check_memdescs(arena: Image, mine: Image) -> list[Finding]:
                     owned[names[arena[at + k]]] += 1
     for obj, left in owned.items():
         if left < 0:
-            text = f"{-left} frames that it does not have lead to it"
+            text = f"has memdescs of other frames that lead to it: {-left}"
             found.append(Finding("I5", f"object {obj}", text))
     return found
 
@@ -239,43 +239,43 @@ def check_members(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list
     found: list[Finding] = []
     used = arena[L.SLOTS_NEXT]
     if not L.SLOT_FIRST <= used <= mine[L.MINE_SLOTS_MAX]:
-        found.append(Finding("I6", "slots", f"the first that was never used is {used}"))
+        found.append(Finding("I6", "slots", f"the first unused slot cannot be {used}"))
     for slot in range(mine[L.MINE_SLOTS_MAX]):
         at = L.SLOTS + L.SLOT_WORDS * slot
         state = arena[at + L.SLOT_STATE] & L.MASK_8
         wrong = ""
         if state > L.SLOT_STATE_REAPING or (state and (slot < L.SLOT_FIRST or slot >= used)):
-            wrong = f"state {state} cannot be"
+            wrong = f"has the invalid state {state}"
         elif state and slot in dead:
-            wrong = "its member is dead and was reaped, the slot is not free"
+            wrong = "is not free, although its member died and was reaped"
         elif state == L.SLOT_STATE_FREE and slot >= L.SLOT_FIRST:
             held = arena[at + L.SLOT_HOLDERS] | arena[at + L.SLOT_HOLDERS_COUNT]
             if held | low(arena[at + L.SLOT_DROPS]):
-                wrong = "is free, and has holder records"
+                wrong = "is free but has holder records"
         if wrong:
             found.append(Finding("I6", f"slot {slot}", wrong))
     for section in range(mine[L.MINE_SECTIONS]):
         state = arena[mine[L.MINE_SECTIONS_AT] + section] & L.MASK_8
         if (state not in AT_REST) != (low(arena[L.CHANGING]) == section + 1):
-            text = f"is in state {state}, and nobody changes it, or the other way round"
+            text = f"is in state {state}, which does not fit the section that is changing"
             found.append(Finding("I6", f"section {section}", text))
     if arena[L.CLEANING]:
         wrong = owner_wrong(arena, mine, high(arena[L.CLEANING]), arena[L.CLEANING_INCARNATION])
         if wrong:
-            found.append(Finding("I6", "the object that is being cleaned", wrong))
+            found.append(Finding("I6", "object being cleaned", wrong))
     if arena[L.CHANGING]:
         wrong = owner_wrong(arena, mine, high(arena[L.CHANGING]), arena[L.CHANGING_INCARNATION])
         if wrong or low(arena[L.CHANGING]) > mine[L.MINE_SECTIONS]:
-            found.append(Finding("I6", "the section that is changing", wrong or "does not exist"))
+            found.append(Finding("I6", "section being changed", wrong or "does not exist"))
     return found
 
 
 def check_journal(arena: Image, mine: Image) -> list[Finding]:
     """I7: outside a critical section the journal is empty, and nothing was found damaged."""
     words = (
-        (L.JOURNAL_LENGTH, "has entries that nobody put back"),
-        (L.JOURNAL_FAILED, "has a failed transaction that nobody put back"),
-        (L.JOURNAL_DAMAGED, "says that a transaction met a damaged word"),
+        (L.JOURNAL_LENGTH, "has entries of an unfinished transaction"),
+        (L.JOURNAL_FAILED, "has a failed transaction that was not undone"),
+        (L.JOURNAL_DAMAGED, "is marked as damaged: a transaction found a damaged word"),
     )
     return [Finding("I7", "journal", text) for at, text in words if arena[at] != 0]
 

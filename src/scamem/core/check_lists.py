@@ -32,12 +32,15 @@ def check_lists(arena: Image, mine: Image) -> list[walk.Finding]:
             )
         transit = [arena[first + r * L.HOLDER_WORDS] >> L.HOLDER_KIND_SHIFT for r in records]
         if not wrong and transit.count(L.HOLDER_TRANSIT) != walk.high(arena[at + L.OBJECT_HOLDERS]):
-            wrong = f"counts {walk.high(arena[at + L.OBJECT_HOLDERS])} records in transit"
+            wrong = (
+                f"counts {walk.high(arena[at + L.OBJECT_HOLDERS])} records in transit, "
+                f"has {transit.count(L.HOLDER_TRANSIT)}"
+            )
         if not wrong and len(set(members)) != len(members):
             wrong = "has two records of one member"
         for record in records:
             if walk.low(arena[first + record * L.HOLDER_WORDS]) != obj:
-                wrong = f"lists holder record {record}, which holds another"
+                wrong = f"lists holder record {record}, which holds another object"
             by_object[record] = obj
         if wrong:
             found.append(walk.Finding("I2", f"object {obj}", wrong))
@@ -67,13 +70,13 @@ def check_slot_list(
     if not wrong and len(records) != arena[at + L.SLOT_HOLDERS_COUNT]:
         wrong = f"counts {arena[at + L.SLOT_HOLDERS_COUNT]} holder records, has {len(records)}"
     if not wrong and oldest != (records[-1] if records else 0):
-        wrong = f"says that {oldest} is its oldest record"
+        wrong = f"names the wrong oldest record, {oldest}"
     for record in records:
         whose = arena[first + record * L.HOLDER_WORDS + L.HOLDER_OBJECT] >> L.HOLDER_SLOT_SHIFT
         if whose != slot | kind << (L.HOLDER_KIND_SHIFT - L.HOLDER_SLOT_SHIFT):
-            wrong = f"lists holder record {record}, which is not of its kind or not its own"
+            wrong = f"lists holder record {record}, which is of another kind or slot"
         if record in by_slot:
-            wrong = f"lists holder record {record}, as slot {by_slot[record]} does"
+            wrong = f"lists holder record {record}, which slot {by_slot[record]} lists too"
         by_slot[record] = slot
     return [walk.Finding("I2", f"slot {slot}", wrong)] if wrong else []
 
@@ -94,11 +97,11 @@ def check_loans(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
         for loan in loans:
             at = loans_at + loan * L.LOAN_WORDS
             if arena[at + L.LOAN_HOLDER] != record or loan in seen:
-                wrong = f"lists loan {loan}, which hangs on another"
+                wrong = f"lists loan {loan}, which belongs to another record"
             elif walk.high(arena[at + L.LOAN_LINKS]) != before:
                 wrong = f"has loan {loan}, which does not link back to {before}"
             elif arena[at + L.LOAN_ID] in ids or arena[at + L.LOAN_ID] >= arena[L.NEXT_LOAN_ID]:
-                wrong = f"has loan {loan} under an id that is free, taken or still to be used"
+                wrong = f"has loan {loan} under an id that is 0, taken or not given out yet"
             ids.add(arena[at + L.LOAN_ID])
             seen.add(loan)
             before = loan
@@ -107,7 +110,7 @@ def check_loans(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
         if wrong:
             found.append(walk.Finding("I2", f"holder record {record}", wrong))
     if len(seen) != arena[L.LOANS_COUNT]:
-        text = f"counts {arena[L.LOANS_COUNT]}, {len(seen)} hang on records"
+        text = f"recorded {arena[L.LOANS_COUNT]}, counted {len(seen)}"
         found.append(walk.Finding("I2", "loans", text))
     return found + unaccounted(arena, mine, L.TABLE_LOANS, seen, "I2")
 
@@ -127,9 +130,9 @@ def check_areas(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
             record = walk.high(arena[at + L.AREA_LINK])
             sizes = arena[at + L.AREA_SIZES]
             if area in seen or arena[at + L.AREA_HASH] % mine[L.MINE_HASH_BUCKETS] != bucket:
-                wrong = f"lists area {area}, which belongs to another"
+                wrong = f"lists area {area}, which belongs to another bucket"
             elif record not in records:
-                wrong = f"has area {area}, whose holder record {record} is no area's, or another's"
+                wrong = f"has area {area}, whose holder record {record} belongs to something else"
             elif arena[first + record * L.HOLDER_WORDS + L.HOLDER_LOANS] != area:
                 wrong = f"has area {area}, whose holder record names another area"
             elif (
@@ -138,17 +141,17 @@ def check_areas(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
             ):
                 wrong = f"has area {area}, whose name or description has an impossible size"
             elif arena[at + L.AREA_VERSION] >= arena[L.NEXT_VERSION]:
-                wrong = f"has area {area}, whose version is to come yet"
+                wrong = f"has area {area}, whose version was not given out yet"
             records.discard(record)
             seen.add(area)
         if wrong:
             found.append(walk.Finding("I2", f"name bucket {bucket}", wrong))
     for record in records:
         found.append(
-            walk.Finding("I2", f"holder record {record}", "is an area's that is not there")
+            walk.Finding("I2", f"holder record {record}", "belongs to an area that does not exist")
         )
     if len(seen) != arena[L.AREAS_COUNT]:
-        text = f"counts {arena[L.AREAS_COUNT]}, {len(seen)} are in the chains"
+        text = f"recorded {arena[L.AREAS_COUNT]}, counted {len(seen)}"
         found.append(walk.Finding("I2", "areas", text))
     return found + unaccounted(arena, mine, L.TABLE_AREAS, seen, "I2")
 
@@ -168,7 +171,7 @@ def check_drops(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
             if record in seen and record != walk.low(arena[L.DRAINING]):
                 wrong = f"drops holder record {record}, which is on another stack"
             elif kind == L.HOLDER_MEMBER and (counts or by_slot.get(record) != slot):
-                wrong = f"drops holder record {record}, which is in use or another's"
+                wrong = f"drops holder record {record}, which is in use or belongs to another slot"
             elif kind == 0:
                 wrong = f"drops holder record {record}, which is free"
             seen.add(record)
@@ -180,7 +183,7 @@ def check_drops(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
         if arena[at + L.HOLDER_OBJECT] >> L.HOLDER_KIND_SHIFT == L.HOLDER_DROPPED:
             used.add(record)
             if record not in seen:
-                text = "was dropped while on a stack, and is on none"
+                text = "was dropped while on a stack, but is on no stack"
                 found.append(walk.Finding("I2", f"holder record {record}", text))
     return found + unaccounted(arena, mine, L.TABLE_HOLDERS, used, "I2")
 
@@ -194,6 +197,6 @@ def unaccounted(
     found = [walk.Finding(rule, f"free {unit}s", wrong)] if wrong else []
     both = used.intersection(free)
     lost = set(range(1, walk.table_end(arena, mine, table))).difference(free, used)
-    found += [walk.Finding(rule, f"{unit} {k}", "is in use and free") for k in sorted(both)]
-    found += [walk.Finding(rule, f"{unit} {k}", "is not in use, not free") for k in sorted(lost)]
+    found += [walk.Finding(rule, f"{unit} {k}", "is both in use and free") for k in sorted(both)]
+    found += [walk.Finding(rule, f"{unit} {k}", "is neither in use nor free") for k in sorted(lost)]
     return found

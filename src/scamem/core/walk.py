@@ -80,7 +80,7 @@ def chain(arena: Image, mine: Image, table: int, first: int, offset: int) -> tup
     index = first
     while index != 0 and index != link:
         if index >= end:
-            return found, f"links to {UNITS[table]} {index}, which was never handed out"
+            return found, f"links to {UNITS[table]} {index}, which was never used"
         if index in seen:
             return found, f"links to {UNITS[table]} {index} twice"
         seen.add(index)
@@ -195,7 +195,7 @@ def zone_runs(arena: Image, mine: Image, zone: int) -> tuple[list[tuple[int, int
     root = int(arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL])
     highest = mine[L.MINE_SECTION_SHIFT] - shift + mine[about_zone(zone) + L.MINE_ZONE_TOP_HEIGHT]
     if root > highest:
-        return [], [f"the tree's root is at level {root}; it has {highest}"]
+        return [], [f"the root of the tree is at level {root}; the highest level is {highest}"]
     runs: list[tuple[int, int]] = []
     wrong = []
     todo = [(root, 0)]
@@ -210,7 +210,7 @@ def zone_runs(arena: Image, mine: Image, zone: int) -> tuple[list[tuple[int, int
             left = summary(arena, mine, zone, level - 1, 2 * index)
             right = summary(arena, mine, zone, level - 1, 2 * index + 1)
             if says != joined(left, right, size // 2):
-                wrong.append(f"node {index} of level {level} does not agree with what is below it")
+                wrong.append(f"node {index} of level {level} does not agree with those below it")
             todo += [(level - 1, 2 * index + 1), (level - 1, 2 * index)]
         elif not uniform:
             at = leaf_at(mine, zone, index)

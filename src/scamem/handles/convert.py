@@ -42,8 +42,8 @@ def check_whole(value: Any) -> None:
     """Raise TypeError for a view that no one object has all of."""
     if isinstance(value, View) and (value.private or value.parts is not None):
         raise TypeError(
-            "asked to send a view that is private, or of several objects; no one object has what "
-            "it shows. Send its objects, or arena.array() of it"
+            "asked to send a view that is private, or of several objects; it is not the memory of "
+            "one object. Send its objects, or arena.array() of it"
         )
 
 
@@ -128,12 +128,12 @@ def set_loans_limit(seat: Seat, count: int) -> None:
     """Set how many handles may be on their way at once, for all members."""
     most = seat.geometry.loans_max - 1
     if not 0 < count <= most:
-        raise ValueError(f"asked for a limit of {count:,} loans; 1 to {most:,} can be")
+        raise ValueError(f"asked for a limit of {count:,} loans; 1 to {most:,} are possible")
     seat.member.set_word(L.LOANS_LIMIT, count)
 
 
 def set_transit_grace(seat: Seat, seconds: int) -> None:
     """Set how many seconds a loan is kept, and outlives its sender, for all members."""
     if not 0 <= seconds <= L.MASK_32:
-        raise ValueError(f"asked for a grace of {seconds} s; 0 to {L.MASK_32:,} can be")
+        raise ValueError(f"asked for a grace of {seconds} s; 0 to {L.MASK_32:,} s are possible")
     seat.member.set_word(L.TRANSIT_GRACE_S, seconds)

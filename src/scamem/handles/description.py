@@ -130,8 +130,8 @@ def _decode(data: bytes) -> tuple[Description, int, int]:
     )
     if not _is_possible(found):
         raise ScamemError(
-            "a handle or area describes what no array is; it was tampered with, or made by another "
-            "version"
+            "a handle or area describes an impossible array; it was tampered with, or made by "
+            "another version"
         )
     if 0 in found.shape:  # nothing is read, wherever its strides would lead
         found = found._replace(offset=0, strides=None)

@@ -60,8 +60,8 @@ def _text(dtype: np.dtype[Any]) -> bytes:
     except (ScamemError, TypeError, ValueError, RecursionError):
         pass
     raise TypeError(
-        f"asked to describe the dtype {dtype!r} as data; only NumPy's own fixed-width dtypes of at "
-        "least one byte can be, with metadata that JSON can say. Send a view of it, "
+        f"asked to share an array of dtype {dtype!r}; only NumPy's own fixed-width dtypes of at "
+        "least one byte can be shared, with metadata that JSON can say. Send a view of the array, "
         f"x.view('V{dtype.itemsize}'), and view that as the dtype again"
     )
 
@@ -118,7 +118,7 @@ def dtype_of(text: bytes) -> np.dtype[Any]:
         return found
     except (ValueError, TypeError, LookupError, OverflowError, RecursionError, MemoryError):
         raise ScamemError(
-            f"a handle or area describes a dtype that is none: {text[:60]!r}. It was tampered "
+            f"a handle or area describes an invalid dtype: {text[:60]!r}. It was tampered "
             "with, or made by another version"
         ) from None
 

@@ -19,7 +19,7 @@ from .handle import Handle
 from .pickling import counting, would_die_with_us
 from .shared import seat_of
 
-ALONE = "; to others than its children by value, as no other process is a member of the arena"
+ALONE = "; by value to processes other than its children: no other process has joined the arena"
 
 
 def explain(value: Any) -> str:
@@ -32,7 +32,7 @@ def explain(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return _explain_array(value)
     if isinstance(value, (Scamem, Handle)):
-        return "by handle: it has no value of its own"
+        return "by handle: it is a reference to shared memory"
     return _explain_pickled(value)
 
 
@@ -52,8 +52,8 @@ def _explain_array(value: np.ndarray[Any, Any]) -> str:
         where = f"at byte {place.offset:,} of object {place.hold.index} of {seat!r}"
     else:
         return (
-            f"{by_value}: it lies in {seat!r}, but another library's object keeps it there; send "
-            "the Array that this was made from"
+            f"{by_value}: it lies in {seat!r}, but another library's object holds it there; send "
+            "the Array that it was made from"
         )
     if not isinstance(value, Array):
         return (
@@ -142,13 +142,13 @@ def _explain_pickled(value: Any) -> str:
     if managers is not None and isinstance(value, managers.BaseProxy):
         return (
             f"by reference ({tally.by_value:,} bytes): the object of a {kind} stays in the "
-            "manager's process. Arrays that are put there or taken from it go by handle"
+            "manager process. Arrays that are put there or read from it go by handle"
         )
     text = f"by value: {tally.by_value:,} bytes ({kind})"
     if tally.in_arena:
         text += (
             f", {tally.in_arena:,} of which lie in an arena, but not as Arrays: send the Array "
-            "that they were made from, and make this of it at the other end"
+            "that they were made from, and make this from it at the other end"
         )
     if tally.handles:
         number = f"{tally.handles} object{'s' if tally.handles > 1 else ''}"

@@ -222,9 +222,9 @@ def transit_grace_s(member: Member) -> int:
 def _too_many_loans(member: Member) -> TooManyLoansError:
     limit = loans_limit(member)
     return TooManyLoansError(
-        f"asked to send one more handle; {limit:,} are on their way, the limit of the arena. Load "
-        "some before you send more, take some back (Handle.cancel), wait until the oldest are "
-        f"{transit_grace_s(member):,} s old, which makes room, or raise arena.loans_limit",
+        f"asked to send a handle; {limit:,} are sent and not loaded, the limit of the arena. Load "
+        "some before you send more, cancel some (Handle.cancel), wait until the oldest are "
+        f"{transit_grace_s(member):,} s old and expire, or raise arena.loans_limit",
         loans=member.read_word(L.LOANS_COUNT),
         limit=limit,
     )
@@ -246,7 +246,7 @@ def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
         if held == L.STALE:
             raise StaleHandleError(
                 f"the object of this handle (number {tail.index}, generation {tail.generation}) "
-                "is gone: its loan was taken or its grace is over, and nobody holds it any more. "
+                "is gone: its loan was used or has expired, and no process holds the object. "
                 "Keep a reference in the sender, or publish it under a name"
             )
         make_room(member.seat, held)

@@ -220,7 +220,7 @@ def popitem(arena: Seated) -> tuple[str, Any]:
             return name, names.take(arena._seat, name)
         except NameNotFoundError:
             continue  # another process was faster
-    raise NameNotFoundError("asked for any name of the arena; it has none")
+    raise NameNotFoundError("asked for any name of the arena; it has no names")
 
 
 def setdefault(arena: Seated, name: str, default: Any = None) -> Any:

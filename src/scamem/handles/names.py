@@ -15,6 +15,7 @@ import numpy as np
 from scamem.arrays import create
 from scamem.arrays.array import Array
 from scamem.arrays.place import locate
+from scamem.backing.text import existing
 from scamem.core.store import layout as L
 from scamem.errors import (
     ArenaDamagedError,
@@ -83,7 +84,7 @@ def publish(seat: Seat, name: str, value: Any, *, replace: bool = False) -> None
             return
         if area == L.EXISTS:
             raise NameExistsError(
-                f"{name!r} is published already; unpublish it first, choose another name, or "
+                f"{name!r} is already published; unpublish it first, choose another name, or "
                 "replace it (arena[name] = value)"
             )
         make_room(seat, area)
@@ -96,8 +97,8 @@ def _describe(seat: Seat, value: Any) -> tuple[Hold, bytes]:
         check_whole(value)
         if value.hold.member is not seat.member:
             raise ValueError(
-                f"asked to publish {value!r} here; it belongs to another arena, and would not be "
-                "kept by this one. Publish it there, or a copy of its data here"
+                f"asked to publish {value!r} here; it belongs to another arena, so this "
+                "one cannot keep it. Publish it there, or publish a copy of its data here"
             )
         return value.hold, value.description if isinstance(value, Handle) else RAW_DESCRIPTION
     place = locate(value) if isinstance(value, np.ndarray) else None
@@ -125,8 +126,8 @@ def unpublish(seat: Seat, name: str) -> None:
 def _not_found(seat: Seat, name: str, timeout: float | None = None) -> NameNotFoundError:
     waited = f" after {timeout:g} s" if timeout is not None and timeout > 0 else ""
     return NameNotFoundError(
-        f"no object named {name!r}{waited} ({count(seat)} names exist; `scamem ls` lists them). "
-        "Publish it first, or wait for it: arena.get(name, timeout=seconds)"
+        f"no object named {name!r}{waited} ({existing(count(seat), 'name')}; `scamem ls` lists "
+        "them). Publish it first, or wait for it: arena.get(name, timeout=seconds)"
     )
 
 
@@ -150,7 +151,7 @@ def checked_version(version: int) -> int:
     """Return a version that was asked for; ValueError if none can be so."""
     number = operator.index(version)
     if not 0 <= number <= L.ALL_ONES:
-        raise ValueError(f"asked for what is newer than version {number}; versions begin at 1")
+        raise ValueError(f"asked for a version newer than {number}; versions begin at 1")
     return number
 
 

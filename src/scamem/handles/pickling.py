@@ -182,10 +182,10 @@ def _warn(array: Array, seat: Seat) -> None:
         return
     _warned = True
     warnings.warn(
-        f"sent an array of {array.nbytes:,} bytes by value, so that it is a copy at the other end: "
-        f"only this process is a member of {seat!r}, which would end with it. To share it, import "
-        "scamem in the program that starts this process, or use a named arena "
-        "(SCAMEM_ARENA=name, or Arena.open(name)). This is said once per process",
+        f"sent an array of {array.nbytes:,} bytes by value, so the receiver gets a copy: only this "
+        f"process is a member of {seat!r}, which would end with it. To share it, import scamem in "
+        "the program that starts this process, or use a named arena (SCAMEM_ARENA=name, or "
+        "Arena.open(name)). This warning is shown once per process",
         NotSharedWarning,
         stacklevel=2,
     )

@@ -155,9 +155,8 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
         )
     if found.kind == PICKLE and (found.offset != 0 or not seat.member.is_pickled(hold)):
         raise ScamemError(
-            "a handle or area says that an object is a pickle; the arena knows of none that was "
-            "put there, so nothing was unpickled. It was tampered with; get it again from its "
-            "sender"
+            "a handle or area describes a pickle, but no pickle was put there, so nothing was "
+            "unpickled. It was tampered with; get it again from its sender"
         )
     nbytes = found.shape[0]
     data = over(seat, hold, found.offset, (nbytes,), U8, writable=False, kind=np.ndarray)
@@ -173,7 +172,7 @@ def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
         length, count = struct.unpack_from("<2Q", view)
         numbers = struct.unpack_from(f"<{2 * count}Q", view, 16)
     except (struct.error, OverflowError, MemoryError):
-        raise ScamemError("a stored object has no readable head; it was written over") from None
+        raise ScamemError("a stored object has no readable header; it was overwritten") from None
     start = _aligned(16 + 16 * count)
     buffers = [
         view[place : place + nbytes]
@@ -182,4 +181,4 @@ def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
     try:
         return pickle.loads(view[start : start + length], buffers=buffers)
     except (EOFError, pickle.UnpicklingError) as error:
-        raise ScamemError(f"a stored object is no pickle: {error}; it was written over") from error
+        raise ScamemError(f"a stored object is no pickle: {error}; it was overwritten") from error

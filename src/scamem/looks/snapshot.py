@@ -83,8 +83,8 @@ def _ranges(seat: Seat, sizes: Sizes) -> array[int]:
     for place, value, limit in zip(_places(), tables, most, strict=True):
         if value > limit:
             raise ArenaDamagedError(
-                f"the arena is damaged: word {place} says that {value:,} are in use, there can be "
-                f"{limit:,}. Nothing was changed; make a new arena"
+                f"the arena is damaged: word {place} counts {value:,} in use, at most "
+                f"{limit:,} are possible. Nothing was changed; make a new arena"
             )
     found = array("Q", [0, size.fixed_words()])
     for first, count in backed_sections:

@@ -44,7 +44,7 @@ def attach(files: Files) -> Seat:
         direct = DirectMap(frames) if huge is None else DirectMap(frames, huge)
         if direct.length != size.frames * size.frame_bytes:
             raise ArenaRefusedError(
-                f"the arena's frame files have {direct.length:,} bytes, its header asks for "
+                f"the arena's frame files have {direct.length:,} bytes, its header needs "
                 f"{size.frames * size.frame_bytes:,}",
                 reason="size",
             )
@@ -135,9 +135,9 @@ def _busy(made: Seat) -> ArenaBusyError:
     ]
     more = f" and {len(by_pid) - PIDS_SHOWN:,} more" if len(by_pid) > PIDS_SHOWN else ""
     return ArenaBusyError(
-        f"asked to join an arena whose {limit:,} slots all have living members: pid "
-        f"{', '.join(most)}{more}. End some of them, or let them close() the arena and drop its "
-        "arrays; or create an arena with more slots (Arena.create(slots=)). `scamem ls`, `stat` "
+        f"asked to join an arena whose {limit:,} slots are all used by living members: pid "
+        f"{', '.join(most)}{more}. End some of them, let them close() the arena and drop its "
+        "arrays, or create an arena with more slots (Arena.create(slots=)). `scamem ls`, `stat` "
         "and `check` need no slot",
         members=by_pid.total(),
         limit=limit,

@@ -81,7 +81,7 @@ def new_files(size: Geometry, path: str, label: str, settings: int = 0) -> Files
         return Files(control, frames, huge)
     if huge_bytes:
         raise OutOfMemoryError(
-            f"asked for {huge_bytes:,} bytes of huge pages in the named arena {path}; they lie in "
+            f"asked for {huge_bytes:,} bytes of huge pages in the named arena {path}; they are "
             "memory without a name. Use an anonymous arena (no name) and send handles of its "
             "objects, or huge=0",
             asked_bytes=huge_bytes,
@@ -127,11 +127,11 @@ def read_header(control: SharedFile, *, any_boot: bool = False) -> array[int]:
     words = array("Q", data[: len(data) // L.WORD_BYTES * L.WORD_BYTES])
     found = headers.header_problems(words, min(control.size // L.WORD_BYTES, _words(control)))
     if not found and not any_boot and not reboot.is_of_this_boot(words):
-        found = ["it was written before the machine was started anew"]
+        found = ["it was written before the last restart of the machine"]
     if found:
         raise ArenaRefusedError(
             f"{control.path or control.label} is refused: {'; '.join(found)}. Nothing in it was "
-            "touched; remove it, or use the version of scamem that made it",
+            "changed; remove it, or use the version of scamem that made it",
             path=control.path or control.label,
             reason="header",
         )
@@ -153,8 +153,8 @@ def open_named(name: str) -> Files:
         expected = Geometry.from_words(words)
         if frames.size < expected.normal_frames * expected.frame_bytes:
             raise ArenaRefusedError(
-                f"{frames.path} is refused: it has {frames.size:,} bytes, the arena's header asks "
-                f"for {expected.normal_frames * expected.frame_bytes:,}",
+                f"{frames.path} is refused: it has {frames.size:,} bytes, the header of the arena "
+                f"needs {expected.normal_frames * expected.frame_bytes:,}",
                 path=frames.path or "",
                 reason="size",
             )
@@ -180,8 +180,8 @@ def reach(address: Address) -> Files:
             return files
         files.close()
         raise ArenaUnreachableError(
-            f"asked to join the arena at {address.path}; the one there now is another: the arena "
-            "of this handle was removed. Send the handle again from a living arena"
+            f"asked to join the arena at {address.path}; it is a different arena now: the arena "
+            "of this handle was removed. Send the handle again from an existing arena"
         )
 
     def verify(file: SharedFile) -> str | None:

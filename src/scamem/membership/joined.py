@@ -77,11 +77,14 @@ def create(
     huge_bytes = None if huge is None else bytes_of(huge)
     wanted = head_room.default_capacity_bytes() if capacity is None else bytes_of(capacity)
     if not 0 < wanted <= CAPACITY_MAX:
-        raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB can be")
+        raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB are possible")
     if machine is None:
         machine = Machine.real(wanted, 0 if text and huge is None else huge_bytes)
     elif capacity is not None or huge is not None:
-        raise ValueError("asked for a described machine and a capacity; its nodes say both")
+        raise ValueError(
+            "asked for machine= together with capacity= or huge=; the nodes of the machine already "
+            "give the sizes"
+        )
     zones = [
         (number, kind, nbytes)
         for number, node in enumerate(machine.nodes)
@@ -89,7 +92,7 @@ def create(
         if nbytes
     ]
     if len(zones) > L.ZONES_MAX:
-        raise ValueError(f"asked for {len(zones)} zones; {L.ZONES_MAX} can be")
+        raise ValueError(f"asked for {len(zones)} zones; at most {L.ZONES_MAX} are possible")
     settings = L.SETTING_INIT_ON_ALLOC if init_on_alloc else 0
     return make(Geometry.for_zones(zones, slots_max=slots), text, files.CONTROL_LABEL, settings)
 
@@ -164,8 +167,8 @@ def _after_fork_in_child() -> None:
     mapping.budget.after_fork_in_child()
     if any(not seat.closed and not seat.member.is_active() for seat in _seats.values()):
         message = (
-            "scamem: no member slot or record was to be had for this forked process; arrays that "
-            "it inherited will fault if touched. Use the spawn start method, or more slots\n"
+            "scamem: no member slot or record was free for this forked process; arrays that it "
+            "inherited will fault if touched. Use the spawn start method, or more slots\n"
         )
         os.write(2, message.encode())
 

@@ -31,7 +31,7 @@ class Looks(Membership):
         place: word = at
         number: word = value
         if place not in (L.LOANS_LIMIT, L.TRANSIT_GRACE_S, L.RETENTION_FRAMES, L.POPULATED_S):
-            raise ValueError(f"word {at} is no setting")
+            raise ValueError(f"word {at} is not a setting")
         self.begin()
         self.arena[place] = number
         self.end()
@@ -82,7 +82,7 @@ class Looks(Membership):
         count: cython.Py_ssize_t = len(pairs) // 2
         for k in range(count):
             if pairs[2 * k] + pairs[2 * k + 1] > self.mine[L.MINE_CONTROL_WORDS]:
-                raise IndexError(f"words {pairs[2 * k]} and on are not all in the control file")
+                raise IndexError(f"words from {pairs[2 * k]} on are not all in the control file")
         self.begin()
         for k in range(count):
             memcpy(

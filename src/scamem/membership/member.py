@@ -49,10 +49,10 @@ class Hold:
         NumPy asks for this when an array is to be writable again (`x.flags.writeable = True`).
         """
         if not self.writable:
-            raise BufferError("no array over this object may be written")
+            raise BufferError("arrays over this object are read-only")
         address: word = self.member.address_of(self)
         if address == 0:
-            raise BufferError("an object of several runs is not in one place; use its map()")
+            raise BufferError("an object of several runs is not contiguous; use its map()")
         length: cython.Py_ssize_t = self.member.nr(self) * L.FRAME_BYTES
         PyBuffer_FillInfo(buffer, self, cython.cast(cython.p_void, address), length, False, flags)
 
@@ -126,7 +126,7 @@ def only_run(member: Member, obj: word) -> word:
 def checked_length(text: bytes, words: word) -> cython.size_t:
     """Return a text's length, having seen that it fits so many words."""
     if cython.cast(word, len(text)) > words * L.WORD_BYTES:
-        raise ValueError(f"{len(text)} bytes; {words * L.WORD_BYTES} is the most")
+        raise ValueError(f"{len(text)} bytes; at most {words * L.WORD_BYTES} are possible")
     return len(text)
 
 

@@ -103,9 +103,9 @@ class Membership:
         pid: word = 0
         if status == L.STARVED:
             return LockTimeoutError(
-                f"waited {L.STARVED_TIMES * self.lock_timeout_s:g} s for the arena's lock; others "
-                "took it in turn all the time, and none kept it. Try again, let fewer processes "
-                "use the arena at once, or raise lock_timeout_s",
+                f"waited {L.STARVED_TIMES * self.lock_timeout_s:g} s for the arena's lock; other "
+                "processes took it in turn all the time. Try again, let fewer processes use the "
+                "arena at once, or raise lock_timeout_s",
                 slot=0,
                 pid=0,
             )
@@ -113,7 +113,7 @@ class Membership:
             pid = self.arena[tables.slot_at(self.mine, slot) + L.SLOT_PID]
         return LockTimeoutError(
             f"waited {self.lock_timeout_s:g} s for the arena's lock; the process {pid} (slot "
-            f"{slot}) has had it all that time and is alive, perhaps stopped. Let it go on "
+            f"{slot}) has had it all that time and is alive, perhaps stopped. Let it continue "
             f"(kill -CONT {pid}), or end it",
             slot=slot,
             pid=pid,
@@ -134,20 +134,21 @@ class Membership:
         """Return the exception that a status of the core stands for."""
         if status == L.DAMAGED:
             return ArenaDamagedError(
-                "the arena is damaged: a word was found that no member writes. Nothing was "
+                "the arena is damaged: a word has a value that scamem never stores. Nothing was "
                 "changed; `scamem check` says where. Drop this arena and make a new one"
             )
         if status == L.NOT_HELD and self.mine[L.MINE_STATUS] == L.MEMBER_LOST:
             return NotAMemberError(
-                "this process was forked while no member slot or record was to be had, so it is "
-                "no member of its parent's arena and what it inherited of it cannot be read. "
-                "Join the arena anew, or use the spawn start method"
+                "this process was forked while no member slot or record was free, so it is not a "
+                "member of the arena of its parent and cannot read what it inherited. "
+                "Join the arena again, or use the spawn start method"
             )
         if status == L.NOT_HELD or status == L.NOT_OWNER:
             return ClosedError("the arena was closed in this process; join it again")
         if status == L.FULL:
             return ScamemError(
-                "one process holds this object 16,777,215 times over (I/O pins: 65,535); close some"
+                "this process holds the object 16,777,215 times (I/O pins: 65,535), which is the "
+                "limit; close some"
             )
         return ScamemError(f"the core refused with status {status:#x}")
 

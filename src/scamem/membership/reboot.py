@@ -29,6 +29,7 @@ import time
 
 from scamem.backing import places
 from scamem.backing.files import SharedFile
+from scamem.backing.text import counted
 from scamem.core import walk
 from scamem.core.check import check
 from scamem.core.store import layout as L
@@ -71,10 +72,10 @@ def _recover(fd: int, path: str, geometry: Geometry) -> None:
     found = check(words, mine)
     if found:
         raise ArenaRefusedError(
-            f"{path} is refused: the machine was started anew while it was being written, and not "
-            f"all of it reached the disk ({found[0].place}: {found[0].message}; "
-            f"{len(found)} findings). Nothing was changed. `scamem check --repair` may put it in "
-            "order; else remove it",
+            f"{path} is refused: the machine restarted while it was being written, and not all "
+            f"of it reached the disk ({found[0].place}: {found[0].message}; "
+            f"{counted(len(found), 'finding')}). Nothing was changed. `scamem check --repair` may "
+            "repair it; else remove it",
             path=path,
             reason="damaged",
         )

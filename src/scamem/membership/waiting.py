@@ -6,7 +6,7 @@
         if is_there():
             return
         event.wait(seen, nap_s)  # returns when the event changes, or after nap_s seconds
-    raise deadline.error("a name", "nothing is published as 'x'", "Publish it first")
+    raise deadline.error("a name", "no object is named 'x'", "Publish it first")
 
 A wake-up can fail to come: the process that should give it may be dead. So no nap is longer than
 `LOOK_AGAIN_S`, and between two naps `tend` looks after those who are waited for. A nap returns to
@@ -57,8 +57,8 @@ class Deadline:
         seconds = math.inf if timeout is None else float(timeout)
         if not seconds >= 0:  # nor is NaN
             raise ValueError(
-                f"asked to wait for {seconds:g} s; a timeout is 0 or more, or None to wait for as "
-                "long as it takes"
+                f"asked to wait for {seconds:g} s; a timeout is 0 or more, or None to wait "
+                "without a limit"
             )
         self.timeout = None if seconds == math.inf else seconds
         self.end_s = time.monotonic() + seconds
@@ -109,5 +109,5 @@ class Deadline:
 
 def waited(timeout: float | None, awaited: str, there: str, advice: str) -> str:
     """Return the message of a wait that was in vain, for errors of another class."""
-    after = "without an end" if timeout is None else f"{timeout:g} s"
+    after = "without a limit" if timeout is None else f"{timeout:g} s"
     return f"waited {after} for {awaited}; {there}. {advice}"

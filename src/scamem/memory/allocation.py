@@ -6,6 +6,7 @@ The policies are the kernel's: bind, preferred, interleave.
 from __future__ import annotations
 
 from scamem.backing import nodes, system
+from scamem.backing.text import counted
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES
 from scamem.errors import OutOfMemoryError, StaleHandleError
@@ -29,7 +30,7 @@ def allocate(
     if seat.closed:
         seat.check_open()
     if nbytes < 0:
-        raise ValueError(f"asked for {nbytes} bytes; a size is not negative")
+        raise ValueError(f"asked for {nbytes} bytes; a size is 0 or more")
     frames = -(-nbytes // FRAME_BYTES) or 1
     if node is None and zone is None and nbytes <= FAST_BYTES:
         held = seat.member.alloc_fast(frames, by)
@@ -53,8 +54,8 @@ def _candidates(seat: Seat, node: Node, zone: str | None) -> list[int]:
     found = {span.node: number for number, span in spans if span.kind == kind}
     if not found:
         raise OutOfMemoryError(
-            "asked for zone 'HUGE'; this arena has no huge pages. Reserve some, as root, and "
-            "then make the arena: sysctl vm.nr_hugepages=64 (that is 128 MiB), "
+            "asked for zone 'HUGE'; this arena has no huge pages. Reserve some as root, and "
+            "then create the arena: sysctl vm.nr_hugepages=64 (that is 128 MiB), "
             "Arena.create(huge=128 << 20); or use zone 'NORMAL'",
             limit="nr_hugepages",
         )
@@ -89,12 +90,12 @@ def _allocate_where(seat: Seat, frames: int, by: int, zones: list[int]) -> Hold:
     if max(room_of) < frames <= sum(room_of):
         return _allocate_parts(seat, frames, by, zones, frames)
     if frames > max(room_of):
-        asked = f"asked for {frames:,} frames ({frames * seat.frame_bytes:,} bytes)"
-        most = f"capacity is {sum(room_of):,} frames"
+        asked = f"asked for {counted(frames, 'frame')} ({frames * seat.frame_bytes:,} bytes)"
+        most = f"capacity is {counted(sum(room_of), 'frame')}"
         if len(zones) > 1:
             most += f", on one node {max(room_of):,}"
         raise OutOfMemoryError(
-            f"{asked}; the arena's {most}. Create one of larger capacity",
+            f"{asked}; the arena's {most}. Create an arena of larger capacity",
             asked_bytes=frames * seat.frame_bytes,
             free_bytes=sum(room.free_frames(seat, zone) for zone in zones) * seat.frame_bytes,
             limit="capacity of the arena",
@@ -137,8 +138,8 @@ def _allocate_parts(seat: Seat, frames: int, by: int, zones: list[int], most: in
                 raise seat.member.error_of(status)
         if left or made is None:
             raise OutOfMemoryError(
-                f"asked for {frames:,} frames; all nodes together have {frames - left:,}. Drop "
-                "objects (scamem ls), or create an arena of larger capacity",
+                f"asked for {counted(frames, 'frame')}; all nodes together have {frames - left:,}. "
+                "Drop objects (scamem ls), or create an arena of larger capacity",
                 asked_bytes=frames * seat.frame_bytes,
                 limit="capacity of the arena",
             )
@@ -218,6 +219,6 @@ def hold_object(seat: Seat, index: int, generation: int, by: int) -> Hold:
         if held == L.STALE:
             raise StaleHandleError(
                 f"object {index} (generation {generation}) of this arena was freed: its last "
-                "reference is gone. Keep a reference, or publish it under a name"
+                "reference was dropped. Keep a reference, or publish it under a name"
             )
         room.make_room(seat, held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scamem.backing.text import counted
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES
 from scamem.errors import ObjectBusyError
@@ -17,7 +18,7 @@ from .room import make_room
 def resize(seat: Seat, held: Hold, nbytes: int) -> None:
     """Give an object as many frames as `nbytes` need. See Scamem.resize."""
     if nbytes < 0:
-        raise ValueError(f"asked for {nbytes} bytes; a size is not negative")
+        raise ValueError(f"asked for {nbytes} bytes; a size is 0 or more")
     wanted = -(-nbytes // FRAME_BYTES) or 1
     if zone_of(seat, held) == "HUGE":
         wanted = -(-wanted // L.HUGE_FRAMES) * L.HUGE_FRAMES
@@ -58,7 +59,7 @@ def shrink(seat: Seat, held: Hold, wanted: int) -> bool:
     if status in (L.OK, L.AGAIN):
         return status == L.OK
     if status == L.NOT_ALONE:
-        raise _busy(seat, held, f"shrink object {held.index} to {wanted:,} frames")
+        raise _busy(seat, held, f"shrink object {held.index} to {counted(wanted, 'frame')}")
     make_room(seat, status)
     return False
 
@@ -69,7 +70,7 @@ def splice(seat: Seat, held: Hold, other: Hold) -> None:
     if zone_of(seat, held) != zone_of(seat, other):
         raise ValueError(
             f"asked to splice an object of zone {zone_of(seat, other)!r} to one of zone "
-            f"{zone_of(seat, held)!r}; an object's frames are all of one size. Copy it"
+            f"{zone_of(seat, held)!r}; all frames of an object have one size. Copy it"
         )
     status = moves.splice(seat.member, held, other, 0)
     if status == L.NOT_ALONE:
@@ -79,11 +80,11 @@ def splice(seat: Seat, held: Hold, other: Hold) -> None:
 
 
 def _busy(seat: Seat, held: Hold, asked: str) -> ObjectBusyError:
-    seat.reap()  # the dead are not to be named
+    seat.reap()  # the dead are no holders
     found = tuple(holders(seat, held.index))
     who = "; ".join(str(holder) for holder in found)
     return ObjectBusyError(
-        f"asked to {asked}; that takes an object which one Scamem holds and nothing else, and "
-        f"without views, pins and arrays. It is held by: {who}. Close or drop these first, or copy",
+        f"asked to {asked}; one Scamem must be the only holder of the object, without views, "
+        f"pins and arrays. It is held by: {who}. Close or drop these first, or copy the object",
         holders=found,
     )

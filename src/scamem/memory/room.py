@@ -13,7 +13,7 @@ import time
 
 from scamem.backing import huge_pages, system
 from scamem.backing.nodes import memory_of_nodes
-from scamem.backing.text import sized
+from scamem.backing.text import counted, sized
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.errors import OutOfMemoryError
@@ -129,7 +129,7 @@ def _add_memory(seat: Seat, frames: int, zone: int) -> bool:
     member, size = seat.member, seat.geometry
     first = size.first_section(zone)
     end = first + size.spans[zone].sections
-    waited = Patience(seat, f"asked for {frames:,} frames")
+    waited = Patience(seat, f"asked for {counted(frames, 'frame')}")
     while True:
         with in_turn(seat, waited):
             if free_frames(seat, zone) >= frames:
@@ -212,11 +212,13 @@ def _out_of_frames(seat: Seat, frames: int, zone: int) -> OutOfMemoryError:
     loans = seat.member.read_word(L.LOANS_COUNT)
     advice = "Drop objects (scamem ls lists them), or create an arena of larger capacity"
     if loans:
-        advice += f"; {loans:,} loans are in transit: arena.reap(loans=True) gives up orphaned ones"
+        there = counted(loans, "loan")
+        advice += f"; {there} in transit: arena.reap(loans=True) drops orphaned ones"
     where = "" if size.zones == 1 else f" on node {span.node}"
     return OutOfMemoryError(
-        f"asked for {frames:,} frames ({frames * size.frame_bytes:,} bytes){where}; {free:,} free "
-        f"of {span.sections << size.section_shift:,}; limit: the arena's capacity. {advice}",
+        f"asked for {counted(frames, 'frame')} ({frames * size.frame_bytes:,} bytes){where}; "
+        f"{free:,} free of {span.sections << size.section_shift:,}; limit: the arena's capacity. "
+        f"{advice}",
         asked_bytes=frames * size.frame_bytes,
         free_bytes=free * size.frame_bytes,
         limit="capacity of the arena",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scamem.backing.text import Size, bytes_of
+from scamem.backing.text import Size, bytes_of, counted
 from scamem.core import walk
 from scamem.core.store import layout as L
 from scamem.core.walk import USABLE
@@ -82,7 +82,7 @@ def _section(seat: Seat, number: int, word: int, free: int) -> SectionInfo:
     state = word & L.MASK_8
     if state >= len(STATES):
         raise ArenaDamagedError(
-            f"the arena is damaged: section {number} is in a state {state} that there is not. "
+            f"the arena is damaged: section {number} is in the unknown state {state}. "
             "Nothing was changed; `scamem check` says more. Make a new arena"
         )
     absent = (word >> L.SECTION_ABSENT_SHIFT & L.MASK_16).bit_count()
@@ -190,12 +190,13 @@ def _busy(seat: Seat, number: int, why: str = "") -> SectionBusyError:
     texts = []
     for info in found[:SHOWN_MAX]:
         who = [f"process {h.pid}: {h.uses()}" if h.pid else h.name or h.kind for h in info.holders]
-        texts.append(f"object {info.index} ({info.nr} frames; {', '.join(who)})")
+        size_text = counted(info.nr, "frame")
+        texts.append(f"object {info.index} ({size_text}; {', '.join(who)})")
     more = f" and {len(found) - SHOWN_MAX} more" if len(found) > SHOWN_MAX else ""
-    has = f"it has {', '.join(texts)}{more}" if found else "its frames are promised to others"
+    has = f"it has {', '.join(texts)}{more}" if found else "its frames are reserved by others"
     return SectionBusyError(
-        f"asked to take section {number} offline; {has}. Drop them (scamem ls), or choose a "
-        f"section that has none.{why}",
+        f"asked to take section {number} offline; {has}. Drop them (scamem ls), or choose "
+        f"another section.{why}",
         section=number,
         objects=tuple(info.index for info in found),
     )
@@ -290,7 +291,7 @@ def retention(seat: Seat) -> int:
 def set_retention(seat: Seat, nbytes: int) -> None:
     """Set how many bytes of free memory the arena keeps, for all its members."""
     if nbytes < 0:
-        raise ValueError(f"asked to keep {nbytes} bytes; a size is not negative")
+        raise ValueError(f"asked to keep {nbytes} bytes; a size is 0 or more")
     most = seat.geometry.frames
     frames = min(-(-nbytes // seat.geometry.frame_bytes), most)
     seat.member.set_word(L.RETENTION_FRAMES, frames)

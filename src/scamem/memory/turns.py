@@ -47,8 +47,9 @@ class Patience:
         member.reap()
         if changes.changed_by_nobody(member):
             raise ArenaDamagedError(
-                f"the arena is damaged: {self.wanted}, and a section is said to be changed by who "
-                "is no member. Nothing was changed; `scamem check` says more. Make a new arena"
+                f"the arena is damaged: {self.wanted}, but a section is marked as changed by a "
+                "process that is not a member. Nothing was changed; `scamem check` says more. Make "
+                "a new arena"
             )
         owner = member.read_word(L.CHANGING) >> L.SHIFT_32
         if not owner:
@@ -64,7 +65,7 @@ class Patience:
         """Return the error for a wait without an end."""
         return OutOfMemoryError(
             f"{self.wanted}; {who} has been bringing memory online or offline for "
-            f"{ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it go on, or end it",
+            f"{ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it continue, or end it",
             limit=limit,
         )
 
@@ -99,8 +100,8 @@ def in_turn(seat: Seat, waited: Patience | None) -> Iterator[bool]:
         elif changes.is_changing(seat.member):
             if waited is not None:
                 raise OutOfMemoryError(
-                    f"{waited.wanted} inside of a change of a section by the same thread, from a "
-                    "signal handler or finalizer. Allocate outside of these",
+                    f"{waited.wanted} while the same thread changes a section, from a signal "
+                    "handler or finalizer. Allocate outside of these",
                     limit="a change under way",
                 )
             yield False

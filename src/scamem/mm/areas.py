@@ -118,7 +118,7 @@ class vm_struct(Range):  # the kernel's name
         """The scamem, as a look; ValueError where the area shows pages of several."""
         found = looks_at(self.mapped)
         if len(found) != 1:
-            raise ValueError(f"this area shows pages of {len(found)} scamems: see its .scamems")
+            raise ValueError(f"this area has pages of {len(found)} scamems: see its .scamems")
         return found[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -237,9 +237,9 @@ def vunmap(area: vm_struct) -> None:
 def _free(area: vm_struct, kind: str, asked: str) -> None:
     if area.kind != kind:
         other = "vunmap" if kind == VMALLOC else "vfree"
-        raise ValueError(f"asked to {asked} an area of {area.kind}(); {other}() is for those")
+        raise ValueError(f"asked to {asked} an area of {area.kind}(); use {other}()")
     if not area.mapped.nbytes:
-        raise ClosedError(f"asked to {asked} an area that was freed before")
+        raise ClosedError(f"asked to {asked} an area that is already freed")
     area.mapped.unmap(0)
 
 
@@ -266,7 +266,7 @@ def vmap(arena: Arena, pages: Iterable[Page]) -> vm_struct:
     pieces: list[Piece] = []
     for page in pages:
         if page.arena is not arena:
-            raise ValueError(f"asked to map {page!r} of another arena; an area shows one arena's")
+            raise ValueError(f"asked to map {page!r} of another arena; an area has pages of one")
         numbers = arena._seat.member.page_to_object(page.pfn)
         hold, runs = held.get(numbers, (None, []))
         if hold is None or not _is_among(page.pfn, runs):
@@ -318,7 +318,7 @@ def vmalloc_to_page(area: vm_struct | int, offset: int = 0) -> Page:
     if not isinstance(area, vm_struct):
         found = find_vm_area(area)
         if found is None:
-            raise ValueError(f"asked for the page at {area:#x}; no area of this process is there")
+            raise ValueError(f"asked for the page at {area:#x}; this process has no area there")
         return vmalloc_to_page(found, offset + area - found.addr)
     if not 0 <= index(offset) < area.size:
         raise IndexError(f"asked for the page at byte {offset:,} of an area of {area.size:,} bytes")

@@ -54,7 +54,7 @@ class ScamemLook:
         if found is None:
             raise StaleHandleError(
                 f"scamem {self.index} (generation {self.generation}) was freed: its last reference "
-                "is gone, and a look holds none. Keep an area, a VMA or a page of it"
+                "was dropped, and a look holds none. Keep an area, a VMA or a page of it"
             )
         return found
 

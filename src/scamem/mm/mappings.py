@@ -61,7 +61,7 @@ class vm_area_struct(Range):  # the kernel's name
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "a VMA belongs to this process's address space; send the area, or a scamem.Scamem, "
+            "a VMA belongs to one process's address space; send the area, or a scamem.Scamem, "
             "and remap_vmalloc_range() it there"
         )
 
@@ -163,7 +163,7 @@ def munmap(vma: vm_area_struct, start: int = 0, nr: int | None = None) -> list[v
     of it that were pinned stay pinned.
     """
     if not vma.mapped.nbytes:
-        raise ClosedError("asked to unmap a VMA that was unmapped before")
+        raise ClosedError("asked to unmap a VMA that is already unmapped")
     behind = vma.mapped.unmap(start, nr)
     left = [vma] if vma.mapped.nbytes else []
     vma.split_off = [part for part in vma.split_off if part.mapped.nbytes]

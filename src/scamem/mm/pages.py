@@ -105,8 +105,8 @@ def _load_page(data: bytes, pfn: int, pinned: bool) -> Page:
         there = member.page_to_object(pfn) == (hold.index, hold.generation)
         if not there or not member.has_frame(hold, pfn):
             raise StaleHandleError(
-                f"page {pfn:#x} left scamem {hold.index} while it was on its way and nobody held "
-                "it. Keep the page until it has arrived"
+                f"page {pfn:#x} left scamem {hold.index} while it was in transit and nobody held "
+                "it. Keep the page until it was received"
             )
         return page
 
@@ -167,7 +167,7 @@ def hold_page(page: Page, by: int) -> Hold:
         release(hold)
         raise StaleHandleError(
             f"page {page.pfn:#x} is about to leave scamem {found[0]}, whose bytes were copied to "
-            "others. A page without a reference does not keep its memory"
+            "other pages. A page without a reference does not keep its memory"
         )
 
 
@@ -242,9 +242,9 @@ def _take(page: Page, pins: bool) -> Any:
 def _not_held(page: Page, pins: bool) -> PageNotHeldError:
     others = page.gets if pins else page.pins
     asked, other = ("unpin", "put_page") if pins else ("put", "unpin_user_page")
-    hint = f"it is to be given back by {other}()" if others else "it was given back before"
+    hint = f"its reference must be dropped by {other}()" if others else "it was already dropped"
     if not others and page.order is None:
-        hint += ", or never held one (pages of an area or a number do not)"
+        hint += ", or never held (a page of an area, or one found by its number, holds none)"
     return PageNotHeldError(
         f"asked to {asked} page {page.pfn:#x}, which holds no such reference: {hint}",
         pfn=page.pfn,
@@ -336,16 +336,15 @@ def alloc_pages(
     Ownership: the page holds one reference, dropped by `free_pages` or `put_page`.
     """
     if not 0 <= index(order) <= ORDER_MAX:
-        raise ValueError(f"asked for pages of order {order}; 0 to {ORDER_MAX} can be")
+        raise ValueError(f"asked for pages of order {order}; 0 to {ORDER_MAX} are possible")
     nbytes = arena.frame_bytes << order
     hold = allocate(arena._seat, nbytes, L.BY_PIN, node=node, zone=zone)
     runs = arena._seat.member.runs(hold)
     if len(runs) > 1:
         release(hold)
         raise OutOfMemoryError(
-            f"asked for {1 << order:,} pages side by side; as many are free, but scattered, the "
-            f"longest run that was found has {max(count for _, count in runs):,}. vmalloc() needs "
-            "no run",
+            f"asked for {1 << order:,} pages side by side; enough are free, but scattered: the "
+            f"longest run has {max(count for _, count in runs):,}. vmalloc() needs no run",
             asked_bytes=nbytes,
             limit="fragmentation",
         )
@@ -369,7 +368,7 @@ def free_pages(page: Page, order: int = 0) -> None:
     PageNotHeldError : it was freed before.
     """
     if page.order != order:
-        was = "not by alloc_pages" if page.order is None else f"with order {page.order}"
+        was = "not from alloc_pages()" if page.order is None else f"with order {page.order}"
         raise ValueError(f"asked to free page {page.pfn:#x} with order {order}; it came {was}")
     put_page(page)
 

@@ -6,6 +6,7 @@ from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.membership.member import Hold, release
 
 from scamem.address_space.io import transfer_file, transfer_socket
+from scamem.backing.text import counted
 from scamem.errors import ClosedError
 
 from .spans import frames_of_runs, spans_of
@@ -168,7 +169,7 @@ def pin_frames(held: Hold, start: cython.longlong, nframes: object, io: cython.b
     count: cython.longlong = nr - start if nframes is None else nframes
     if start < 0 or count < 0 or count > nr or start > nr - count:
         raise IndexError(
-            f"asked to pin frames {start} to {start + count} of an object of {nr} frames"
+            f"asked to pin frames {start} to {start + count} of an object of {counted(nr, 'frame')}"
         )
     made: Pin = Pin.__new__(Pin)
     made.held = held.member.hold_again(held, L.BY_IO if io else L.BY_PIN)

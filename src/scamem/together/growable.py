@@ -85,7 +85,7 @@ class GrowableArray(SharedObject):
         super().__init__(obj)
         frame = obj.seat.frame_bytes
         if obj.nbytes < frame:
-            raise ScamemError(f"object {obj.index} is no growable array; it is empty")
+            raise ScamemError(f"object {obj.index} is not a growable array; it is empty")
         head = making.stitched(obj.seat, ((obj.hold, 0, 1),), writable=True)
         self.words = SharedWords(head, head.address, HEAD_WORDS)
         self._check_head()
@@ -174,7 +174,7 @@ class GrowableArray(SharedObject):
         frame = self.scamem.seat.frame_bytes
         if length * self._row_bytes > (frames - 1) * frame or frames > self.scamem.nr:
             raise ScamemError(
-                f"the head of this growable array (object {self.scamem.index}) was written over: "
+                f"the header of this growable array (object {self.scamem.index}) was overwritten: "
                 f"it says {length:,} rows in {frames:,} frames, of {self.scamem.nr:,}"
             )
         self._growing.grow(frames)
@@ -271,8 +271,8 @@ class GrowableArray(SharedObject):
         if wanted > most:
             raise OutOfMemoryError(
                 f"asked for {length:,} rows of {self._row_bytes:,} bytes; addresses for "
-                f"{(most - 1) * frame:,} bytes are reserved. Make it with a larger reserve=, or in "
-                "an arena of larger capacity",
+                f"{(most - 1) * frame:,} bytes are reserved. Create it with a larger reserve=, or "
+                "in an arena of larger capacity",
                 asked_bytes=wanted * frame,
                 free_bytes=most * frame,
                 limit="reserved addresses",
@@ -330,6 +330,6 @@ def _row_of(
         return dtype, shape
     except (ValueError, TypeError, SyntaxError, KeyError, RecursionError, MemoryError) as error:
         raise ScamemError(
-            f"the head of object {obj.index} does not say what its rows are ({error}): it was "
-            "written over"
+            f"the header of object {obj.index} does not describe its rows ({error}): it was "
+            "overwritten"
         ) from error

@@ -81,7 +81,7 @@ class RingBuffer(SharedObject):
         super().__init__(obj)
         frame = obj.seat.frame_bytes
         if obj.nbytes < 2 * frame:
-            raise ScamemError(f"object {obj.index} is no ring; it has {obj.nbytes:,} bytes")
+            raise ScamemError(f"object {obj.index} is not a ring; it has {obj.nbytes:,} bytes")
         hold, data = obj.hold, obj.nbytes // frame - 1
         parts = ((hold, 0, 1), (hold, 1, data), (hold, 1, data))
         self._wants = False
@@ -122,8 +122,8 @@ class RingBuffer(SharedObject):
 
     def _damaged(self) -> ScamemError:
         return ScamemError(
-            f"the head of this ring (object {self.scamem.index}) was written over: its words "
-            "contradict each other. Make a new ring"
+            f"the header of this ring (object {self.scamem.index}) was overwritten: its words "
+            "contradict each other. Create a new ring"
         )
 
     # --- the writer ----------------------------------------------------------------------------
@@ -306,7 +306,7 @@ class RingBuffer(SharedObject):
         self._become_reader()
         if not 0 <= nbytes <= self._ready():
             raise ValueError(
-                f"asked to consume {nbytes:,} bytes; {self._ready():,} were written and not read"
+                f"asked to consume {nbytes:,} bytes; only {self._ready():,} are ready to read"
             )
         if self._wants:
             self._wants = False

@@ -91,8 +91,8 @@ class SharedObject:
             if found and self._lives(found):
                 pid = self._pid(found)
                 raise BusyError(
-                    f"asked to be the one that {doing} this {self.what}; process {pid} is, and "
-                    "lives. Let it close its own, or end it",
+                    f"asked to be the process that {doing} this {self.what}; process {pid} already "
+                    "does, and is alive. Let it close its own, or end it",
                     pid=pid,
                 )
             if self.words.compare_exchange(at, found, mine):
@@ -134,8 +134,8 @@ class SharedObject:
         self._identity()
         if not self._lock.acquire(blocking=False):
             raise BusyError(
-                f"another thread of this process is at work on this {self.what}: share it between "
-                "threads with a lock of your own, or open it once for each"
+                f"another thread of this process is using this {self.what}: protect it with a lock "
+                "of your own, or open it once in each thread"
             )
 
     # --- waiting -------------------------------------------------------------------------------
@@ -174,7 +174,7 @@ class SharedObject:
         raise deadline.error(
             f"the other end of this {self.what}",
             f"process {pid} has it" if pid else "no process has it",
-            "Wait longer, or see what it does" if pid else "Wait longer, or start one",
+            "Wait longer, or check what it does" if pid else "Wait longer, or start one",
         )
 
     def _see_who_is_left(self, peer: int, is_there: Callable[[], bool]) -> None:
@@ -193,8 +193,8 @@ class SharedObject:
                 return
             pid = 0
         raise PeerDiedError(
-            f"process {pid or 'that'} at the other end of this {self.what} ended without closing "
-            "it, so nothing will come. Start another, which may go on with it, or close it here",
+            f"process {pid or 'that'} at the other end of this {self.what} exited without closing "
+            "it, so nothing more will come. Start another process to continue, or close it here",
             pid=pid,
         )
 
@@ -256,6 +256,5 @@ class SharedObject:
         """See that the object is one of this kind; ScamemError if not."""
         if self.words.load(0) != self.magic:
             raise ScamemError(
-                f"object {self.scamem.index} is no {self.what}, or its head was written over; open "
-                "what made it"
+                f"object {self.scamem.index} is not a {self.what}, or its header was overwritten"
             )

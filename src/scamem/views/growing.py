@@ -55,8 +55,8 @@ class Growing:
             return
         if self._cut:
             raise ClosedError(
-                "a mapping of this object failed half way, and the addresses behind it may be "
-                "another's now; open it anew"
+                "a mapping of this object failed half way, and its addresses may be in other use "
+                "now; open the object again"
             )
         if frames * size > self.reserved:
             raise ValueError(f"{frames} frames; {self.reserved:,} bytes of addresses are reserved")

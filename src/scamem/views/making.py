@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from scamem.address_space import map as mapping
+from scamem.backing.text import counted
 from scamem.core.store import layout as L
 from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
@@ -146,7 +147,8 @@ def runs_within(hold: Hold, start: int, count: int) -> Iterator[tuple[int, int]]
     """Yield the runs of a stretch of a held object; IndexError if it is not inside."""
     nr = hold.member.nr(hold)
     if not 0 <= start <= start + count <= nr:
-        raise IndexError(f"asked for frames {start} to {start + count} of an object of {nr} frames")
+        size = counted(nr, "frame")
+        raise IndexError(f"asked for frames {start} to {start + count} of an object of {size}")
     for first, frames in hold.member.runs(hold):
         skipped = min(start, frames)
         taken = min(frames - skipped, count)

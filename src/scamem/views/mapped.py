@@ -31,6 +31,7 @@ from cython.cimports.scamem.membership import process
 from cython.cimports.scamem.membership.member import Hold
 
 from scamem.address_space import map as mapping
+from scamem.backing.text import counted
 from scamem.errors import ClosedError, OutOfMemoryError, ScamemError, ViewInUseError
 
 from .making import read_only_address
@@ -72,7 +73,8 @@ class Mapped:
         number = total - start if count is None else count
         if start < 0 or number < 0 or start + number > total:
             raise IndexError(
-                f"asked for frames {start} to {start + number} of a mapping of {total} frames"
+                f"asked for frames {start} to {start + number} of a mapping of "
+                f"{counted(total, 'frame')}"
             )
         return cut(pieces, start, start + number)
 
@@ -152,8 +154,9 @@ class Mapped:
         ]
         if inside:
             raise ViewInUseError(
-                f"asked to unmap {end - start} frames at {first:#x}; {len(inside)} buffers over "
-                "them are in use (arrays, memoryviews). Drop them first",
+                f"asked to unmap {counted(end - start, 'frame')} at {first:#x}; "
+                f"{counted(len(inside), 'buffer')} (arrays, memoryviews) still in use. Drop "
+                "these first",
                 views=len(inside),
             )
         return [view for view in views if view.address >= last]
@@ -270,7 +273,7 @@ class MappedView:
     """
 
     def __init__(self) -> None:
-        raise TypeError("these views are taken from an area or a VMA")
+        raise TypeError("these views are made from an area or a VMA")
 
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
         PyBuffer_FillInfo(
@@ -322,11 +325,11 @@ def refused(error: object, number: int) -> Exception:
     if number == LEFT:
         return error
     if number == NO_RANGE:
-        return ScamemError("this process has as many mappings of one arena as it can; drop some")
+        return ScamemError("this process has too many mappings of one arena; drop some")
     if number == names.ENOMEM:
         return OutOfMemoryError(
-            "asked for a hole in a mapping, which makes two of it; this process has as many "
-            "mappings as it may (vm.max_map_count). Unmap from an end, unmap others, or raise it",
+            "asked for a hole in a mapping, which splits it in two; this process has as many "
+            "mappings as allowed (vm.max_map_count). Unmap from an end, unmap others, or raise it",
             limit="vm.max_map_count",
         )
     return OSError(number, f"munmap: {os.strerror(number)}")

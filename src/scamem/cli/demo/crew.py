@@ -40,7 +40,7 @@ class Worker:
         """Its process id."""
         pid = self.process.pid
         if pid is None:
-            raise DemoError("a worker was asked for its pid before it began")
+            raise DemoError("a worker was asked for its pid before it started")
         return pid
 
 
@@ -100,7 +100,7 @@ class Crew:
         except (EOFError, ConnectionError):
             worker.process.join()
             raise DemoError(
-                f"worker {worker.pid} died unasked, with exit code {worker.process.exitcode}"
+                f"worker {worker.pid} died unexpectedly, with exit code {worker.process.exitcode}"
             ) from None
         if isinstance(said, Done):
             worker.task = None
@@ -110,12 +110,12 @@ class Crew:
         """SIGKILL a worker and wait until it is gone; return what it was at."""
         task = worker.task
         if task is None:
-            raise DemoError(f"worker {worker.pid} was to be killed in mid-work, but was idle")
+            raise DemoError(f"worker {worker.pid} should be killed at work, but was idle")
         worker.process.kill()
         worker.process.join()
         if worker.process.exitcode != -signal.SIGKILL:
             raise DemoError(
-                f"worker {worker.pid} was to die of SIGKILL; its exit code is "
+                f"worker {worker.pid} should die of SIGKILL, but its exit code is "
                 f"{worker.process.exitcode}"
             )
         worker.pipe.close()

@@ -17,7 +17,7 @@ from rich.table import Table as Grid
 from scamem.arena import Arena
 from scamem.arrays.array import Array
 from scamem.arrays.place import locate
-from scamem.backing.text import sized
+from scamem.backing.text import counted, sized
 from scamem.looks.objects import Holder
 from scamem.membership.member import Hold
 from scamem.objects.scamem import Scamem
@@ -78,7 +78,7 @@ class Story:
         DemoError : it does not.
         """
         if not condition:
-            raise DemoError(f"the demo failed: this does not hold: {text}")
+            raise DemoError(f"the demo failed; this is not true: {text}")
         self.checks.append(text)
         self.say(f"  [green]ok[/] {escape(text)}")
 
@@ -109,7 +109,8 @@ def tell(load: Callable[[], Table], console: Console, workers: int) -> dict[str,
             f"read in {seconds:.2f} s"
         )
         if swept:
-            story.say(f"  removed {swept} segments that a killed demo had left in {segments.PLACE}")
+            left = counted(swept, "segment")
+            story.say(f"  removed {left} that a killed demo had left in {segments.PLACE}")
         story.facts.update(source=table.source, rows=table.rows, bytes=table.nbytes)
         wear(story)
         share(story)
@@ -119,7 +120,7 @@ def tell(load: Callable[[], Table], console: Console, workers: int) -> dict[str,
             story.fillers.clear()
             measure(story, crew)
         finish(story)
-        story.say(f"\n[bold green]All {len(story.checks)} checks hold.[/]")
+        story.say(f"\n[bold green]All {len(story.checks)} checks passed.[/]")
         story.facts["checks"] = story.checks
         return story.facts
 
@@ -236,15 +237,15 @@ def work(story: Story, crew: Crew) -> Summary:
 
 
 def kill(story: Story, crew: Crew, worker: Worker, said: Half) -> Task:
-    """Kill a worker in mid-work, show that its references are reaped; return its task."""
+    """Kill a worker at work, show that its references are reaped; return its task."""
     pid = worker.pid
     needed = [name for name in story.table.needed if name in story.columns]
-    show_holders(story, needed, "Who holds what, in mid-work")
+    show_holders(story, needed, "Who holds what, while they work")
     before = {name: held_by(story, name, pid) for name in needed}
     counts = {name: refcount(story, name) for name in needed}
     story.hold(
         said.rows > 0 and all(before.values()),
-        f"worker {pid} is in mid-work ({said.rows:,} rows done) and holds {len(needed)} columns "
+        f"worker {pid} is at work ({said.rows:,} rows done) and holds {len(needed)} columns "
         f"by {sum(before.values())} references",
     )
     reaped = story.arena.stats().reaped_members

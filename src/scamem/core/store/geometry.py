@@ -155,24 +155,24 @@ class Geometry:
         if not found and (
             self.section_shift <= self.leaf_shift or self.frames % self.section_frames
         ):
-            found.append("sections do not divide the frames")
+            found.append("the number of frames is not a multiple of the section size")
         blocks = self.section_shift - self.block_shift
         divided = 0 <= blocks < L.SECTION_BLOCKS_MAX.bit_length()
         if not found and (self.block_shift < self.leaf_shift or not divided):
-            found.append("blocks do not divide the sections")
+            found.append("the section size is not a multiple of the block size")
         return found or self._span_problems()
 
     def _span_problems(self) -> list[str]:
         found = []
         order = [(span.kind, span.node) for span in self.spans]
         if len(self.spans) != self.zones or order != sorted(set(order)):
-            found.append("its zones are not NORMAL ones, then HUGE ones, by node")
+            found.append("its zones are not in order: first NORMAL, then HUGE, by node")
         if order and (order[0][0] != L.KIND_NORMAL or order[-1][0] > L.KIND_HUGE):
-            found.append("its first zone is not NORMAL, or one is of no known kind")
+            found.append("its first zone is not NORMAL, or a zone has an unknown kind")
         if any(span.node >= L.NODES_MAX or span.sections < 1 for span in self.spans):
-            found.append("a zone's node or number of sections cannot be")
+            found.append("a zone has an impossible node or number of sections")
         elif sum(span.sections for span in self.spans) != self.sections:
-            found.append("its zones have other sections than the arena")
+            found.append("its zones have a different number of sections than the arena")
         return found
 
     @property

@@ -64,21 +64,21 @@ def header_problems(words: WordArray, size_words: int) -> list[str]:
     if size_words < L.SLOTS:
         return [f"the file has {size_words * 8:,} bytes, too few for a header"]
     if words[L.HEADER_MAGIC] != L.MAGIC:
-        return ["it does not begin with scamem's magic word"]
+        return ["it does not begin with the magic word of scamem"]
     if words[L.HEADER_BYTE_ORDER] != L.BYTE_ORDER:
         return ["it was written with another byte order"]
     if words[L.HEADER_VERSION] != L.VERSION:
-        return [f"its layout is version {words[L.HEADER_VERSION]}, this is version {L.VERSION}"]
+        return [f"its layout has version {words[L.HEADER_VERSION]}, not {L.VERSION}"]
     if words[L.HEADER_CHECKSUM] != checksum(words):
-        return ["its header's checksum is wrong"]
+        return ["the checksum of its header is wrong"]
     settings = words[L.HEADER_SETTINGS] & L.MASK_32
     if words[L.HEADER_SETTINGS] != settings_word(settings) or settings & ~L.SETTINGS_KNOWN:
-        return ["its settings are none that this version knows"]
+        return ["this version does not know its settings"]
     geometry = Geometry.from_words(words)
     found = geometry.problems()
     if not found and geometry.control_words > size_words:
         found.append(
-            f"the file has {size_words * 8:,} bytes, its geometry asks for "
+            f"the file has {size_words * 8:,} bytes, its geometry needs "
             f"{geometry.control_words * 8:,}"
         )
     return found
