@@ -135,7 +135,7 @@ def test_objects_of_one_frame_and_64_descriptors(nursery: Nursery) -> None:
         runs, left, message = error
         assert runs == half
         assert left < limit
-        assert "Work on its runs one by one" in message
+        assert "Work on the runs one by one" in message
     assert found == {
         "objects": 2 * half,
         "free": half,
