@@ -30,7 +30,7 @@ OBJECT_OF_PAGE = np.dtype([("object", np.uint64), ("generation", np.uint64)])
 
 
 def _of_sections(seat: Seat) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
-    """Return the node and the kind of each section, written down when first asked for."""
+    """Return the node and the kind of each section; the first call computes them."""
     found: tuple[NDArray[np.int16], NDArray[np.int8]] | None = seat.section_places
     if found is None:
         found = seat.section_places = _places(seat.geometry.spans)
