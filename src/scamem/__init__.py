@@ -1,7 +1,17 @@
-"""Scattered memory for Python: page frames as refcounted objects that processes share.
+"""Share NumPy arrays between Python processes without copying.
 
-import numpy as np, scamem
-x = scamem.array(np.random.rand(50_000, 1_000))   # goes to other processes by handle
+    import numpy as np, scamem
+
+    x = scamem.array(np.ones((50_000, 100)))    # one copy, into shared memory
+    pool.map(work, [x] * 8)                     # each worker maps x; nothing is copied
+
+An array lives in an *arena*: memory that several processes have joined. The memory is freed when
+its last user closes it, drops it, or dies, even by SIGKILL. No server runs, and no clean-up code is
+needed.
+
+`scamem.array`, `zeros` and the like use the process's default arena, which its child processes
+share. `scamem.Arena.open(name)` gives unrelated processes a common arena. Start with those two, and
+with `scamem.explain(x)`, which says how a value travels to another process.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""`Arena`: what people use. A facade: each method is a line over the room that does the work."""
+"""`Arena`, the public class. A facade: each method calls the module that does the work."""
 
 from __future__ import annotations
 
@@ -37,19 +37,20 @@ from .together.ring import RingBuffer
 
 
 class Arena:
-    """Shared memory of page frames that several processes have joined.
+    """An arena: shared memory, made of page frames, that several processes have joined.
 
-    A mutable mapping of names to what was published under them, with the methods of a dict: but
-    `get(name)` without a default raises NameNotFoundError, and an arena without names is true.
-    Made by `Arena.create`, `Arena.join` and `Arena.open`.
+    `Arena.open(name)` joins a named arena or creates it; `Arena.create()` and `Arena.join(name)` do
+    one or the other. An arena is also a mutable mapping from names to published values, with the
+    methods of a dict. Two things differ: `get(name)` without a default raises NameNotFoundError,
+    and an arena without names is true.
 
     Attributes
     ----------
-    frame_bytes : bytes of a frame. capacity : bytes of all frames, online or not.
+    frame_bytes : bytes in a frame. capacity : bytes in all frames, with or without memory.
 
-    Ownership: one per process and arena; joining again returns the same one. It is left when it is
-    closed and nothing of it is held any more, else when the process ends.
-    Threads: any. fork: the child is a member of its own, with a reference for each of its parent's.
+    Ownership: a process has one Arena per arena; joining again returns the same one. The process
+    leaves after `close`, once it holds nothing there; otherwise when it ends.
+    Threads: any. fork: the child becomes a member, with a reference for each of its parent's.
     """
 
     def __init__(self, seat: Any = None, *_given: object, **_named: object) -> None:
@@ -62,7 +63,7 @@ class Arena:
         self._alloc_fast = seat.member.alloc_fast
         self.frame_bytes = seat.frame_bytes
         self.capacity = seat.capacity
-        register_elsewhere()  # joblib may have been imported since
+        register_elsewhere()  # joblib may have been imported in the meantime
 
     # --- life cycle ----------------------------------------------------------------------------
 
@@ -77,30 +78,31 @@ class Arena:
         slots: int = 4096,
         init_on_alloc: bool = False,
     ) -> Arena:
-        """Make a new arena and join it.
+        """Create an arena and join it.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
 
         Parameters
         ----------
-        name : of a named arena, for unrelated processes and the command line: a word (below a
-            directory of this user's on tmpfs), a path with a slash, or a pathlib.Path. An empty
-            directory at that path is replaced. None: anonymous, gone with its last member.
-        capacity : bytes that it may grow to, rounded up to 8 MiB, as a number or as text such as
-            "64M"; address space, not memory. None: as much as this machine or cgroup could ever
-            give.
-        huge : bytes, or text, of zone "HUGE", in pages of 2 MiB that the system's pool has set
-            aside; 0: none. None: in an anonymous arena what the pool has or may have now.
-        machine : nodes to lay the arena out for, instead of this machine's; then neither capacity
-            nor huge can be given.
-        slots : how many processes can be members at once.
-        init_on_alloc : for good: frames are zeroed before an object has them, so that nobody sees
-            what their last owner left there, whoever died in between.
+        name : for unrelated processes and the command line to join: a word (a directory in this
+            user's place on tmpfs), a path with a slash, or a pathlib.Path; an empty directory there
+            is replaced. None: an anonymous arena, which ends with its last member.
+        capacity : the most bytes that it can grow to, as a number or as text such as "64M", rounded
+            up to 8 MiB. It costs address space, not memory. None: all that this machine or its
+            cgroup could ever give.
+        huge : bytes in zone "HUGE", taken from the system's pool of reserved 2 MiB pages; 0: none.
+            None: in an anonymous arena, whatever that pool has or may have now.
+        machine : describe other NUMA nodes than this machine's; excludes capacity and huge.
+        slots : the most processes that can be members at once.
+        init_on_alloc : zero frames before an object gets them, for the arena's whole life, so that
+            no process sees what a previous owner left, even one that died.
 
         Raises
         ------
-        ArenaExistsError : there is an arena of this name.
-        ArenaRefusedError : the place is another user's; what is at the path is neither an arena
-            nor an empty directory; or another place of this user has an arena of the name.
-        OutOfMemoryError : address space or file size is limited; `limit` names by what.
+        ArenaExistsError : an arena of this name exists.
+        ArenaRefusedError : another user owns the place; the path holds something other than an
+            arena or an empty directory; or another place of this user has an arena of this name.
+        OutOfMemoryError : address space or file size is limited; `limit` names the limit.
         """
         made = joined.create(name, capacity, huge, machine, slots, init_on_alloc)
         found: Arena = made.arena
@@ -108,32 +110,35 @@ class Arena:
 
     @classmethod
     def join(cls, name: Name) -> Arena:
-        """Join the named arena `name`: a word, a path with a slash, or a pathlib.Path.
+        """Join an existing named arena: a word, a path with a slash, or a pathlib.Path.
 
         Raises
         ------
-        ArenaNotFoundError : there is none; says so if another place of this user has the name.
-        ArenaRefusedError : it is another user's, or no arena that this version can use.
+        ArenaNotFoundError : there is none; the message says if another place of this user has one.
+        ArenaRefusedError : another user owns it, or this version cannot use what is there.
         """
         found: Arena = joined.join(name).arena
         return found
 
     @classmethod
     def open(cls, name: Name, *, capacity: Size | None = None) -> Arena:
-        """Join the named arena `name`, or create it with `capacity` if there is none.
+        """Join a named arena, or create it with `capacity` if it does not exist.
 
-        Raises
-        ------
-        ArenaRefusedError, OutOfMemoryError : as `join` and `create`.
+        >>> with scamem.Arena.open("sensors") as arena:
+        ...     arena["camera/latest"] = np.zeros((480, 640))
+        ...     arena["camera/latest"].shape
+        (480, 640)
+
+        Parameters and errors: see `join` and `create`.
         """
         found: Arena = joined.join_or_create(name, capacity).arena
         return found
 
     def close(self) -> None:
-        """Leave the arena as far as can be: no new work. Again: nothing.
+        """Close the arena in this process: it refuses new work. A second call does nothing.
 
-        What this process still holds (arrays, views, pins) stays valid and mapped, and keeps its
-        objects; the slot is given up when nothing is held, or when the process ends.
+        Arrays, views and pins that this process still holds stay valid and keep their objects. The
+        process leaves the arena when the last of them is dropped, or when it ends.
         """
         joined.close(self._seat)
 
@@ -150,7 +155,7 @@ class Arena:
 
     @property
     def slot(self) -> int:
-        """This process's slot; a forked child has another."""
+        """This process's member slot; a forked child has another."""
         return self._seat.slot
 
     @property
@@ -160,7 +165,7 @@ class Arena:
 
     @property
     def path(self) -> str:
-        """Directory of a named arena, "" of an anonymous one."""
+        """The directory of a named arena, "" for an anonymous one."""
         return self._seat.path
 
     def __repr__(self) -> str:
@@ -172,28 +177,26 @@ class Arena:
     # --- objects and arrays ---------------------------------------------------------------------
 
     def alloc(self, nbytes: Size, *, node: Node = None, zone: str | None = None) -> Scamem:
-        """Allocate an object.
+        """Allocate an object of page frames, without a shape or type.
 
         Parameters
         ----------
-        nbytes : a number, or text such as "1M"; at least one frame is given; rounded up to whole
-            frames (4,096 bytes), in zone "HUGE" to whole huge pages (2 MiB).
-        node : a node's number binds: memory of this node or an error. "interleave" spreads an
-            object over the nodes, in as many pieces as there are nodes, if it has 2 MiB for each;
-            smaller ones go to the nodes in turn. None: the node that this thread runs on, then the
-            others, nearest first, and all together for what fits none; or what SCAMEM_NODE says.
-        zone : "NORMAL" or "HUGE"; None: "NORMAL", or what SCAMEM_ZONE says.
+        nbytes : the size, as a number or as text such as "1M". It is rounded up to whole frames
+            (4,096 bytes), or in zone "HUGE" to whole huge pages (2 MiB). The least is one frame.
+        node : a node number binds: memory from this node, or an error. "interleave" spreads the
+            object over the nodes, one piece each, if it has 2 MiB per node; smaller objects take
+            the nodes in turn. None: what SCAMEM_NODE says; else the node this thread runs on, then
+            the others, nearest first, and several together if no single one has room.
+        zone : "NORMAL" or "HUGE". None: what SCAMEM_ZONE says, else "NORMAL".
 
         Returns
         -------
-        Scamem : the frames hold whatever their last object left there (see `zeros`).
+        Scamem : one reference. The frames hold whatever their last owner left there (see `zeros`).
 
         Raises
         ------
-        OutOfMemoryError : with the limit that was met; nothing is half done.
-        ValueError : a negative size, or a node or zone that the arena does not have.
-
-        Ownership: the returned object is one reference.
+        OutOfMemoryError : names the limit that was met; nothing was allocated.
+        ValueError : the size is negative, or the arena has no such node or zone.
         """
         if nbytes.__class__ is not int:
             nbytes = bytes_of(nbytes)
@@ -204,11 +207,11 @@ class Arena:
         return Scamem(self._seat, allocate(self._seat, nbytes, BY_HAND, node=node, zone=zone))
 
     def empty(self, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-        """Return an uninitialised array; see `scamem.empty`."""
+        """Create an uninitialised array in this arena; see `scamem.empty`."""
         return create.empty(self._seat, shape, dtype, order, **where)
 
     def zeros(self, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-        """Return an array of zeros; see `scamem.zeros`."""
+        """Create an array of zeros in this arena; see `scamem.zeros`."""
         return create.zeros(self._seat, shape, dtype, order, **where)
 
     def full(
@@ -219,15 +222,15 @@ class Arena:
         order: str = "C",
         **where: Any,
     ) -> Array:
-        """Return an array filled with a value; see `scamem.full`."""
+        """Create an array filled with a value in this arena; see `scamem.full`."""
         return create.full(self._seat, shape, fill_value, dtype, order, **where)
 
     def array(self, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
-        """Return a copy of values; see `scamem.array`."""
+        """Copy an array into this arena; see `scamem.array`."""
         return create.array(self._seat, values, dtype, **where)
 
     def asarray(self, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
-        """Return values themselves if they lie here already, else a copy; see `scamem.asarray`."""
+        """Return an array as it is if it lies in this arena, else a copy; see `scamem.asarray`."""
         return create.asarray(self._seat, values, dtype, **where)
 
     def from_file(
@@ -239,52 +242,33 @@ class Arena:
         progress: files.Progress | None = None,
         **where: Any,
     ) -> Array:
-        """Return a file's data, read straight into frames; see `scamem.arrays.files.from_file`."""
+        """Read a file into a new array; see `scamem.arrays.files.from_file`."""
         return files.from_file(self._seat, path, dtype, shape, offset, progress, **where)
 
     def concatenate(
         self, arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = None
     ) -> Array:
-        """Join arrays along an axis, without copying them where that can be.
+        """Join arrays along an axis, if possible without a copy; see `scamem.concatenate`.
 
-        See `scamem.concatenate`; a copy is made in this arena, and only its arrays are stitched.
+        A copy is made in this arena, and only arrays of this arena can be joined without one.
         """
         return joining.concatenate(self._seat, arrays, axis, copy)
 
     def ring(self, nbytes: Size) -> RingBuffer:
-        """Make a ring that one process writes to and another reads.
+        """Create a ring of at least `nbytes` bytes (a number, or text such as "64K").
 
-        Parameters
-        ----------
-        nbytes : its capacity at least, a number of bytes or text such as "64K".
-
-        Returns
-        -------
-        RingBuffer : its capacity is whole frames; it goes to another process by any pickling.
-
-        Raises
-        ------
-        OutOfMemoryError : with the limit that was met.
-        TooScatteredError : its frames are too scattered to be mapped, twice.
+        One process writes to it and another reads; see `scamem.RingBuffer`. Raises
+        OutOfMemoryError, or TooScatteredError if its frames cannot be mapped twice in a row.
         """
         return RingBuffer.create(self._seat, bytes_of(nbytes))
 
     def growable(
         self, row_shape: Any = (), dtype: DTypeLike = float, *, reserve: Size | None = None
     ) -> GrowableArray:
-        """Make an append-only array that grows in place, and that other processes follow.
+        """Create an append-only array that other processes follow; see `scamem.GrowableArray`.
 
-        Parameters
-        ----------
-        row_shape : an int or ints; () for an array of one dimension.
-        dtype : of its elements; anything but one that holds Python objects.
-        reserve : bytes of address space, a number or text such as "1G", that each process
-            reserves for it, which is as far as it can grow; None: the arena's capacity.
-
-        Raises
-        ------
-        OutOfMemoryError : no frame, or no address space, is left; `limit` says which.
-        TypeError, ValueError : as NumPy's.
+        `reserve` is how far it can grow: bytes of address space that each process reserves for it
+        (a number, or text such as "1G"), by default the arena's capacity. Raises OutOfMemoryError.
         """
         room = None if reserve is None else bytes_of(reserve)
         return GrowableArray.create(self._seat, row_shape, dtype, room)
@@ -294,12 +278,17 @@ class Arena:
     def put(self, value: Any) -> Handle:
         """Store a value and return a handle of it.
 
-        An array of this arena is not copied; another array, or bytes, is copied once; any other
-        object is pickled (protocol 5), its buffers once copied into frames and never again.
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> handle = arena.put({"run": 7, "data": np.arange(3)})
+        >>> arena.get(handle)["run"]
+        7
+
+        An array of this arena is not copied. Another array, or bytes, is copied once. Any other
+        object is pickled (protocol 5): its buffers are copied once, and not when it is loaded.
 
         Raises
         ------
-        OutOfMemoryError : with the limit that was met.
+        OutOfMemoryError : names the limit that was met.
 
         Ownership: the handle is one reference; the value stays the caller's.
         """
@@ -314,33 +303,36 @@ class Arena:
         writable: bool = True,
         newer_than: int = 0,
     ) -> Any:
-        """Return what a name or a handle stands for.
+        """Return the value that a name or a handle refers to.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> arena["numbers"] = np.arange(3)
+        >>> int(arena.get("numbers").sum())
+        3
 
         Parameters
         ----------
-        key : a published name, or a Handle, or the bytes of one.
-        default : of a name: what to return, instead of raising, if it is not published in time, or
-            nothing newer is.
-        timeout : of a name: seconds to wait until it is published; None, 0 or less: do not wait,
-            math.inf: as long as it takes.
+        key : a published name, a Handle, or the bytes of a Handle.
+        default : for a name: returned in place of NameNotFoundError and WaitTimeoutError.
+        timeout : for a name: seconds to wait until it is published; None, 0 or less: do not wait;
+            math.inf: wait for ever.
         writable : False for an array that cannot be written.
-        newer_than : of a name: a version; what is returned was published later (see `watch`).
+        newer_than : for a name: a version; wait for a value published after it (see `watch`).
 
         Returns
         -------
-        An Array over the very frames (read-only for what `put` copied), bytes, the unpickled
-        object, or a Scamem where one was published. An Array of a subclass is of that subclass if
-        this process has defined it, else a plain Array.
+        An Array over the stored frames (read-only if `put` copied it), bytes, the unpickled object,
+        or a Scamem if one was published. An Array of a subclass comes back as that subclass if this
+        process has defined it, else as a plain Array.
 
         Raises
         ------
-        NameNotFoundError : the name is not published, in that time, and there is no default.
-        WaitTimeoutError : it is, but nothing newer than `newer_than`, in that time.
-        TypeError, ValueError : a timeout that is no number of seconds.
-        ArenaRemovedError : it is not, and the arena was removed, so that no newcomer can.
-        StaleHandleError : the handle's object is gone.
+        NameNotFoundError : the name was not published in time.
+        WaitTimeoutError : the name exists, but nothing newer than `newer_than` came in time.
+        ArenaRemovedError : the arena was removed, so no new process can publish the name.
+        StaleHandleError : the handle's object was freed.
 
-        Ownership: the result holds a reference of its own.
+        Ownership: the result holds its own reference.
         """
         if isinstance(key, str):
             try:
@@ -391,49 +383,43 @@ class Arena:
     # --- looks and care -------------------------------------------------------------------------
 
     def stats(self) -> stats.Stats:
-        """Return the arena's numbers, after reaping dead members."""
+        """Return sizes and counts of the arena, after reaping dead members."""
         self.reap()
         return stats.stats(self._seat)
 
     def objects(self) -> list[looks.ObjectInfo]:
-        """Return every object, with its holders, after reaping dead members."""
+        """Return every object with its holders, after reaping dead members."""
         self.reap()
         return list(looks.objects(self._seat))
 
     def holders(self, obj: Scamem | int) -> list[looks.Holder]:
-        """Return who holds an object, by kind, pid and name, after reaping dead members."""
+        """Return an object's holders, by kind, pid and name, after reaping dead members."""
         self.reap()
         return looks.holders(self._seat, obj if isinstance(obj, int) else obj.index)
 
     def loans(self) -> list[looks.LoanInfo]:
-        """Return every handle on its way that was not loaded yet, with its age."""
+        """Return every handle that was sent and not loaded yet, after reaping dead members."""
         self.reap()
         return list(looks.loans(self._seat))
 
     def check(self) -> list[Finding]:
-        """Return what does not hold of the rules I1 to I7, each with its rule, place and message.
+        """Check the rules I1 to I7; return the violations, with their places. [] if there are none.
 
-        Empty when all holds. Dead members are reaped first. The rules are tried on a copy that is
-        made under the lock, so that others work on meanwhile.
+        Dead members are reaped first. The lock is held only while the control file is copied.
         """
         self.reap()
         return snapshot.findings(self._seat)
 
     def reap(self, loans: bool = False) -> int:
-        """Reap dead members and finish what they left; return how many were reaped.
+        """Release what dead members held, and finish what they began; return how many were reaped.
 
-        Parameters
-        ----------
-        loans : also give up loans in transit whose lender let go or died, whatever their age,
-            where nothing else holds the object.
+        `loans`: also drop each loan in transit, of any age, whose lender has released the object or
+        died, if nothing else holds the object.
         """
         return self._seat.reap(loans=loans)
 
     def free_bitmap(self) -> NDArray[np.bool_]:
-        """Return which frames are in no object, as of now, for pictures: bool, one a frame.
-
-        Up to the last section that is online; frames without memory count as free.
-        """
+        """Return which frames are free, as bool; see `scamem.looks.stats.free_bitmap`."""
         self._seat.check_open()
         return stats.free_bitmap(self._seat)
 
@@ -459,14 +445,12 @@ class Arena:
     def retention(self, nbytes: Size) -> None:
         memory.set_retention(self._seat, bytes_of(nbytes))
 
-    # --- settings of the whole arena ------------------------------------------------------------
-
     @property
     def loans_limit(self) -> int:
-        """How many handles may be on their way at once.
+        """The most handles that can be sent and not loaded at one time, for all members.
 
-        By default as many as the arena has room for: one a frame, from 65,536 to 1,048,576. Each
-        that nobody reads takes 32 bytes.
+        The default is the arena's maximum: one per frame, from 65,536 to 1,048,576. A handle that
+        nobody loads takes 32 bytes.
         """
         return loans_limit(self._seat.member)
 
@@ -476,7 +460,7 @@ class Arena:
 
     @property
     def transit_grace_s(self) -> int:
-        """Seconds that an unread handle is kept for at least, also after its sender let go."""
+        """Seconds, at least, that an unread handle keeps its object after the sender lets go."""
         return transit_grace_s(self._seat.member)
 
     @transit_grace_s.setter
@@ -486,7 +470,7 @@ class Arena:
 
 @or_unloaded
 def _reach(address: Address) -> Arena:
-    """Join an arena that was pickled."""
+    """Join the arena that a pickle of an Arena refers to."""
     found: Arena = joined.reach(address).arena
     return found
 

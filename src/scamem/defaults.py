@@ -1,4 +1,4 @@
-"""The default arena of a process, and the functions that use it."""
+"""The default arena of a process, and the module-level functions that use it."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ from .membership.seat import Seat
 from .views.view import View
 
 _default: Arena | None = None
-_parents_arena = b""  # where our parent's default arena is, as it told when it started us
+_parents_arena = b""  # where the parent's default arena is; it said so when it started us
 FORKING = frozenset(f"{family}.popen_fork" for family in relatives.FAMILIES)
 
 
 def default() -> Arena:
-    """Return the arena that `scamem.array` and so on use, made if there is none.
+    """Return the default arena, which `scamem.array` and the like use; create it if necessary.
 
-    In order: the one in use; SCAMEM_ARENA (joined or created); in a child of multiprocessing, its
-    parent's; the first arena that was joined by a handle; a new anonymous one. A process that has
-    imported scamem makes its default arena, at the latest, when it starts a child.
+    It is the first of these that exists: the default arena already in use; the arena that
+    SCAMEM_ARENA names (joined or created); in a child of multiprocessing, its parent's default
+    arena; the first arena that was joined by a handle. Otherwise a new anonymous arena is created.
+    A process that has imported scamem creates its default arena no later than when it starts a
+    child.
 
-    Threads: one is made, once. fork: the child has its parent's.
+    Threads: any; only one creates it. fork: the child has its parent's.
     """
     global _default
     found = _default
@@ -46,9 +48,9 @@ def default() -> Arena:
     with joined.lock:
         found = _default
         if found is None or not found._seat.is_usable():
-            _inheritance.hand_down()  # another family may have been imported since
+            _inheritance.hand_down()  # multiprocess may have been imported in the meantime
             seat = _find_default()
-            seat.by_handle = False  # it is in use from now on, whatever is held
+            seat.by_handle = False  # in use from now on, even if nothing in it is held
             found = _default = seat.arena
         return found
 
@@ -74,17 +76,17 @@ def _find_default() -> Seat:
 
 
 def _tell_children() -> bytes:
-    """Return where the default arena is; nothing if there can be none, or all are told its name."""
+    """Return where the default arena is; b"" if there can be none, or SCAMEM_ARENA names it."""
     if os.environ.get("SCAMEM_ARENA"):
         return b""
     try:
         return pack_prefix(default()._seat.address())
     except (OSError, ScamemError):
-        return b""  # a child starts all the same, and says what is wrong when it needs an arena
+        return b""  # the child starts anyway, and reports the error when it needs an arena
 
 
 def _hear_parent(told: bytes) -> None:
-    """Take the parent's default arena, also in place of one made while main was imported."""
+    """Take over the parent's default arena, even if main created one while it was imported."""
     global _default, _parents_arena
     if told != _parents_arena:
         _parents_arena = told
@@ -92,7 +94,7 @@ def _hear_parent(told: bytes) -> None:
 
 
 def _before_fork() -> None:
-    """Make the default arena before multiprocessing forks: parent and child would make one each."""
+    """Create the default arena before multiprocessing forks: else both processes create one."""
     if sys._getframe(1).f_globals.get("__name__") in FORKING:
         _tell_children()
 
@@ -103,7 +105,7 @@ os.register_at_fork(before=_before_fork)
 
 
 def _default_of(pid: int) -> Seat | None:
-    """Join the default arena of another process, None if it has none that can be reached."""
+    """Join another process's default arena; None if it has none, or it cannot be reached."""
     for descriptor, label in joining.labelled(pid, DEFAULT_LABEL):
         arena_id = int(label.removeprefix(DEFAULT_LABEL), 16)
         try:
@@ -111,64 +113,87 @@ def _default_of(pid: int) -> Seat | None:
             candidates = ((pid, descriptor),)
             return joined.reach(Address(arena_id, found.st_dev, found.st_ino, "", candidates))
         except (OSError, ScamemError):
-            continue  # it was closed, or its process has ended: no default to be had there
+            continue  # it was closed, or its process has ended
     return None
 
 
 def empty(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-    """Return an uninitialised array on scattered memory, in the default arena.
+    """Create an uninitialised shared array in the default arena.
+
+    >>> x = scamem.empty((2, 3), np.float32)
+    >>> x.shape, x.dtype
+    ((2, 3), dtype('float32'))
 
     Parameters
     ----------
     shape : an int or ints.
-    dtype : anything but one that holds Python objects.
+    dtype : any dtype that holds no Python objects.
     order : "C" or "F".
-    node, zone : where its frames come from (keywords); None: anywhere.
+    node, zone : where its frames come from (keywords); see `Arena.alloc`. None: anywhere.
 
     Raises
     ------
     OutOfMemoryError : a MemoryError that names the limit.
-    TooScatteredError : the free frames are too scattered for one view.
-    TypeError, ValueError : as NumPy's, and for dtypes that hold Python objects.
+    TooScatteredError : the free frames are too scattered for one contiguous view.
+    TypeError, ValueError : as NumPy; also for a dtype that holds Python objects.
 
-    Ownership: the memory is one reference, dropped with the last view of it in this process.
-    Threads: any. fork: the child's copy is held by a reference of the child's own.
+    Ownership: the array holds one reference, dropped when the last array over this memory in this
+    process is deallocated.
+    Threads: any. fork: the child's copy holds its own reference.
     """
     return default().empty(shape, dtype, order, **where)
 
 
 def zeros(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-    """Return an array of zeros on scattered memory; parameters and errors as `empty`."""
+    """Create a shared array of zeros in the default arena.
+
+    >>> x = scamem.zeros(3)
+    >>> x[0] = 1    # every process that received x sees this
+    >>> x.tolist()
+    [1.0, 0.0, 0.0]
+
+    Parameters, errors and ownership: as `empty`.
+    """
     return default().zeros(shape, dtype, order, **where)
 
 
 def full(
     shape: Any, fill_value: Any, dtype: DTypeLike | None = None, order: str = "C", **where: Any
 ) -> Array:
-    """Return an array filled with a value; parameters and errors as `empty`."""
+    """Create a shared array filled with a value; parameters, errors and ownership as `empty`."""
     return default().full(shape, fill_value, dtype, order, **where)
 
 
 def array(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
-    """Return a copy of an array, or of what NumPy makes one of, on scattered memory.
+    """Copy an array, or anything that np.array takes, to a new shared array in the default arena.
+
+    >>> x = scamem.array([[1, 2], [3, 4]])
+    >>> type(x).__name__, x.shape
+    ('Array', (2, 2))
 
     Parameters
     ----------
     values, dtype : as np.array.
     order : "K", "A", "C" or "F" (keyword).
+    node, zone : where its frames come from (keywords); see `Arena.alloc`. None: anywhere.
 
-    Errors and ownership as `empty`.
+    Errors and ownership: as `empty`.
     """
     return default().array(values, dtype, **where)
 
 
 def asarray(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
-    """Return values themselves if they lie in the default arena already, else a copy there."""
+    """Return an array as it is if it lies in the default arena, else a shared copy.
+
+    A copy is also made if `dtype` or `order` (keyword) requires one. With writable=False (keyword)
+    the result is read-only, as from `Array.readonly`. Other parameters, errors and ownership: as
+    `array`.
+    """
     return default().asarray(values, dtype, **where)
 
 
 def ones(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-    """Return an array of ones on scattered memory; parameters and errors as `empty`."""
+    """Create a shared array of ones; parameters, errors and ownership as `empty`."""
     return default().full(shape, 1, dtype, order, **where)
 
 
@@ -179,19 +204,19 @@ def empty_like(
     shape: Any = None,
     **where: Any,
 ) -> Array:
-    """Return an uninitialised shared array, of another array's shape and dtype.
+    """Create an uninitialised shared array with the shape and dtype of another array.
 
-    `np.empty_like(x)` of an Array gives a plain ndarray in private memory; this shares.
+    `np.empty_like(x)` of an Array gives a plain ndarray in private memory; this function shares.
 
     Parameters
     ----------
-    prototype : an array, or what NumPy makes one of; its arena is used if it lies in one, else the
-        default arena.
-    dtype, shape : others than the prototype's.
+    prototype : an array, or anything that np.asarray takes. If it lies in an arena, that arena is
+        used, else the default arena.
+    dtype, shape : used in place of the prototype's.
     order : "K" (as the prototype), "A", "C" or "F".
-    node, zone : where its frames come from (keywords); None: anywhere.
+    node, zone : where its frames come from (keywords); see `Arena.alloc`. None: anywhere.
 
-    Errors, ownership, threads and fork as `empty`.
+    Errors, ownership, threads and fork: as `empty`.
     """
     return create.empty_like(_seat_for(prototype), prototype, dtype, order, shape, **where)
 
@@ -203,7 +228,7 @@ def zeros_like(
     shape: Any = None,
     **where: Any,
 ) -> Array:
-    """Return a shared array of zeros; parameters and errors as `empty_like`."""
+    """Create a shared array of zeros like another array; parameters and errors as `empty_like`."""
     return create.zeroed(empty_like(prototype, dtype, order, shape, **where))
 
 
@@ -214,7 +239,7 @@ def ones_like(
     shape: Any = None,
     **where: Any,
 ) -> Array:
-    """Return a shared array of ones; parameters and errors as `empty_like`."""
+    """Create a shared array of ones like another array; parameters and errors as `empty_like`."""
     return full_like(prototype, 1, dtype, order, shape, **where)
 
 
@@ -226,59 +251,65 @@ def full_like(
     shape: Any = None,
     **where: Any,
 ) -> Array:
-    """Return a shared array filled with a value; parameters and errors as `empty_like`."""
+    """Create a filled shared array like another array; parameters and errors as `empty_like`."""
     made = empty_like(prototype, dtype, order, shape, **where)
     made[...] = fill_value
     return made
 
 
 def copy(values: ArrayLike, order: str = "K", **where: Any) -> Array:
-    """Return a shared copy: in the arena of `values` if it lies in one, else in the default arena.
+    """Copy an array to a new shared array, in the arena that it lies in, else in the default arena.
 
     `x.copy()` and `np.copy(x)` give plain ndarrays in private memory. Parameters, errors and
-    ownership as `array`.
+    ownership: as `array`.
     """
     return create.array(_seat_for(values), values, order=order, **where)
 
 
 def _seat_of(values: Any) -> Seat | None:
-    """Return the seat in the arena that an array lies in, None if it lies in none."""
+    """Return the seat of the arena that an array lies in, None if it lies in none."""
     base = root(values) if isinstance(values, np.ndarray) else None
     hold = base.hold if isinstance(base, View) else base
     return hold.member.seat if isinstance(hold, Hold) else None
 
 
 def _seat_for(values: Any) -> Seat:
-    """Return the seat in the arena that an array lies in, else in the default arena."""
+    """Return the seat of the arena that an array lies in, else of the default arena."""
     found = _seat_of(values)
     return found if found is not None and found.is_usable() else default()._seat
 
 
 def concatenate(arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = None) -> Array:
-    """Join arrays along an axis; where that can be, as one view of their frames and not a copy.
+    """Join arrays along an axis, if possible as one view of their frames instead of a copy.
 
-    It can be where all are of one dtype and lie in one arena, each C-contiguous in one object, and
-    each but the last ends on a frame boundary (4,096 bytes), each but the first begins on one.
-    `empty` and `zeros` begin on one; `array` of 1 MiB and more does not.
+    >>> parts = [scamem.zeros((512, 8)), scamem.zeros((100, 8))]    # 512 rows fill 8 frames
+    >>> scamem.concatenate(parts, copy=False).shape
+    (612, 8)
+
+    No copy is needed if all arrays have one dtype and lie in one arena, if each is C-contiguous in
+    one object, and if every joint falls on a frame boundary (4,096 bytes): each array but the last
+    ends on one, and each but the first begins on one. `empty` and `zeros` begin on one; `array`
+    does not from 1 MiB on.
 
     Parameters
     ----------
-    arrays : the arrays, or what NumPy makes arrays of.
-    axis : along which; only the first (of those that are longer than 1) can do without a copy.
-    copy : None: only if needed; True: always; False: ValueError that says why it would be needed.
+    arrays : arrays, or anything that np.asarray takes.
+    axis : the axis; only the first one longer than 1 can do without a copy.
+    copy : None: only if necessary. True: always. False: never; ValueError says why it is necessary.
 
     Returns
     -------
-    Array : in the arena of the first array that lies in one, else in the default arena. Not copied,
-        it shares memory with its parts, and is read-only if one of them is. Between processes it
-        goes by handle; it has no name and no `scamem.handle`, since it is not one object.
+    Array : in the arena of the first array that lies in one, else in the default arena. If not
+        copied, it shares memory with its parts, and is read-only if one of them is. It goes to
+        other processes by handle. It cannot be published or passed to `scamem.handle`, since it is
+        not one object.
 
     Raises
     ------
     OutOfMemoryError, TooScatteredError : as `empty`; the second also with copy=False.
     ValueError, TypeError : as np.concatenate.
 
-    Ownership: it holds one reference (a mapping) on each object. Cost: one mmap a run of frames.
+    Ownership: it holds one reference (a mapping) on each object. Cost: one mmap per run of frames.
     """
     found = next(filter(None, map(_seat_of, arrays)), None)
     chosen: Arena = default() if found is None else found.arena

@@ -1,4 +1,4 @@
-"""Every program in the README, the docs and the examples runs as printed."""
+"""Every program in the README, the docs, the examples and the docstrings runs as printed."""
 
 import os
 import re
@@ -14,6 +14,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+DOCTEST = """
+import contextlib, doctest, importlib, sys
+import numpy as np, scamem
+
+module = importlib.import_module({module!r})
+with contextlib.redirect_stdout(sys.stderr):
+    known = {{"np": np, "scamem": scamem}}
+    found = doctest.testmod(module, extraglobs=known, optionflags=doctest.ELLIPSIS)
+print(found.attempted)
+sys.exit(found.failed > 0)
+"""
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -62,3 +73,20 @@ def test_page(name: str, text: str, environment: dict[str, str], tmp_path: Path)
     program = tmp_path / "program.py"
     program.write_text(text)
     run(program, environment, tmp_path)
+
+
+def modules_with_examples() -> list[str]:
+    """Return the modules that show examples (>>>) in their docstrings."""
+    source = ROOT / "src"
+    return [
+        ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted(source.rglob("*.py"))
+        if ">>> " in path.read_text()
+    ]
+
+
+@pytest.mark.parametrize("module", modules_with_examples())
+def test_docstrings(module: str, environment: dict[str, str], tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(DOCTEST.format(module=module))
+    assert int(run(program, environment, tmp_path)) > 0

@@ -211,12 +211,20 @@ def handed_on(
 
 
 def stolen(core: Core) -> Interleaver:
-    """As `handed_on`, and the one who reaps waits for the new member: the lock word comes again."""
+    """As `handed_on`, and the one who reaps waits for the new member: the lock word comes again.
+
+    It begins where the late one has found the holder dead and is about to take its lock over.
+    """
     found = handed_on(core)
     late, reaper, joiner = found.first.actors
     late.operations = [Locked(nothing)]
     reaper.operations = [*reaper.operations, Locked(nothing)]
     joiner.operations = [Join()]
+    slot = found.first.processes[late.process].slot
+    after: State | None = found.first
+    while after is not None and core.lock.held_by(after.arena[L.LOCK]) != slot:
+        found.first = after
+        after = found.step(after, 0)
     return found
 
 

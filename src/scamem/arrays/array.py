@@ -1,13 +1,13 @@
-"""`Array`: a NumPy array on scattered memory.
+"""`Array`: a NumPy array in shared memory.
 
-It is an ndarray in every way but how it travels: views and slices of it remember which object they
-lie in, so that they go to another process by handle. An Array is shared; what NumPy computes from
-it or copies out of it (arithmetic, `x.copy()`, `np.sort(x)`, fancy indexing, `np.zeros_like(x)`)
-lies in private memory and is a plain ndarray.
+An Array behaves as an ndarray, except in how it travels. Its slices and views know which object
+they lie in, so they go to another process by handle. What NumPy computes or copies from an Array
+(arithmetic, `x.copy()`, `np.sort(x)`, fancy indexing, `np.zeros_like(x)`) lies in private memory,
+and is a plain ndarray.
 
 NumPy makes a copy of a subclass an instance of that subclass, and a class cannot change that where
-the copy is made. So it is changed where the copy is handed over: in `__array_function__` for the
-functions of NumPy, and in the methods and attributes in COPYING and COPYING_ATTRIBUTES.
+the copy is made. So this module changes it where the copy is returned: in `__array_function__` for
+NumPy's functions, and in the methods and attributes of COPYING and COPYING_ATTRIBUTES.
 """
 
 from __future__ import annotations
@@ -52,23 +52,24 @@ COPYING = (
     "searchsorted",
     "take",
 )
-COPYING_ATTRIBUTES = ("imag",)  # of real numbers it is new memory, all zeros
+COPYING_ATTRIBUTES = ("imag",)  # for real numbers it is new memory, all zeros
 
 
 class Array(np.ndarray[Any, Any]):
-    """An array on frames of an arena; made by `scamem.array`, `zeros` and so on, or by a handle.
+    """A NumPy array on frames of an arena, from `scamem.array`, `zeros` and the like, or a handle.
 
-    Ownership: its base holds one reference (a pin), dropped when the last array that looks at the
-    same memory is gone, in any thread and order, also at interpreter exit.
-    Threads: as ndarray. fork: the child's copy is held by a reference of the child's own.
-    Pickling: by handle in multiprocessing and concurrent.futures; by value in plain pickle.
+    Ownership: its base holds one reference (a pin). It is dropped when the last array over the same
+    memory is deallocated, in any thread and order, also at interpreter exit.
+    Threads: as ndarray. fork: the child's copy holds its own reference.
+    Pickling: by handle in multiprocessing and concurrent.futures; by value in plain pickle, unless
+    `scamem.by_handle()` is in force.
     """
 
     __slots__ = ()
 
-    # Set by handles: how an array is pickled where by_handle() is in force, or None.
+    # Set by `handles`: pickles an array by handle, or returns None for "by value".
     reduce_by_handle: Callable[[Array], Reduced | None] | None = None
-    # Called with each subclass, since ForkingPickler goes by the exact type.
+    # Called with each subclass, since ForkingPickler looks reducers up by exact type.
     on_subclass: Callable[[type[Array]], None] | None = None
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -110,13 +111,14 @@ class Array(np.ndarray[Any, Any]):
         return self.__reduce_ex__(2)
 
     def readonly(self) -> Array:
-        """Return a read-only array of the same memory, that nothing can make writable again.
+        """Return a read-only array over the same memory, which nothing can make writable again.
 
-        Its pages are mapped read-only: even C code that does not ask gets SIGSEGV. Who has a
-        writable array goes on writing, and this one shows it (see `snapshot`). Of an array that
-        lies in private memory, or in a view of several objects: an ordinary read-only view.
+        Its pages are mapped read-only: even C code that ignores the flag gets SIGSEGV. Processes
+        with a writable array can still write, and this array shows what they write (see
+        `snapshot`). If this array lies in private memory or in a view of several objects, the
+        result is an ordinary read-only view.
 
-        Ownership: it holds a reference of its own. Cost: as getting the array from a handle.
+        Ownership: the result holds its own reference. Cost: as loading an array from a handle.
         """
         if not self.flags.writeable:
             return self
@@ -137,20 +139,24 @@ class Array(np.ndarray[Any, Any]):
         )
 
     def snapshot(self, copy: bool | None = None) -> Array:
-        """Return the array as it is now, whoever writes to its memory later.
+        """Return the array as it is now; later writes to its memory do not change the result.
 
         Parameters
         ----------
-        copy : None: copied, but for rows of a GrowableArray, which nobody writes again; True:
-            copied in any case; False: ValueError where it would have to be copied.
+        copy : None: copy, except rows of a GrowableArray, which are never written again. True:
+            always copy. False: never; ValueError if a copy is necessary.
 
         Returns
         -------
         Array : a copy in the same arena, or this array itself.
 
-        Why it is a copy: of a private view (`Scamem.map(private=True)`) only those pages stand
-        still that this process wrote itself, and nothing keeps others from writing to theirs. A
-        copy of what others write meanwhile is as torn as any: agree with them when to take it.
+        Raises
+        ------
+        TypeError : the array is in private memory. OutOfMemoryError : no memory for the copy.
+
+        Why a copy: in a private view (`Scamem.map(private=True)`) only the pages that this process
+        wrote are stable; others can still write to the rest. If another process writes during the
+        copy, the copy is torn, like any copy: agree with the writer on when to take it.
         """
         base = root(self)
         if not copy and isinstance(base, View) and base.growing and not self.flags.writeable:
@@ -168,14 +174,14 @@ class Array(np.ndarray[Any, Any]):
 
 
 def plain(found: Any) -> Any:
-    """Return an Array that lies in private memory as an ndarray; anything else as it is."""
+    """Return an Array in private memory as an ndarray; return anything else as it is."""
     if isinstance(found, Array) and isinstance(root(found), np.ndarray):
         return found.view(np.ndarray)
     return found
 
 
 def _handing_over(name: str) -> Callable[..., Any]:
-    """Return ndarray's method of a name, its result made plain."""
+    """Return ndarray's method of this name, changed to return plain results."""
     method = getattr(np.ndarray, name)
 
     @functools.wraps(method)
@@ -183,7 +189,7 @@ def _handing_over(name: str) -> Callable[..., Any]:
         found = method(self, *args, **keywords)
         if isinstance(found, Array):
             base = found.base
-            if base is None or (base is not self and base is not self.base):  # no view of this
+            if base is None or (base is not self and base is not self.base):  # no view
                 return plain(found)
         return found
 
@@ -191,7 +197,7 @@ def _handing_over(name: str) -> Callable[..., Any]:
 
 
 def _attribute(name: str) -> property:
-    """Return ndarray's attribute of a name, its value made plain."""
+    """Return ndarray's attribute of this name, changed to give plain values."""
     found = getattr(np.ndarray, name)
     return property(lambda self: plain(found.__get__(self)), found.__set__, doc=found.__doc__)
 

@@ -1,4 +1,4 @@
-"""Dtypes and shapes that frames can hold, and NumPy's errors for those that they cannot."""
+"""Check that frames can hold a dtype and a shape; raise NumPy's errors otherwise."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ DIMENSIONS_MAX = 64
 
 
 def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return a dtype that frames can hold.
+    """Return the dtype, if frames can hold it.
 
     Raises
     ------
-    TypeError : it holds references to Python objects, which mean nothing in another process.
+    TypeError : it holds references to Python objects, which have no meaning in another process.
     """
     found = np.dtype(dtype)
     if found.hasobject:
@@ -28,12 +28,12 @@ def checked_dtype(dtype: DTypeLike) -> np.dtype[Any]:
             "arena.put(obj), which pickles what cannot be shared"
         )
     if found.itemsize == 0 and found.kind in "SU":
-        return np.dtype(f"{found.byteorder}{found.kind}1")  # as NumPy: no string is empty for good
+        return np.dtype(f"{found.byteorder}{found.kind}1")  # as NumPy: at least 1 character
     return found
 
 
 def checked_shape(shape: Any) -> tuple[int, ...]:
-    """Return a shape as a tuple; TypeError or ValueError as NumPy's."""
+    """Return the shape as a tuple; raise TypeError or ValueError as NumPy does."""
     found: tuple[int, ...]
     try:
         found = (operator.index(shape),)
@@ -47,7 +47,7 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
 
 
 def checked_nbytes(shape: tuple[int, ...], itemsize: int) -> int:
-    """Return an array's bytes; ValueError where NumPy's is, also if a length is 0."""
+    """Return an array's size in bytes; raise ValueError as NumPy does, also if a length is 0."""
     if len(shape) > DIMENSIONS_MAX:
         raise ValueError(
             f"maximum supported dimension for an ndarray is {DIMENSIONS_MAX}, found {len(shape)}"

@@ -1,4 +1,4 @@
-"""Arrays joined without copying them: one view over the frames of several objects."""
+"""Join arrays without copying them: one view over the frames of several objects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Piece = tuple[Hold, int, int]  # reference, first byte in the object, bytes
 def concatenate(
     seat: Seat, arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = None
 ) -> Array:
-    """Join arrays along an axis, as np.concatenate; see `scamem.concatenate`."""
+    """Join arrays along an axis, like np.concatenate; see `scamem.concatenate`."""
     sources = [np.asanyarray(values) for values in arrays]
     shape, dtype, axis = _joined(sources, axis)
     why = "copy=True"
@@ -52,8 +52,8 @@ def concatenate(
 
 
 def _joined(sources: list[NDArray[Any]], axis: int) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Return shape, dtype and axis of the result; errors are NumPy's own."""
-    # Of arrays without memory, so that NumPy checks what it would check.
+    """Return the shape, dtype and axis of the result. The errors are NumPy's own."""
+    # Dummies without memory of their own: NumPy checks them and raises its own errors.
     shapes = [np.broadcast_to(np.empty((), source.dtype), source.shape) for source in sources]
     if not shapes or any(source.ndim == 0 for source in sources):
         np.concatenate(shapes)  # raises
@@ -79,7 +79,7 @@ def _stitch(
     dtype: np.dtype[Any],
     axis: int,
 ) -> Array | str:
-    """Return the arrays as one without copying them, or why that cannot be."""
+    """Join the arrays without a copy; return the reason, a str, if that is not possible."""
     frame = seat.frame_bytes
     pieces: list[Piece] = []
     for number, source in enumerate(sources):
@@ -119,7 +119,7 @@ def _stitch(
 
 
 def _add_piece(pieces: list[Piece], hold: Hold, start: int, nbytes: int) -> None:
-    """Add a piece, joined with the last one if it lies right behind that in the same object."""
+    """Add a piece; merge it with the last one if it directly follows that in the same object."""
     if pieces:
         last, begin, length = pieces[-1]
         if last.index == hold.index and begin + length == start:

@@ -1,7 +1,7 @@
-"""Arrays over frames, made through NumPy's C API: a tenth of the time of ndarray's constructor.
+"""Create arrays over frames through NumPy's C API, in a tenth of the time of ndarray's constructor.
 
-An array's base is the reference (Hold) or the stitched view that keeps its frames: when the last
-array that looks at them is gone, so is the reference.
+An array's base is the reference (Hold) or the stitched view that keeps its frames. The reference
+goes when the last array over them is deallocated.
 """
 
 import cython
@@ -28,13 +28,13 @@ def new_array(
     writable: cython.bint,
     base: object,
 ) -> object:
-    """Return an array over memory that `base` keeps.
+    """Create an array over memory that `base` keeps.
 
     Parameters
     ----------
     kind : np.ndarray or a subclass of it.
     dtype : an np.dtype without Python objects.
-    shape, strides : of as many numbers; strides in bytes, None for C order.
+    shape, strides : of equal length; strides in bytes, None for C order.
     address : of the first element, aligned for the dtype.
 
     Ownership: the array holds `base`. The caller has checked that all of it lies in base's memory.
@@ -60,21 +60,21 @@ def new_array(
         cython.cast(cython.pointer(cython.Py_ssize_t), cython.NULL) if strides is None else steps,
         cython.cast(cython.p_void, address),
         flags,
-        None,  # __array_finalize__ is told of no parent
+        None,  # no parent for __array_finalize__
     )
     PyArray_UpdateFlags(
         cython.cast(cython.p_void, made),
         cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED,
     )
     if writable and type(base) is Hold:
-        cython.cast(Hold, base).writable = True  # it may also be made writable again
+        cython.cast(Hold, base).writable = True  # the array may be made writable again
     Py_INCREF(base)
     PyArray_SetBaseObject(cython.cast(cython.p_void, made), base)
     return made
 
 
 def copy_bytes(address: cython.ulonglong, source: object) -> cython.void:
-    """Copy a contiguous buffer's bytes to an address that has room for them, without the GIL."""
+    """Copy a contiguous buffer to an address, without the GIL. Needs: enough room there."""
     view = cython.declare(Py_buffer)
     PyObject_GetBuffer(source, cython.address(view), PyBUF_SIMPLE)
     with cython.nogil:
@@ -89,10 +89,9 @@ def address_of(array: object) -> cython.ulonglong:
 
 
 def put_array(member: Member, value: object) -> object:
-    """Copy a small contiguous ndarray into an object of one run: a Hold in hand; None if not so.
+    """Copy a small contiguous ndarray to a new object of one run; return a Hold in hand, or None.
 
-    The fast path of Arena.put: one transaction and one memcpy. None says only that the general
-    path must do it.
+    The fast path of Arena.put: one transaction and one memcpy. None: use the general path.
     """
     if type(value) is not cnp.ndarray:
         return None

@@ -1,4 +1,4 @@
-"""Making arrays in an arena: as NumPy's functions of the same names, on scattered memory."""
+"""Create arrays in an arena, with functions named as NumPy's."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def empty(
     offset: int = 0,
     kind: type[Array] = Array,
 ) -> Array:
-    """Return an uninitialised array in an arena.
+    """Create an uninitialised array in an arena.
 
     Parameters
     ----------
     shape : an int or ints.
-    dtype : anything but one that holds Python objects.
+    dtype : any dtype that holds no Python objects.
     order : "C" or "F".
     node, zone : as `Arena.alloc`.
-    offset : bytes from the object's start to the array's; it begins on a frame otherwise.
+    offset : where the array begins, in bytes from the object's start, which is a frame boundary.
 
     Raises
     ------
-    OutOfMemoryError : with the limit that was met.
-    TooScatteredError : the free frames are so scattered that one view of them cannot be had.
-    TypeError, ValueError : as NumPy's, and for dtypes that hold Python objects.
+    OutOfMemoryError : names the limit that was met.
+    TooScatteredError : the free frames are too scattered for one contiguous view.
+    TypeError, ValueError : as NumPy; also for a dtype that holds Python objects.
 
-    Ownership: the array's memory is one reference, dropped with the last view of it.
+    Ownership: the array holds one reference, dropped with the last array over its memory.
     """
     kind_of = checked_dtype(dtype)
     lengths = checked_shape(shape)
@@ -68,16 +68,17 @@ def empty_like(
     shape: Any = None,
     **where: Any,
 ) -> Array:
-    """Return an uninitialised array in an arena, of an array's shape, dtype and order of axes.
+    """Create an uninitialised array in an arena, of another array's shape, dtype and axis order.
 
     Parameters
     ----------
-    prototype : an array, or what NumPy makes one of.
-    dtype, shape : others than the prototype's; of another number of axes it is in C order.
+    prototype : an array, or anything that np.asarray takes.
+    dtype, shape : used in place of the prototype's; a shape with another number of axes is in C
+        order.
     order : "K" (as the prototype), "A", "C" or "F".
     node, zone : as `Arena.alloc`.
 
-    Errors and ownership as `empty`.
+    Errors and ownership: as `empty`.
     """
     if order not in ("K", "A", "C", "F"):
         raise ValueError(f"order must be one of 'K', 'A', 'C' or 'F', not {order!r}")
@@ -95,19 +96,19 @@ def empty_like(
 def zeros(
     seat: Seat, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any
 ) -> Array:
-    """Return an array of zeros; see `empty`."""
+    """Create an array of zeros; see `empty`."""
     return zeroed(empty(seat, shape, dtype, order, **where))
 
 
 def zeroed(array: Array) -> Array:
-    """Fill a new array, whose bytes lie one behind the other in some order of axes, with zeros."""
+    """Fill a new array with zeros. Needs: its bytes are contiguous, in some order of axes."""
     if array.nbytes:
         bytes_of(array).fill(0)
     return array
 
 
 def bytes_of(array: Array) -> NDArray[np.uint8]:
-    """Return the memory of an array, contiguous in some order of axes, as bytes."""
+    """Return an array's memory as bytes. Needs: it is contiguous in some order of axes."""
     axes = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
     flat = array if array.flags.c_contiguous else array.transpose(axes)
     return np.frombuffer(flat.view(np.ndarray).reshape(-1).view(np.uint8).data, np.uint8)
@@ -121,7 +122,7 @@ def full(
     order: str = "C",
     **where: Any,
 ) -> Array:
-    """Return an array filled with a value, of its dtype unless one is given; see `empty`."""
+    """Create an array filled with a value, of the value's dtype by default; see `empty`."""
     kind = np.asarray(fill_value).dtype if dtype is None else dtype
     made = empty(seat, shape, kind, order, **where)
     made[...] = fill_value
@@ -137,10 +138,10 @@ def array(
     node: int | str | None = None,
     zone: str | None = None,
 ) -> Array:
-    """Return a copy of an array, or of what NumPy makes an array of, in an arena.
+    """Copy an array, or anything that np.asarray takes, to a new array in an arena.
 
-    Arrays of 1 MiB and more begin where in a frame the copy is fastest, which may take one frame
-    more. See `empty` for errors and ownership.
+    Arrays of 1 MiB and more begin at the byte of a frame where the copy is fastest; this can take
+    one frame more. Errors and ownership: see `empty`.
     """
     if order not in ("K", "A", "C", "F"):
         raise ValueError(f"order must be one of 'K', 'A', 'C' or 'F', not {order!r}")
@@ -156,10 +157,10 @@ def asarray(
     writable: bool = True,
     **where: Any,
 ) -> Array:
-    """Return an array itself, as an Array, if it lies in this arena already, else a copy there.
+    """Return an array, as an Array, if it lies in this arena already; else a copy.
 
-    It is copied also where dtype or order ask for another; see `array`. With writable=False what is
-    returned is read-only, as by `Array.readonly`.
+    It is also copied if dtype or order requires it; see `array`. With writable=False the result is
+    read-only, as from `Array.readonly`.
     """
     if not writable:
         return asarray(seat, values, dtype, order=order, **where).readonly()

@@ -1,4 +1,4 @@
-"""Files read straight into frames: no mapping of the file, no copy on the way."""
+"""Read files straight into frames: the file is not mapped, and nothing is copied in between."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .create import empty
 from .place import locate
 
 PART_BYTES = 16 << 20  # read between two calls of `progress`
-HEADER_BYTES_MAX = 10_000  # as NumPy: what is longer is no honest header
+HEADER_BYTES_MAX = 10_000  # as NumPy: a longer header is not trusted
 Path = str | os.PathLike[str]
 Progress = Callable[[int, int], object]
 
 
 class Contents(NamedTuple):
-    """What a file has, from its byte `offset` on."""
+    """What a file contains, from byte `offset` on."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -38,7 +38,7 @@ class Contents(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the data."""
+        """Size of the data in bytes."""
         return self.dtype.itemsize * math.prod(self.shape)
 
 
@@ -51,27 +51,27 @@ def from_file(
     progress: Progress | None = None,
     **where: Any,
 ) -> Array:
-    """Return a file's data as an array in an arena; it is read straight into frames.
+    """Read a file into a new array in an arena, straight into its frames.
 
     Parameters
     ----------
-    path : a file. One that is called `.npy` is read as such if neither dtype nor shape is given.
+    path : a file. One named `*.npy` is read as such, unless a dtype or shape is given.
     dtype : of the elements; None: bytes (uint8).
-    shape : an int or ints; None: all elements from the offset on, in one dimension.
-    offset : bytes of the file that are passed over.
-    progress : called with (bytes done, bytes in all) after each 16 MiB and at the end; what it
-        raises ends the reading.
+    shape : an int or ints; None: all elements after the offset, in one dimension.
+    offset : bytes to skip at the start of the file.
+    progress : called with (bytes done, bytes in all) after every 16 MiB and at the end. An
+        exception that it raises stops the reading.
     node, zone : as `Arena.alloc`.
 
     Raises
     ------
-    FileTooShortError : an EOFError; the file has, or turned out to have, less than is to be read.
-    ValueError : the rest of the file is no whole number of elements; or it is no `.npy` file.
-    TypeError : a dtype that holds Python objects.
-    OutOfMemoryError, TooScatteredError : as `empty`. OSError : as opening and reading raise it.
+    FileTooShortError : an EOFError; the file has less than was asked for, or became shorter.
+    ValueError : the rest of the file is not a whole number of elements, or it is not a `.npy` file.
+    TypeError : the dtype holds Python objects.
+    OutOfMemoryError, TooScatteredError : as `empty`. OSError : opening or reading failed.
 
-    Ownership: the array's memory is one reference, dropped with the last view of it. After a
-    failure nothing stays behind once the exception is gone.
+    Ownership: the array holds one reference, dropped with the last array over its memory. After an
+    error the memory is freed with the exception.
     """
     with open(path, "rb", buffering=0) as file:
         if dtype is None and shape is None and os.fspath(path).lower().endswith(".npy"):
@@ -86,7 +86,7 @@ def from_file(
 def read_into(
     made: Array, file: IO[bytes], contents: Contents, path: Path, progress: Progress | None
 ) -> None:
-    """Read a file's data into an array that begins on its object's first byte."""
+    """Read a file's data into an array that begins at its object's first byte."""
     place = locate(made)
     total = contents.nbytes
     done = 0
@@ -105,7 +105,7 @@ def read_into(
 
 
 def raw_contents(file: IO[bytes], dtype: Any, shape: Any, offset: int, path: Path) -> Contents:
-    """Return what a file of bare elements has."""
+    """Describe the contents of a file of bare elements."""
     if offset < 0:
         raise ValueError(f"asked to read {os.fspath(path)!r} from byte {offset}; it begins at 0")
     kind = checked_dtype(np.uint8 if dtype is None else dtype)
@@ -142,7 +142,7 @@ def _shaped(kind: np.dtype[Any], shape: tuple[int, ...], offset: int) -> Content
 
 
 def npy_contents(file: IO[bytes], offset: int, path: Path) -> Contents:
-    """Return what a `.npy` file says that it has; ValueError if it is none."""
+    """Describe the contents of a `.npy` file from its header; ValueError if it is not one."""
     if offset:
         raise ValueError(
             f"asked to read {os.fspath(path)!r} from byte {offset}: a .npy file says itself where "
@@ -173,7 +173,7 @@ def npy_contents(file: IO[bytes], offset: int, path: Path) -> Contents:
 
 
 def _read_header_3(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read a header of version 3.0, which is UTF-8: field names beyond Latin-1."""
+    """Read a header of version 3.0. It is UTF-8, for field names outside Latin-1."""
     length = int.from_bytes(file.read(4), "little")
     if length > HEADER_BYTES_MAX:
         raise ValueError(f"a .npy header of {length:,} bytes; {HEADER_BYTES_MAX:,} is the most")

@@ -1,4 +1,4 @@
-"""Arrays over frames, and copies of arrays to frames: what all ways of making arrays share."""
+"""Create arrays over frames, and copy arrays to frames: the common part of all constructors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scamem.views.making import contiguous, direct_address_of
 from .checks import checked_dtype, checked_nbytes
 from .construct import new_array
 
-OFFSET_FROM_BYTES = 1 << 20  # arrays of at least so many bytes choose where in a frame they begin
+OFFSET_FROM_BYTES = 1 << 20  # smaller arrays begin on a frame boundary
 OFFSET_BYTES = 384  # (destination - source) modulo a frame; see offset_for_copy()
 ALIGN_BYTES = 64
 Kind = TypeVar("Kind", bound="np.ndarray[Any, Any]")
@@ -34,9 +34,9 @@ def over(
     writable: bool = True,
     kind: type[Kind],
 ) -> Kind:
-    """Return an array, of type `kind`, over a held object. The caller has checked that it fits.
+    """Create an array, of type `kind`, over a held object. Needs: it fits into the object.
 
-    Ownership: the array takes the reference over (a stitched view takes one of its own).
+    Ownership: the array takes the reference over (a stitched view takes its own).
     """
     address = direct_address_of(seat, hold, writable)
     base: Any = hold
@@ -56,7 +56,7 @@ def copied(
     zone: str | None = None,
     kind: type[Kind],
 ) -> Kind:
-    """Return a copy of an array in an arena, an array of type `kind`."""
+    """Copy an array to a new array, of type `kind`, in an arena."""
     dtype = checked_dtype(source.dtype)
     nbytes = checked_nbytes(source.shape, dtype.itemsize)
     offset = offset_for_copy(source, nbytes)
@@ -78,10 +78,11 @@ def fortran_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
 
 
 def offset_for_copy(source: NDArray[Any], nbytes: int) -> int:
-    """Return where in its first frame a copy of an array should begin, in bytes.
+    """Return at which byte of its first frame a copy of an array should begin.
 
-    A copy whose stores and loads are close by in the low 12 bits of the address waits for itself
-    ("4K aliasing"), on some processors up to 128 bytes apart, on others from 512 bytes on.
+    If the low 12 bits of the addresses that a copy reads and writes are close, its loads wait for
+    its own stores ("4K aliasing"): on some processors up to 128 bytes apart, on others from 512
+    bytes on.
     """
     if nbytes < OFFSET_FROM_BYTES:
         return 0
@@ -92,11 +93,11 @@ def offset_for_copy(source: NDArray[Any], nbytes: int) -> int:
 def kept_strides(
     source: NDArray[Any], itemsize: int, order: str, shape: tuple[int, ...] | None = None
 ) -> tuple[int, ...] | None:
-    """Return the strides of a copy in an order, None for C order; "K" keeps the order of axes.
+    """Return the strides of a copy in an order; None for C order. "K" keeps the order of axes.
 
     Parameters
     ----------
-    shape : another than the source's.
+    shape : if it differs from the source's.
     """
     flags = source.flags
     shape = source.shape if shape is None else shape

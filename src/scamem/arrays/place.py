@@ -1,4 +1,4 @@
-"""Where an array lies: in which object, and at which byte of it."""
+"""Find where an array lies: in which object, and at which byte of it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .construct import address_of
 
 
 class Place(NamedTuple):
-    """Where an array lies: the reference that keeps it, its first byte's place in the object."""
+    """Where an array lies: the reference that keeps it, and its offset in the object in bytes."""
 
     hold: Hold
     offset: int
 
 
 def root(array: NDArray[Any]) -> Any:
-    """Return what keeps an array's memory: a Hold, a View, another's object, or an ndarray."""
+    """Return what keeps an array's memory: a Hold, a View, a foreign object, or an ndarray."""
     base: Any = array
     while True:
         if isinstance(base, np.ndarray):
@@ -36,7 +36,7 @@ def root(array: NDArray[Any]) -> Any:
 
 
 def locate(array: NDArray[Any]) -> Place | None:
-    """Return where an array lies in an object, None if its memory is private, or of several."""
+    """Return where an array lies; None if its memory is private, or belongs to several objects."""
     base = root(array)
     if type(base) is Hold:
         address = address_of(array)

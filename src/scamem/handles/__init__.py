@@ -1,1 +1,1 @@
-"""How values travel: handles, names, descriptions and pickling."""
+"""How values travel between processes: handles, names, descriptions and pickling."""

@@ -1,4 +1,4 @@
-"""Values to handles, and handles to values: joining the arena that a handle comes from."""
+"""Turn values into handles, and handles into values, joining a handle's arena if necessary."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RAW_DESCRIPTION = encode(Description(RAW, 0, (), None, None, False))
 
 
 def of_wire(wire: Wire) -> Seat:
-    """Return the seat in the arena that a handle's bytes come from, joined if need be."""
+    """Return the seat of the arena that a handle comes from, joining it if necessary."""
     found = joined.known(wire.arena_id)
     if found is None:
         found = joined.reach(unpack_prefix(wire.data[: wire.prefix_bytes]))
@@ -33,13 +33,13 @@ def of_wire(wire: Wire) -> Seat:
 
 
 def scamem_of(value: Any) -> Any:
-    """Return the Scamem of an object that several processes work on; any other value itself."""
+    """Return the Scamem of a shared object (ring, growable array); any other value as it is."""
     found = getattr(value, "scamem", None)
     return found if isinstance(found, Scamem) else value
 
 
 def check_whole(value: Any) -> None:
-    """Raise TypeError for a view that no one object has all of."""
+    """Raise TypeError for a view that does not show one shared object."""
     if isinstance(value, View) and (value.private or value.parts is not None):
         raise TypeError(
             "asked to send a view that is private, or of several objects; it is not the memory of "
@@ -48,13 +48,22 @@ def check_whole(value: Any) -> None:
 
 
 def handle(value: Any) -> Handle:
-    """Return a handle of an array (or view) of an arena, a Scamem or a View; nothing is copied.
+    """Return a handle of an Array (or a view of one), a Scamem or a View. Nothing is copied.
+
+    >>> x = scamem.array([1.0, 2.0, 3.0])
+    >>> data = bytes(scamem.handle(x))    # send these bytes to another process
+    >>> y = scamem.from_handle(data)      # there: the same memory
+    >>> y[0] = 10
+    >>> x.tolist()
+    [10.0, 2.0, 3.0]
 
     Raises
     ------
-    TypeError : the value's memory is private; `arena.put(value)` stores a copy.
+    TypeError : the value's memory is private, or the value is a view of several objects;
+        `arena.put(value)` stores a copy.
+    ClosedError : the value was closed.
 
-    Ownership: the handle is one reference of its own.
+    Ownership: the handle holds its own reference. Threads: any. fork: see Handle.
     """
     value = scamem_of(value)
     check_whole(value)
@@ -76,7 +85,11 @@ def handle(value: Any) -> Handle:
 
 
 def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool = True) -> Any:
-    """Return what a handle, or its bytes, stands for, joining its arena if need be.
+    """Return the value that a handle, or its bytes, refers to; join its arena if necessary.
+
+    >>> handle = scamem.handle(scamem.zeros(3))
+    >>> scamem.from_handle(handle, writable=False).flags.writeable
+    False
 
     Parameters
     ----------
@@ -84,11 +97,11 @@ def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool
 
     Raises
     ------
-    StaleHandleError : the object is gone.
-    ArenaUnreachableError : the arena cannot be joined from here; names the ways out.
+    StaleHandleError : the object was freed.
+    ArenaUnreachableError : this process cannot join the arena; the message lists the ways out.
     ScamemError : these are not the bytes of a handle, or they were changed.
 
-    Ownership: the result holds a reference; the loan in the bytes is taken if it is still there.
+    Ownership: the result holds its own reference. The first load takes over the loan in the bytes.
     """
     if isinstance(data, Handle):
         return value_of(data.seat, data.hold.another(L.BY_PIN), data.description, writable)
@@ -97,20 +110,20 @@ def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool
     hold = load_hold(seat.member, wire, L.BY_PIN)
     try:
         return value_of(seat, hold, wire.description, writable)
-    except BaseException:  # whatever it was: who can map it may still load it
+    except BaseException:  # on any error: a process that can map it may still load it
         put_back(hold, wire)
         raise
 
 
 @or_unloaded
 def load_handle(data: object) -> Handle:
-    """Return a Handle from the bytes of one, joining its arena if need be.
+    """Return a Handle from its bytes, joining its arena if necessary.
 
     Raises
     ------
     ArenaUnreachableError, StaleHandleError, ScamemError : as `from_handle`.
 
-    Ownership: the new Handle is a reference; the loan in the bytes is taken if it is still there.
+    Ownership: the new Handle is a reference. The first load takes over the loan in the bytes.
     """
     wire = unpack(data)
     seat = of_wire(wire)
@@ -125,7 +138,7 @@ copyreg.pickle(Handle, _reduce_handle)
 
 
 def set_loans_limit(seat: Seat, count: int) -> None:
-    """Set how many handles may be on their way at once, for all members."""
+    """Set how many handles can be sent and not loaded at one time, for all members."""
     most = seat.geometry.loans_max - 1
     if not 0 < count <= most:
         raise ValueError(f"asked for a limit of {count:,} loans; 1 to {most:,} are possible")
@@ -133,7 +146,7 @@ def set_loans_limit(seat: Seat, count: int) -> None:
 
 
 def set_transit_grace(seat: Seat, seconds: int) -> None:
-    """Set how many seconds a loan is kept, and outlives its sender, for all members."""
+    """Set for how many seconds a loan is kept after its sender lets go, for all members."""
     if not 0 <= seconds <= L.MASK_32:
         raise ValueError(f"asked for a grace of {seconds} s; 0 to {L.MASK_32:,} s are possible")
     seat.member.set_word(L.TRANSIT_GRACE_S, seconds)

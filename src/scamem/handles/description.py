@@ -1,7 +1,7 @@
-"""What lies in an object's bytes, as data: how another process makes an array of it again.
+"""Describe an object's bytes as data, so that another process can make the same array of them.
 
-A description is read from handles and from areas, so it is input: whatever does not lie inside the
-object, or is no dtype of plain data, is refused before memory is looked at.
+A description comes from a handle or an area, so it is untrusted input. One that leaves the object,
+or whose dtype is not plain data, is refused before any memory is read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scamem.errors import ScamemError
 from .dtypes import dtype_of, dtype_text
 from .subclasses import subclass_of
 
-RAW = 0  # the object itself, frames without a meaning
+RAW = 0  # the object itself: untyped frames
 ARRAY = 1
 BYTES = 2
 PICKLE = 3  # a pickle and its buffers (objects.py)
@@ -31,7 +31,7 @@ STRIDED = 2
 SUBCLASS = 4
 KNOWN_FLAGS = READ_ONLY | STRIDED | SUBCLASS
 DIMENSIONS_MAX = 64
-CACHED_BYTES_MAX = 1024  # longer descriptions are rare, and would fill the memory of the cache
+CACHED_BYTES_MAX = 1024  # longer descriptions are rare, and would make the cache large
 
 
 class Description(NamedTuple):
@@ -51,7 +51,7 @@ class Description(NamedTuple):
 
 
 def encode(found: Description) -> bytes:
-    """Return a description as bytes."""
+    """Encode a description as bytes."""
     dtype = b"" if found.dtype is None else dtype_text(found.dtype)
     return _encode(
         found.kind, found.offset, found.shape, found.strides, dtype, found.read_only, found.of
@@ -85,11 +85,11 @@ def _encode(
 
 
 def decode(data: bytes, object_bytes: int) -> Description:
-    """Read a description and see that it lies inside an object of so many bytes.
+    """Decode a description, and check that it lies inside an object of `object_bytes` bytes.
 
     Raises
     ------
-    ScamemError : it does not, or is none.
+    ScamemError : it does not, or these bytes are not a description.
     """
     read = _decode if len(data) <= CACHED_BYTES_MAX else _decode.__wrapped__
     found, first, last = read(data)
@@ -103,7 +103,7 @@ def decode(data: bytes, object_bytes: int) -> Description:
 
 @lru_cache(maxsize=1024)
 def _decode(data: bytes) -> tuple[Description, int, int]:
-    """Read a description: it, and the first and last byte that it describes."""
+    """Decode a description; return it with the first byte that it describes, and the end."""
     try:
         kind, flags, ndim, dtype_bytes, offset = HEAD.unpack_from(data)
         count = 2 * ndim if flags & STRIDED else ndim
@@ -133,13 +133,13 @@ def _decode(data: bytes) -> tuple[Description, int, int]:
             "a handle or area describes an impossible array; it was tampered with, or made by "
             "another version"
         )
-    if 0 in found.shape:  # nothing is read, wherever its strides would lead
+    if 0 in found.shape:  # nothing is read, so its strides do not matter
         found = found._replace(offset=0, strides=None)
     return found, *extent(found)
 
 
 def _is_possible(found: Description) -> bool:
-    """Tell whether a description is of a known kind, and not more than NumPy makes an array of."""
+    """Return whether the kind is known, and NumPy can make an array of it."""
     if any(length < 0 for length in found.shape):
         return False
     if found.kind == ARRAY and found.dtype is not None:
@@ -151,7 +151,7 @@ def _is_possible(found: Description) -> bool:
 
 
 def extent(found: Description) -> tuple[int, int]:
-    """Return the first byte that is described, and the one behind the last."""
+    """Return the first byte that is described, and the one after the last."""
     itemsize = 1 if found.dtype is None else found.dtype.itemsize
     if 0 in found.shape:
         return found.offset, found.offset
@@ -173,7 +173,7 @@ def encode_array(array: np.ndarray[Any, Any], offset: int, read_only: bool = Fal
     """
     flags = array.flags
     if array.size == 0:
-        offset = 0  # a slice of nothing may begin anywhere, even before the object
+        offset = 0  # an empty slice may begin anywhere, even before the object
     strides = None if flags.c_contiguous else array.strides
     read_only = read_only or not flags.writeable
     of = b"" if type(array) is Array else subclass_of(array)

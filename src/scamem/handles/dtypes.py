@@ -1,9 +1,10 @@
-"""Dtypes as text that other processes read: data, no code, and read strictly, since it is input.
+"""Dtypes as text that other processes read. It is data, not code, and parsed strictly as input.
 
 A plain dtype is NumPy's short name for it ("<f8"), a subarray is [base, [lengths]], a structure is
-{"fields": [[name, dtype, offset] or [name, dtype, offset, title], ...], "bytes": n, "aligned": 0};
-all of it is JSON, whose reader bounds its depth (ast's can run out of the C stack). Where the
-scalars are np.record, or there is metadata, it is {"dtype": ..., "record": 1, "metadata": {...}}.
+{"fields": [[name, dtype, offset] or [name, dtype, offset, title], ...], "bytes": n, "aligned": 0}.
+If the scalars are np.record, or there is metadata, it is
+{"dtype": ..., "record": 1, "metadata": {...}}. All of it is JSON, whose parser bounds the depth;
+that of `ast` can overflow the C stack.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ PLAIN = re.compile(r"[<>|][biufcSUVmM][0-9]{1,10}(\[[0-9]{0,9}[A-Za-z]{1,8}\])?"
 
 
 def dtype_text(dtype: np.dtype[Any]) -> bytes:
-    """Return a dtype as text that `dtype_of` reads.
+    """Return a dtype as text that `dtype_of` can read.
 
     Raises
     ------
-    TypeError : the text would not stand for it: it is another library's dtype, has no bytes, its
-        scalars are of a class of the user's, or its metadata is more than JSON can say.
+    TypeError : the text could not represent it: another library's dtype, one without bytes, one
+        with a scalar class of the user's, or metadata that JSON cannot represent.
     """
     if dtype.names is None and dtype.subdtype is None and dtype.metadata is None:
         return _plain_text(dtype)
@@ -42,7 +43,7 @@ def dtype_text(dtype: np.dtype[Any]) -> bytes:
     return known[1]
 
 
-_texts: dict[int, tuple[np.dtype[Any], bytes]] = {}  # by id; the dtype is kept, and so its id
+_texts: dict[int, tuple[np.dtype[Any], bytes]] = {}  # by id; keeping the dtype keeps its id
 
 
 @lru_cache(maxsize=256)
@@ -67,7 +68,7 @@ def _text(dtype: np.dtype[Any]) -> bytes:
 
 
 def _described(dtype: np.dtype[Any]) -> Any:
-    """Return what stands for a dtype in JSON; TypeError if nothing can."""
+    """Return a dtype's representation in JSON; TypeError if there is none."""
     described = _described_fields(dtype)
     more: dict[str, Any] = {}
     if dtype.type is np.record:
@@ -93,7 +94,7 @@ def _described_fields(dtype: np.dtype[Any]) -> Any:
 
 
 def _is_json(value: Any) -> bool:
-    """Tell whether a value is the same when JSON has carried it: no tuple, no key but a string."""
+    """Return whether JSON preserves a value: no tuples, and only strings as keys."""
     if isinstance(value, dict):
         return all(type(key) is str and _is_json(one) for key, one in value.items())
     if isinstance(value, list):
@@ -107,7 +108,7 @@ def dtype_of(text: bytes) -> np.dtype[Any]:
 
     Raises
     ------
-    ScamemError : it describes no dtype of plain data.
+    ScamemError : it does not describe a dtype of plain data.
     """
     try:
         if len(text) > TEXT_BYTES_MAX:
@@ -124,7 +125,7 @@ def dtype_of(text: bytes) -> np.dtype[Any]:
 
 
 def _built(described: Any) -> np.dtype[Any]:
-    """Return the dtype of a description; ValueError, TypeError or LookupError if none."""
+    """Return the dtype of a description; ValueError, TypeError or LookupError if it is not one."""
     if isinstance(described, str):
         if PLAIN.fullmatch(described) is None:
             raise ValueError
@@ -155,7 +156,7 @@ def _built(described: Any) -> np.dtype[Any]:
 
 
 def _built_more(described: dict[str, Any]) -> np.dtype[Any]:
-    """Return a dtype whose scalars are np.record, or that has metadata."""
+    """Return a dtype with np.record scalars or with metadata."""
     made = _built(described["dtype"])
     if described.keys() - {"dtype", "record", "metadata"}:
         raise ValueError

@@ -1,13 +1,13 @@
 """Picklers that send to other processes: multiprocessing's, and those of other libraries.
 
-An integration calls `register_reducer(kind, reduce)`, and objects of that type travel so through
-multiprocessing, concurrent.futures, multiprocess, loky and joblib. `reduce` is as `__reduce__`:
+An integration calls `register_reducer(kind, reduce)`. Objects of that type then use `reduce` in
+multiprocessing, concurrent.futures, multiprocess, loky and joblib. Like `__reduce__`,
 `reduce(obj)` returns a function and its arguments.
 
-Two ways lead there. Most of these libraries keep a register of reducers. joblib's "multiprocessing"
-backend has none, and a pickler may be inside another (cloudpickle, in a wrapper's `__reduce__`):
-these ask `__reduce_ex__`, as a pickle into a file does, and `is_sending` tells them apart by the
-stack: the sender stands there.
+There are two ways. Most of these libraries keep a register of reducers. joblib's "multiprocessing"
+backend has none, and a pickler can run inside another one (cloudpickle, in a wrapper's
+`__reduce__`). These call `__reduce_ex__`, as a pickler that writes a file does; `is_sending` looks
+for the sender on the stack to tell the two cases apart.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scamem.arrays.array import Array
 
 from .runs import watch_dump
 
-# Modules with a function register(type, reduce), used where they have been imported.
+# Modules with a function register(type, reduce), used if they have been imported.
 REGISTERS = (
     "multiprocess.reduction",
     "loky.backend.reduction",
@@ -34,11 +34,11 @@ REGISTERS = (
 SENDERS = frozenset((*REGISTERS, "multiprocessing.reduction", "joblib.pool"))
 
 _reducers: dict[type, Callable[[Any], Any]] = {}
-_hashing: set[type] = set()  # classes of joblib's that hash an Array as an ndarray
+_hashing: set[type] = set()  # joblib's Hasher classes that were changed already
 
 
 def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
-    """Let objects of exactly this type be reduced so wherever processes send to each other."""
+    """Use `reduce` for objects of exactly this type in every pickler that sends to a process."""
     _reducers[kind] = reduce
     watch_dump(ForkingPickler)
     ForkingPickler.register(kind, reduce)
@@ -46,7 +46,7 @@ def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
 
 
 def register_elsewhere() -> None:
-    """Register with the libraries that have been imported since."""
+    """Register with the libraries that were imported since the last call."""
     for name in REGISTERS:
         module = sys.modules.get(name)
         if module is not None:
@@ -58,10 +58,11 @@ def register_elsewhere() -> None:
 
 
 def _hash_as_ndarray() -> None:
-    """Let joblib.hash, and so joblib.Memory, give an Array the hash of the same ndarray.
+    """Make joblib.hash, and so joblib.Memory, give an Array the hash of an equal ndarray.
 
-    It hashes an array's bytes, dtype, shape and strides, and pickles its class beside them. Where
-    joblib is imported after the last arena was made or array sent, its hashes differ.
+    joblib hashes an array's bytes, dtype, shape and strides, and pickles its class beside them. The
+    hashes differ if joblib was imported after the last time that an arena was created or an array
+    was sent.
     """
     hasher = getattr(sys.modules.get("joblib.hashing"), "Hasher", None)
     dispatch = getattr(hasher, "dispatch", None)
@@ -71,7 +72,7 @@ def _hash_as_ndarray() -> None:
 
     def save(self: Any, kind: type) -> None:
         if kind is Array:
-            self.save(np.ndarray)  # which looks whether it was saved before
+            self.save(np.ndarray)  # looks up whether it was saved before
         else:
             save_type(self, kind)
 
@@ -80,7 +81,7 @@ def _hash_as_ndarray() -> None:
 
 
 def is_sending() -> bool:
-    """Tell whether the pickler that asks for a value's `__reduce_ex__` sends to another process."""
+    """Return whether the pickler that calls a value's `__reduce_ex__` sends to another process."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_globals.get("__name__") in SENDERS:

@@ -1,4 +1,4 @@
-"""`explain`: how a value travels to another process, for people."""
+"""`explain`: say for a human reader how a value travels to another process."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ ALONE = "; by value to processes other than its children: no other process has j
 
 
 def explain(value: Any) -> str:
-    """Say how a value goes to another process, and why, in one line for people.
+    """Say in one line how a value goes to another process, and why. For reading, not for parsing.
 
-    It is about what multiprocessing sends to a child of this process. Plain `pickle.dumps` goes by
-    value, but within `by_handle()`. Anything but an array is pickled to find out: its large buffers
-    are not copied, and no handle is lent.
+    >>> scamem.explain(np.zeros(3))
+    'by value (24 bytes): ...'
+
+    The answer is for a child of this process, reached through multiprocessing. Plain `pickle.dumps`
+    sends by value, except within `by_handle()`. A value that is not an array is pickled to find
+    out; large buffers are not copied, and no handle is lent.
     """
     if isinstance(value, np.ndarray):
         return _explain_array(value)
@@ -67,7 +70,7 @@ def _explain_array(value: np.ndarray[Any, Any]) -> str:
 
 
 class _Tally:
-    """What a value's pickle is made of."""
+    """What a value's pickle consists of."""
 
     def __init__(self) -> None:
         self.by_value = 0  # bytes
@@ -106,14 +109,14 @@ class _Tally:
 
 
 class _Counting(ForkingPickler):
-    """Pickles as multiprocessing does, but counts what goes by handle and lends nothing."""
+    """A pickler like multiprocessing's, which counts what goes by handle and lends nothing."""
 
     def __init__(self, tally: _Tally) -> None:
         super().__init__(tally, pickle.HIGHEST_PROTOCOL, True, tally.leave_out)
         self.tally = tally
 
     def reducer_override(self, value: Any) -> Any:
-        """Count what goes by handle, in place of lending it."""
+        """Count an object that goes by handle, instead of lending it."""
         if isinstance(value, (Scamem, Handle)):
             self.tally.handles += 1
             return bytes, ()

@@ -1,15 +1,15 @@
-"""See a plain pickling fail: nothing is called at its end, but what it has pickled is let go.
+"""Detect that a plain pickling failed: no hook runs at its end, but what it pickled is released.
 
-`pickle.dumps` makes a pickler in C, whose memo keeps every object that went into the message. A
-Guard goes into it in place of a handle's bytes, and pickles as these. When the pickler ends, so
-does the Guard, and its capsule's destructor is called *with the error under way*, if there is one.
+`pickle.dumps` makes a pickler in C. Its memo keeps every object in the message. A Guard is put in
+place of a handle's bytes, and pickles as these bytes. When the pickler ends, the Guard is
+deallocated, and its capsule's destructor runs; if the pickling failed, *the error is still set*.
 
-An error alone does not say that the pickling failed: a pickler that somebody keeps may be let go
-later, by another error, and its messages have been sent. So the loan is given back only where the
-pickling is seen to be under way still: the frame that called the pickler is the current one, at the
-same instruction, and the error has not reached it (its traceback does not name that frame). That is
-so in `pickle.dumps(x)`, `pickle.dump(x, file)` and `Pickler(file).dump(x)`. Of a pickler that has a
-name of its own it is never so: then the loan ends as one that is not loaded.
+An error alone does not prove that the pickling failed. A pickler that is kept may be released
+later, during another error, after its messages were sent. So the loan is given back only if the
+pickling is still in progress: the frame that called the pickler is the current one, at the same
+instruction, and the error has not reached it (its traceback does not contain that frame). This is
+so for `pickle.dumps(x)`, `pickle.dump(x, file)` and `Pickler(file).dump(x)`. For a pickler that is
+kept in a variable it is never so: its loan then ends like one that is never loaded.
 """
 
 import cython
@@ -23,10 +23,10 @@ from scamem.errors import ScamemError
 
 @cython.cclass
 class Lent:
-    """A loan, and where the pickler was called that it was made for."""
+    """A loan, and where the pickler that it was made for was called."""
 
     def is_failing(self, traceback: cython.pointer(PyTracebackObject)) -> cython.bint:
-        """Tell whether the call of the pickler is still under way. Needs: an error is."""
+        """Return whether the call of the pickler is still in progress. Needs: an error is set."""
         frame: cython.pointer(PyFrameObject) = PyEval_GetFrame()
         if frame == cython.NULL or cython.cast(cython.p_void, frame) != self.frame:
             return False
@@ -39,22 +39,22 @@ class Lent:
         return True
 
     def give_back(self) -> cython.void:
-        """Give the loan back if nobody has loaded it; what cannot be, ends by itself."""
+        """Give the loan back unless it was loaded. If that is not possible, it ends by itself."""
         try:
             self.member.cancel(self.loan, self.loan_id)
         except KeyboardInterrupt:
-            PyErr_SetInterrupt()  # the pickling's own error goes first
+            PyErr_SetInterrupt()  # the pickling's own error is raised first
         except ScamemError:
-            return  # of a closed or damaged arena nothing is lent
+            return  # a closed or damaged arena has no loans
 
 
 @cython.cclass
 class Guard:
-    """A handle's bytes for a plain pickler, whose failing gives the loan in them back.
+    """A handle's bytes for a plain pickler. If the pickling fails, the loan in them is given back.
 
     Parameters
     ----------
-    data : the handle's bytes, as which it is pickled.
+    data : the handle's bytes; the Guard is pickled as these.
     loan, loan_id : the loan in them.
     frame : where the pickler was called.
     """
@@ -66,7 +66,7 @@ class Guard:
         lent.member = member
         lent.loan = loan
         lent.loan_id = loan_id
-        lent.frame = cython.cast(cython.p_void, frame)  # only ever compared
+        lent.frame = cython.cast(cython.p_void, frame)  # compared, never dereferenced
         lent.at = PyFrame_GetLasti(cython.cast(cython.pointer(PyFrameObject), lent.frame))
         self.data = data
         self.capsule = PyCapsule_New(cython.cast(cython.p_void, lent), cython.NULL, ended)
@@ -77,7 +77,7 @@ class Guard:
 
 
 def ended(capsule: object) -> cython.void:
-    """Look at how a pickler ended. Called by the deallocation of a Guard."""
+    """Check how a pickler ended. The deallocation of a Guard calls this."""
     lent: Lent = cython.cast(Lent, PyCapsule_GetPointer(capsule, cython.NULL))
     kind: cython.pointer(PyObject) = cython.NULL
     error: cython.pointer(PyObject) = cython.NULL

@@ -1,22 +1,22 @@
-"""Handles: some 100 bytes of data by which another process finds an object, once or more.
+"""Handles: some 100 bytes that let another process find an object, once or more often.
 
-The rules of transit, as users are to read them:
+The rules of transit, for users:
 
-1. Each pickling of a handle (or `bytes(handle)`) lends the object once; the first load takes the
-   loan over, in the sender or a forked child as well.
+1. Each pickling of a handle (or `bytes(handle)`) lends the object once. The first load takes over
+   the loan, also if it is in the sender or in a forked child.
 2. While the sender still holds the object, its loans cost nothing.
-3. When the sender lets go *or dies*, an untaken loan keeps the object for at least 60 s (from that
-   moment), then until memory is wanted, oldest first.
-4. Later loads work while anybody holds the object, else StaleHandleError.
-5. Loans carry an id that is never used again, so old bytes cannot steal a newer loan.
-6. When there are as many loans as the arena allows, those whose grace is over make room, 60 s after
-   they were lent and after their sender let go: first those of objects that somebody holds, the
-   sender too, whose handles load by rule 4.
-7. A pickling that fails gives back what it has lent; runs.py says where that cannot be seen.
+3. When the sender lets go *or dies*, a loan that was not taken keeps the object for at least 60 s
+   from that moment, and then until memory is needed, oldest first.
+4. Later loads work while any process holds the object, else they raise StaleHandleError.
+5. Loans carry an id that is never used again, so old bytes cannot take a newer loan.
+6. When there are as many loans as the arena allows, those whose grace is over make room: 60 s after
+   they were lent and after their sender let go. First go loans of objects that are held (also by
+   the sender); their handles still load by rule 4.
+7. A pickling that fails gives back what it lent; runs.py says where a failure cannot be seen.
 
-Bytes of a handle are data: taking a reference by them runs no code, and they reach no memory
-outside the arena, whatever they were changed into. What a pickle says is run only where the *arena*
-says that one was put there (`Arena.put`); bytes that say so of an array are refused.
+The bytes of a handle are data. Taking a reference by them runs no code, and however they were
+changed, they reach no memory outside the arena. A pickle is loaded only if the *arena* says that
+one was stored there (`Arena.put`); bytes that claim this for an array are refused.
 """
 
 import os
@@ -54,7 +54,7 @@ PATH_BYTES_MAX = 4096
 
 @cython.cclass
 class Wire:
-    """A handle's bytes, taken apart; the prefix says how to join its arena."""
+    """A handle's bytes, parsed. The prefix says how to join its arena."""
 
 
 def pack_prefix(address: Address) -> bytes:
@@ -78,7 +78,7 @@ def unpack_prefix(data: bytes) -> Address:
 
     Raises
     ------
-    ScamemError : the bytes are none of a handle.
+    ScamemError : these are not the bytes of a handle.
     """
     try:
         _, arena_id, _, candidates, path_bytes, device, inode = PREFIX.unpack_from(data)
@@ -98,11 +98,11 @@ def unpack_prefix(data: bytes) -> Address:
 
 
 def unpack(data: object) -> Wire:
-    """Take a handle's bytes apart; what they say is checked where it is used.
+    """Parse a handle's bytes. Their contents are checked where they are used.
 
     Raises
     ------
-    ScamemError : they are none.
+    ScamemError : these are not the bytes of a handle.
     """
     whole: bytes = data if type(data) is bytes else as_bytes(data)
     length: cython.Py_ssize_t = len(whole)
@@ -131,7 +131,7 @@ def loan_of(data: bytes) -> tuple[int, int]:
 
 
 def as_bytes(data: object) -> bytes:
-    """Return the bytes of a buffer; ScamemError if it is none."""
+    """Return the bytes of a buffer; ScamemError if it is not one."""
     if isinstance(data, Guard):  # copy.copy calls the loader without a pickler between
         return data.data
     try:
@@ -148,10 +148,10 @@ def _not_a_handle() -> ScamemError:
 
 
 def prefix_of(member: Member) -> bytes:
-    """Return this process's prefix for handles of an arena, made anew once a second.
+    """Return this process's prefix for handles of an arena; it is renewed once a second.
 
-    Who else is a member changes; a handle that names members that have ended since is still loaded
-    by way of this process, or of any other it names. A forked child makes its own.
+    The other members change. A handle that names members which have ended is still loaded by way of
+    this process, or of any other member that it names. A forked child makes its own prefix.
     """
     now_ns: cython.ulonglong = monotonic_ns()
     slot: cython.ulonglong = member.mine[L.MINE_SLOT]
@@ -163,13 +163,13 @@ def prefix_of(member: Member) -> bytes:
 
 
 def lend(held: Hold, description: bytes) -> bytes:
-    """Lend a held object once and return the bytes that take the loan over.
+    """Lend a held object once; return the bytes that take over the loan.
 
-    The loan is made last: an error leaves none.
+    The loan is made last, so an error leaves none behind.
 
     Raises
     ------
-    TooManyLoansError : as many loans are on their way as the arena allows; names what to do.
+    TooManyLoansError : the arena has as many loans as it allows; says what to do.
     """
     prefix: bytes = prefix_of(held.member)
     before: cython.Py_ssize_t = len(prefix)
@@ -189,7 +189,7 @@ def lend(held: Hold, description: bytes) -> bytes:
 
 
 def make_loan(held: Hold, loan_id: cython.p_ulonglong) -> cython.uint:
-    """Lend a held object once: the loan, and its id there."""
+    """Lend a held object once; return the loan, and store its id."""
     member: Member = held.member
     loan: cython.ulonglong
     while True:
@@ -204,18 +204,18 @@ def make_loan(held: Hold, loan_id: cython.p_ulonglong) -> cython.uint:
         try:
             make_room(member.seat, loan)
         except OutOfMemoryError:
-            # The table of loans cannot grow: those that nobody needs make room in it.
+            # The table of loans cannot grow: loans that are no longer needed make room in it.
             if loan != L.NO_RECORDS + L.TABLE_LOANS or make_loans(member) == 0:
                 raise
 
 
 def loans_limit(member: Member) -> int:
-    """Return how many handles may be on their way at once; a setting of the whole arena."""
+    """Return how many handles can be sent and not loaded at one time, in the whole arena."""
     return member.read_word(L.LOANS_LIMIT)
 
 
 def transit_grace_s(member: Member) -> int:
-    """Return how many seconds a loan is kept, and outlives its sender; of the whole arena."""
+    """Return for how many seconds a loan is kept after its sender lets go, in the whole arena."""
     return member.read_word(L.TRANSIT_GRACE_S)
 
 
@@ -231,11 +231,11 @@ def _too_many_loans(member: Member) -> TooManyLoansError:
 
 
 def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
-    """Take a reference by a handle's bytes, and its loan if nobody has taken that yet.
+    """Take a reference by a handle's bytes, and take over its loan unless another load did.
 
     Raises
     ------
-    StaleHandleError : the object is gone.
+    StaleHandleError : the object was freed.
     """
     tail: WireTail = wire.tail
     while True:
@@ -253,10 +253,10 @@ def load_hold(member: Member, wire: Wire, by: cython.ulonglong) -> Hold:
 
 
 def put_back(held: Hold, wire: Wire) -> None:
-    """Undo a load that could not be finished: a loan that it took is there again, under its id.
+    """Undo a load that could not be completed: restore the loan that it took, under the same id.
 
-    Whether it took one is seen by looks around the load, without a lock: where two loaders race for
-    the same bytes and the loser cannot map, a loan too many keeps the object for its grace.
+    Whether it took one is read before and after the load, without a lock. If two loaders race for
+    the same bytes and the loser cannot map, an extra loan keeps the object for its grace.
     """
     member: Member = held.member
     loan_id: cython.ulonglong = wire.tail.loan_id
@@ -267,12 +267,14 @@ def put_back(held: Hold, wire: Wire) -> None:
 
 @cython.cclass
 class Handle:
-    """A reference that can be sent: by pickle in any way, or as `bytes(handle)`.
+    """A reference that can be sent to another process: by any pickling, or as `bytes(handle)`.
 
-    Made by `scamem.handle(x)` and `arena.put(obj)`, and by loading one that was sent.
+    `scamem.handle(x)` and `arena.put(obj)` make one; so does loading one that was sent.
 
-    Ownership: it is a reference itself, dropped by `close`, deallocation or death. Each pickling
-    and each `bytes()` lends once more. Threads: any. fork: the child holds one of its own.
+    Ownership: it holds one reference, dropped by `close`, deallocation, or the process's death.
+    Each pickling and each `bytes(handle)` lends the object once more, for the process that loads
+    it.
+    Threads: any. fork: the child holds its own reference.
     """
 
     def __init__(self, seat: object, held: Hold, description: bytes) -> None:
@@ -282,7 +284,7 @@ class Handle:
 
     @property
     def arena(self) -> object:
-        """The Arena of the object."""
+        """The Arena that the object belongs to."""
         return self.seat.arena
 
     @property
@@ -304,18 +306,18 @@ class Handle:
         except MemoryError:
             self.held.member.cancel(tail.loan, tail.loan_id)
             raise
-        if len(self.lent) > CANCEL_MAX:  # only the newest can be cancelled through the handle
+        if len(self.lent) > CANCEL_MAX:  # cancel() reaches only the newest
             del self.lent[0]
         return data
 
     def cancel(self) -> int:
-        """Take back the loans made through this Python object that nobody has loaded; how many."""
+        """Take back the loans of this Handle that were not loaded; return how many."""
         lent: list = self.lent or []
         self.lent = None
         return sum([self.seat.member.cancel(loan, loan_id) for loan, loan_id in lent])
 
     def close(self) -> None:
-        """Drop this reference now; loans on their way live on as the rules say. Again: nothing."""
+        """Drop this reference. Loans that were sent stay valid. A second call does nothing."""
         held: Hold = self.held
         self.held = None
         if held is not None:

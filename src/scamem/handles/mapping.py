@@ -1,7 +1,7 @@
-"""An arena's names as a mapping: what a dict has, and a watch for newer versions of one name.
+"""An arena's names as a mapping: the methods of a dict, and `watch` for newer versions of a name.
 
-Other processes publish and unpublish at any time. So iteration shows each name that was there from
-its beginning to its end, and perhaps others; a name that goes while it is looked at is left out.
+Other processes publish and unpublish at any time. An iteration yields each name that exists from
+its start to its end, and perhaps others. A name that disappears meanwhile is left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from . import names
 
 
 class Missing:
-    """The type of `MISSING`: no default was given."""
+    """The type of `MISSING`, which means: no default was given."""
 
     def __repr__(self) -> str:
         return "<no default>"
@@ -31,7 +31,7 @@ MISSING: Final = Missing()
 
 
 class Names(Keys[str]):
-    """The names that begin with a prefix, as they are when they are looked at."""
+    """A live view of the names that begin with a prefix."""
 
     def __init__(self, seat: Seat, prefix: str = "") -> None:
         self._seat = seat
@@ -54,7 +54,7 @@ class Names(Keys[str]):
 
 
 class NamedItems(Items[str, Any]):
-    """(name, value) of the names that begin with a prefix. Each value is loaded as it is met."""
+    """A live view of (name, value) of names that begin with a prefix; loads each value in turn."""
 
     def __init__(self, seat: Seat, prefix: str = "") -> None:
         self._names = Names(seat, prefix)
@@ -79,7 +79,7 @@ class NamedItems(Items[str, Any]):
 
 
 class NamedValues(Values[Any]):
-    """The values of the names that begin with a prefix. Each is loaded as it is met."""
+    """A live view of the values whose names begin with a prefix; loads each value in turn."""
 
     def __init__(self, seat: Seat, prefix: str = "") -> None:
         self._items = NamedItems(seat, prefix)
@@ -99,16 +99,16 @@ class NamedValues(Values[Any]):
 
 
 class Watch:
-    """Each newer version of what a name shows: the latest one, not those in between.
+    """An iterator over the versions of a name: always the latest one; it skips those in between.
 
-    Made by `Arena.watch`. An iterator: `for frame in arena.watch("camera")`.
+    `Arena.watch` makes one: `for frame in arena.watch("camera")`.
 
     Attributes
     ----------
-    name : what is watched.
-    version : of the value that was returned last; 0 before the first.
+    name : the watched name.
+    version : the version that was returned last; 0 before the first.
 
-    Threads: one at a time. fork: the child goes on from where its parent was.
+    Threads: one at a time. fork: the child continues where its parent was.
     """
 
     def __init__(
@@ -123,16 +123,16 @@ class Watch:
         self.version = names.checked_version(newer_than)
 
     def get(self, timeout: float | None = None) -> Any:
-        """Return the latest value if it is newer than the last one returned, waiting if asked to.
+        """Return the latest value if it is newer than the last one; wait for it if asked to.
 
         Parameters
         ----------
-        timeout : seconds to wait; None: do not wait, math.inf: as long as it takes.
+        timeout : seconds to wait; None: do not wait; math.inf: wait for ever.
 
         Raises
         ------
-        NameNotFoundError : the name is not published, in that time.
-        WaitTimeoutError : nothing newer was published, in that time.
+        NameNotFoundError : the name was not published in time.
+        WaitTimeoutError : nothing newer was published in time.
         """
         value, self.version = names.find(
             self._seat, self.name, timeout, writable=self._writable, newer_than=self.version
@@ -150,60 +150,68 @@ class Watch:
 
 
 def publish(arena: Seated, name: str, value: Any, *, replace: bool = False) -> None:
-    """Give an object a name, by which any member gets it, also after this process has ended.
+    """Publish a value under a name. Every member can get it, even after this process has ended.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.publish("run/config", {"steps": 100})
+    >>> arena.get("run/config")
+    {'steps': 100}
 
     Parameters
     ----------
     name : 1 to 255 bytes of UTF-8.
-    value : an Array or a view of one, a Scamem, a View, a Handle; anything else is `put` first.
-    replace : let go of what the name shows now, in the same step; else NameExistsError.
+    value : an Array of this arena (or a view of one), a Scamem, a View or a Handle is published
+        without a copy. Another array is copied into this arena; any other value is stored as by
+        `put`.
+    replace : drop the value that the name has now, in the same step. `arena[name] = value` does so.
 
     Raises
     ------
-    NameExistsError : the name is taken.
-    ArenaRemovedError : the arena was removed, so that no newcomer would find the name.
-    OutOfMemoryError : no room for the name's record, or for a copy.
-    ValueError : the name, or a dtype's description, is too long.
+    NameExistsError : the name is taken, and `replace` is False.
+    ArenaRemovedError : the arena was removed, so new processes could not find the name.
+    OutOfMemoryError : no memory for the name's record, or for a copy.
+    ValueError : the name, or the description of a dtype, is too long; or the Scamem, View or Handle
+        belongs to another arena.
 
-    Ownership: the area holds one reference until the name is unpublished or replaced.
+    Ownership: the name holds one reference until it is unpublished or replaced.
     """
     names.publish(arena._seat, name, value, replace=replace)
 
 
 def unpublish(arena: Seated, name: str) -> None:
-    """Drop a name and its one reference; processes that use the object go on.
+    """Remove a name and drop its reference; processes that use the object keep it.
 
     Raises
     ------
-    NameNotFoundError : nothing is published under it.
+    NameNotFoundError : there is no such name.
     """
     names.unpublish(arena._seat, name)
 
 
 def keys(arena: Seated, prefix: str = "") -> Names:
-    """Return the names, or those that begin with `prefix`: a view, as of a dict, in no order.
+    """Return the names, or those that begin with `prefix`: a live view as of a dict, in no order.
 
-    `arena.keys("camera/")`. Each look at it goes through all names of the arena.
+    `arena.keys("camera/")`. Each use of the view goes through all names of the arena.
     """
     return Names(arena._seat, prefix)
 
 
 def values(arena: Seated, prefix: str = "") -> NamedValues:
-    """Return a view of what the names show; see `keys`. Each value is loaded as it is met."""
+    """Return a live view of the published values; see `keys`. Each value is loaded in turn."""
     return NamedValues(arena._seat, prefix)
 
 
 def items(arena: Seated, prefix: str = "") -> NamedItems:
-    """Return a view of (name, value); see `keys`. Each value is loaded as it is met."""
+    """Return a live view of (name, value); see `keys`. Each value is loaded in turn."""
     return NamedItems(arena._seat, prefix)
 
 
 def pop(arena: Seated, name: str, default: Any = MISSING) -> Any:
-    """Unpublish a name and return what it showed: no other process gets the same one too.
+    """Unpublish a name and return its value. No other process that pops it gets the same value.
 
     Raises
     ------
-    NameNotFoundError : there is no such name, and no default.
+    NameNotFoundError : there is no such name, and no default was given.
     """
     try:
         return names.take(arena._seat, name)
@@ -214,7 +222,7 @@ def pop(arena: Seated, name: str, default: Any = MISSING) -> Any:
 
 
 def popitem(arena: Seated) -> tuple[str, Any]:
-    """Unpublish some name and return (name, value); NameNotFoundError if there is none."""
+    """Unpublish any one name and return (name, value); NameNotFoundError if there is none."""
     for name in names.names(arena._seat):
         try:
             return name, names.take(arena._seat, name)
@@ -224,9 +232,9 @@ def popitem(arena: Seated) -> tuple[str, Any]:
 
 
 def setdefault(arena: Seated, name: str, default: Any = None) -> Any:
-    """Return what a name shows; publish `default` first if there is no such name.
+    """Return a name's value; publish `default` first if there is no such name.
 
-    Of several processes that do so at once one publishes, and all get what that one did.
+    If several processes do so at once, one of them publishes, and all get its value.
     """
     while True:
         try:
@@ -242,7 +250,7 @@ def setdefault(arena: Seated, name: str, default: Any = None) -> Any:
 def update(
     arena: Seated, other: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **more: Any
 ) -> None:
-    """Publish several values, replacing what the names show; one after the other, in order."""
+    """Publish several values, one after the other in order; names that exist are replaced."""
     source: Any = other
     pairs = source
     if hasattr(source, "keys"):
@@ -252,7 +260,7 @@ def update(
 
 
 def clear(arena: Seated) -> None:
-    """Unpublish every name, of all processes."""
+    """Unpublish every name in the arena, whichever process published it."""
     for name in names.names(arena._seat):
         try:
             names.unpublish(arena._seat, name)
@@ -261,9 +269,9 @@ def clear(arena: Seated) -> None:
 
 
 def version(arena: Seated, name: str) -> int:
-    """Return the version of what a name shows.
+    """Return the version of a name's value.
 
-    Each publish, of any name, has a version larger than all before it in the arena.
+    Each publish gets a version larger than that of every earlier publish in the arena, of any name.
 
     Raises
     ------
@@ -280,20 +288,24 @@ def watch(
     timeout: float | None = math.inf,
     writable: bool = True,
 ) -> Watch:
-    """Return an iterator over what a name shows: what it shows now, then each newer version.
+    """Return an iterator over a name's values: the one that it has now, then each newer version.
 
-    A reader that is slower than the publisher gets the latest version and skips the ones in
-    between. It sleeps until there is one.
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["camera/latest"] = b"frame 1"
+    >>> frames = arena.watch("camera/latest", timeout=5)
+    >>> next(frames)
+    b'frame 1'
 
-    >>> for frame in arena.watch("camera/latest", timeout=5):
-    ...     show(frame)
+    A reader that is slower than the publisher gets the latest version and skips those in between.
+    It sleeps until there is one.
 
     Parameters
     ----------
     name : it need not be published yet.
-    newer_than : a version; what was published before is not returned.
-    timeout : seconds to wait for each; math.inf: as long as it takes. Then the iterator raises
-        WaitTimeoutError, or NameNotFoundError if the name is not there; it can go on after it.
+    newer_than : a version; values up to this version are skipped.
+    timeout : seconds to wait for each value; math.inf: wait for ever. If the time runs out, the
+        iterator raises WaitTimeoutError, or NameNotFoundError if the name is not published. It can
+        be used again afterwards.
     writable : False for arrays that cannot be written.
     """
     return Watch(arena._seat, name, newer_than, timeout, writable)

@@ -1,6 +1,6 @@
-"""Names: publishing an object under one, finding it, waiting for it, unpublishing it.
+"""Publish an object under a name, find it, wait for it, and unpublish it.
 
-A name is UTF-8, without surrogates, of a bounded length.
+A name is UTF-8 without surrogates, of bounded length.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NAME_BYTES_MAX = 255
 
 
 def decode_name(name: bytes) -> str:
-    """Return a name that an area has; ArenaDamagedError if nobody can have published it."""
+    """Return an area's name as text; ArenaDamagedError if it cannot have been published."""
     try:
         text = name.decode()
         encode_name(text)
@@ -68,7 +68,7 @@ def encode_name(name: str) -> bytes:
 
 
 def publish(seat: Seat, name: str, value: Any, *, replace: bool = False) -> None:
-    """Give an object a name; see Arena.publish."""
+    """Publish a value under a name; see Arena.publish."""
     encoded = encode_name(name)
     seat.check_open()
     seat.check_still_there()
@@ -91,7 +91,7 @@ def publish(seat: Seat, name: str, value: Any, *, replace: bool = False) -> None
 
 
 def _describe(seat: Seat, value: Any) -> tuple[Hold, bytes]:
-    """Return a reference to what a value lies in, and its description."""
+    """Return a reference to the object that a value lies in, and the value's description."""
     value = scamem_of(value)
     if isinstance(value, Handle | Scamem | View):
         check_whole(value)
@@ -117,7 +117,7 @@ def _describe(seat: Seat, value: Any) -> tuple[Hold, bytes]:
 
 
 def unpublish(seat: Seat, name: str) -> None:
-    """Drop a name; see Arena.unpublish."""
+    """Remove a name; see Arena.unpublish."""
     seat.check_open()
     if not naming.unpublish_name(seat.member, encode_name(name), 0):
         raise _not_found(seat, name)
@@ -132,11 +132,11 @@ def _not_found(seat: Seat, name: str, timeout: float | None = None) -> NameNotFo
 
 
 def checked_timeout(timeout: float | None) -> float:
-    """Return how many seconds a timeout stands for: None or less than 0 for not waiting at all.
+    """Return a timeout in seconds; 0 (do not wait) for None or a negative number.
 
     Raises
     ------
-    TypeError, ValueError : it is no number.
+    TypeError, ValueError : it is not a number of seconds.
     """
     if timeout is None:
         return 0.0
@@ -148,7 +148,7 @@ def checked_timeout(timeout: float | None) -> float:
 
 
 def checked_version(version: int) -> int:
-    """Return a version that was asked for; ValueError if none can be so."""
+    """Return a version as an int; ValueError if there can be no such version."""
     number = operator.index(version)
     if not 0 <= number <= L.ALL_ONES:
         raise ValueError(f"asked for a version newer than {number}; versions begin at 1")
@@ -163,12 +163,12 @@ def find(
     writable: bool = True,
     newer_than: int = 0,
 ) -> tuple[Any, int]:
-    """Return what a name shows and its version, waiting for it if asked to; see Arena.get.
+    """Return a name's value and its version; wait for it if asked to. See Arena.get.
 
     Raises
     ------
-    NameNotFoundError : there is no such name, in that time.
-    WaitTimeoutError : there is, but nothing newer than `newer_than`, in that time.
+    NameNotFoundError : the name was not published in time.
+    WaitTimeoutError : it exists, but nothing newer than `newer_than` came in time.
     """
     encoded = encode_name(name)
     if newer_than != 0:
@@ -194,13 +194,13 @@ def find(
                 "or publish it again"
             )
         if not naming.await_names(seat.member, number, min(deadline.left_s(), LOOK_AGAIN_S)):
-            seat.reap()  # who would publish may be dead, and nobody else here to notice
+            seat.reap()  # the publisher may be dead, with no other process to notice it
 
 
 def take(seat: Seat, name: str) -> Any:
-    """Return what a name shows and unpublish it, if it shows the same still; see Arena.pop.
+    """Return a name's value and unpublish it, if it still has that value; see Arena.pop.
 
-    The value is made first: where that fails, the name stays.
+    The value is made first: if that fails, the name stays.
     """
     while True:
         value, shown = find(seat, name)
@@ -209,7 +209,7 @@ def take(seat: Seat, name: str) -> Any:
 
 
 def version(seat: Seat, name: str) -> int:
-    """Return the version of what a name shows; see Arena.version."""
+    """Return the version of a name's value; see Arena.version."""
     seat.check_open()
     found = naming.version_of(seat.member, encode_name(name))
     if found == 0:
@@ -218,7 +218,7 @@ def version(seat: Seat, name: str) -> int:
 
 
 def contains(seat: Seat, name: object) -> bool:
-    """Tell whether something is published under a name."""
+    """Return whether a name is published."""
     seat.check_open()
     if not isinstance(name, str):
         return False

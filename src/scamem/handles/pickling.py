@@ -1,13 +1,13 @@
 """How arrays are pickled: by handle between processes, by value into files.
 
-ForkingPickler is what multiprocessing and concurrent.futures send with, so an Array's reducer there
-lends; likewise with other libraries that send to processes (elsewhere.py). Plain pickle goes by
-value, as a file written by handle would silently lose its data; `by_handle()` says otherwise for a
-block of code.
+multiprocessing and concurrent.futures send with ForkingPickler. An Array's reducer there lends the
+array and pickles a handle; so do the reducers in other libraries that send to processes
+(elsewhere.py). Plain pickle goes by value: a file written by handle would silently lose its data.
+`by_handle()` changes that for a block of code.
 
-An anonymous arena ends with its last member, and a handle of it leads nowhere then. So what is sent
-goes by value where only this process would keep the arena alive and no child of its own is known
-that could receive it: `would_die_with_us`.
+An anonymous arena ends with its last member, and its handles are useless then. So an array goes by
+value if only this process keeps the arena alive and no child of it is known that could receive the
+array: `would_die_with_us`.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ from .unloaded import or_unloaded
 if TYPE_CHECKING:
     from scamem.views.view import Part
 
-WARN_BYTES = 1 << 20  # arrays of at least so many bytes are worth a warning
+WARN_BYTES = 1 << 20  # smaller arrays are not worth a warning
 
 _by_handle: ContextVar[bool] = ContextVar("scamem_by_handle", default=False)
-# Called by plain pickling in place of all else while `explain` counts (this thread or task only).
+# While `explain` counts (in this thread or task), plain pickling calls this and nothing else.
 counting: ContextVar[Callable[[Array], Reduced] | None] = ContextVar(
     "scamem_counting", default=None
 )
@@ -56,14 +56,21 @@ _warned = False
 
 @contextmanager
 def by_handle() -> Iterator[None]:
-    """Within the block, pickling of arrays goes by handle (this thread or task only).
+    """Within the block, pickle arrays by handle in every pickler (for this thread or task only).
 
-    Plain pickling too, and also where the arena may end with this process: see to it that it lives
+    >>> import pickle
+    >>> x = scamem.zeros(1_000_000)
+    >>> with scamem.by_handle():
+    ...     data = pickle.dumps(x)
+    >>> len(data) < 1000
+    True
+
+    This includes plain pickle, and arenas that may end with this process: keep the arena alive
     until the handle is loaded.
 
-    A `pickle.dumps`, `pickle.dump` or `Pickler(file).dump` that fails gives back what it has lent.
-    What a pickler that is kept under a name has lent stays until its grace is over
-    (`Arena.transit_grace_s`), and then until room is wanted.
+    If `pickle.dumps`, `pickle.dump` or `Pickler(file).dump` fails, it gives back what it lent. If a
+    pickler that is kept in a variable fails, its loans stay until their grace is over
+    (`Arena.transit_grace_s`), and then until memory is needed.
     """
     token = _by_handle.set(True)
     try:
@@ -74,12 +81,12 @@ def by_handle() -> Iterator[None]:
 
 @or_unloaded
 def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any:
-    """Return the array of a handle's bytes: what a pickle by handle calls.
+    """Return the array of a handle's bytes; pickles by handle call this.
 
     Parameters
     ----------
     kind : the subclass of Array that it was.
-    dtype : the dtype that it was, where a handle cannot say so.
+    dtype : its dtype, if a handle cannot describe it.
     """
     found = from_handle(data)
     if dtype is not None:
@@ -88,12 +95,12 @@ def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any
 
 
 def reduce_by_handle(array: Array) -> Reduced:
-    """Pickle an array by handle; by value where its memory is private or would not be there."""
+    """Pickle an array by handle, or by value if its memory is private or might end too early."""
     return reduce_for(array, sys._getframe(1))
 
 
 def reduce_for(array: Array, caller: FrameType) -> Reduced:
-    """Pickle an array for the pickler that was called there."""
+    """Pickle an array for the pickler that was called in the frame `caller`."""
     place = locate(array)
     if place is None:
         view = root(array)
@@ -101,7 +108,7 @@ def reduce_for(array: Array, caller: FrameType) -> Reduced:
             if not goes_by_value(array, view.hold.member.seat):
                 return reduce_stitched(array, view, view.parts, caller)
     if place is None or goes_by_value(array, place.hold.member.seat):
-        # The pickler sees to the ndarray: in band or out, in whatever protocol it writes.
+        # The pickler handles the ndarray: in band or out of band, in its own protocol.
         return np.asarray, (array.view(np.ndarray),)
     hold = place.hold
     try:
@@ -117,7 +124,7 @@ def reduce_for(array: Array, caller: FrameType) -> Reduced:
 def reduce_stitched(
     array: Array, view: View, parts: tuple[Part, ...], caller: FrameType
 ) -> Reduced:
-    """Pickle an array over several objects: a handle for each, and how to join them again."""
+    """Pickle an array over several objects: a handle of each, and how to join them again."""
     offset = address_of(array) - view.address
     sent = tuple(
         (for_pickler(hold.member, lend(hold, RAW_DESCRIPTION), caller), start, count)
@@ -137,7 +144,7 @@ def load_stitched(
     writable: bool,
     kind: type[Array],
 ) -> Array:
-    """Return an array over several objects, from the bytes of a handle of each."""
+    """Return an array over several objects, from the bytes of their handles."""
     loaded = [(load_handle(data), start, count) for data, start, count in lent]
     found = Description(ARRAY, offset, shape, strides, dtype, not writable)
     seat = loaded[0][0].seat
@@ -154,7 +161,7 @@ def load_stitched(
 
 
 def goes_by_value(array: Array, seat: Seat) -> bool:
-    """Tell whether an array that lies in an arena goes by value even so; warns if it is large."""
+    """Return whether an array in an arena must go by value; warn if it is large."""
     if seat.closed or array.itemsize == 0:
         return True
     if _by_handle.get() or not would_die_with_us(seat):
@@ -165,10 +172,10 @@ def goes_by_value(array: Array, seat: Seat) -> bool:
 
 
 def would_die_with_us(seat: Seat) -> bool:
-    """Tell whether an arena may be gone before a handle of it is loaded.
+    """Return whether an arena may end before a handle of it is loaded.
 
-    It may not: a named one; one that another living process is a member of; and one that a child of
-    this process is about to join, since it is a child that the handle is sent to.
+    It cannot if the arena is named, if another living process is a member, or if a child of this
+    process is about to join, since the handle goes to that child.
     """
     if seat.path or seat.has_other_members():
         return False
@@ -176,7 +183,7 @@ def would_die_with_us(seat: Seat) -> bool:
 
 
 def _warn(array: Array, seat: Seat) -> None:
-    """Say once per process that an array is sent by value and so not shared."""
+    """Warn once per process that an array is sent by value, and so is not shared."""
     global _warned
     if _warned:
         return
@@ -192,7 +199,7 @@ def _warn(array: Array, seat: Seat) -> None:
 
 
 def reduce_in_context(array: Array) -> Reduced | None:
-    """Pickle by handle where by_handle() is in force, or another process is sent to; else None."""
+    """Pickle by handle within by_handle(), or in a pickler that sends to a process; else None."""
     count = counting.get()
     if count is not None:
         return count(array)

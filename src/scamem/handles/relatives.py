@@ -1,8 +1,8 @@
-"""Who is whose child: what multiprocessing, and forks of it, know of the processes around this one.
+"""Parents and children: what multiprocessing and its forks know of the processes around this one.
 
-Children of `multiprocess` (which pathos uses) are children as well; that package has registers of
-its own. Much of what is read here is private to these modules: what is not there, or is not as
-expected, counts as not known.
+Children of `multiprocess` (which pathos uses) count too; that package has its own registers. Much
+of what is read here is private to these packages. What is missing, or not as expected, counts as
+unknown.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from types import FrameType
 from typing import Any
 
 FAMILIES = ("multiprocessing", "multiprocess")
-KEY = "scamem"  # of what is handed down, in the configuration that children inherit
+KEY = "scamem"  # in the configuration that children inherit
 
 
 class Inheritance:
-    """What the children of this process learn: where its default arena is.
+    """What the children of this process inherit: where its default arena is.
 
-    An entry of `current_process()._config`, which each Process copies. It is pickled where a child
-    is started (spawn, forkserver, loky) and arrives as bytes, so that a child which never uses
-    scamem need not import it; its own children get them too.
+    An entry of `current_process()._config`, which each Process copies. It is pickled when a child
+    starts (spawn, forkserver, loky) and arrives as bytes, so a child that never uses scamem need
+    not import it. That child's own children get the bytes too.
 
     Parameters
     ----------
-    tell : returns the bytes that a child gets; called while it is started.
+    tell : returns the bytes for a child; called while the child is started.
     hear : called with the bytes that this process got from its parent.
 
     fork: a forked child has the object itself.
@@ -44,9 +44,9 @@ class Inheritance:
         return bytes, (self._tell(),)
 
     def hand_down(self) -> None:
-        """Let the children of this process inherit; again: what was imported since, too.
+        """Let the children of this process inherit. Call it again for packages imported since.
 
-        Run anew in each child once it knows which process it is.
+        Each child runs it anew once it knows which process it is.
         """
         for family in FAMILIES:
             process = sys.modules.get(f"{family}.process")
@@ -66,7 +66,7 @@ class Inheritance:
 
 
 def parents() -> list[int]:
-    """Return the pids of the processes that started this one; none in a main program."""
+    """Return the pids of the processes that started this one; [] in a main program."""
     found = []
     for family in FAMILIES:
         process = sys.modules.get(f"{family}.process")
@@ -76,15 +76,15 @@ def parents() -> list[int]:
         if parent is not None and parent.pid is not None:
             found.append(parent.pid)
         elif getattr(process.current_process(), "_inheriting", False):
-            found.append(os.getppid())  # main is being imported; the parent is not yet named
+            found.append(os.getppid())  # main is being imported; the parent is not known yet
     return found
 
 
 def is_sending_to_children() -> bool:
-    """Tell whether what is being pickled goes, as far as can be known, to a child of this process.
+    """Return whether what is being pickled goes, as far as is known, to a child of this process.
 
-    True where a child is being started or lives, and, in a main program, for a queue or pipe: only
-    children can have its other end. In a child a queue may lead to its parent.
+    True if a child is alive or being started. Also True in a main program for a queue or pipe: only
+    children can have its other end. In a child, a queue may lead to its parent.
     """
     return _has_children() or (not parents() and _is_family_channel())
 
@@ -103,17 +103,17 @@ def _has_children() -> bool:
 
 
 def _is_alive(child: Any) -> bool:
-    """Look at a child's sentinel: `Process.is_alive` would reap what another thread waits for."""
+    """Check a child's sentinel: `Process.is_alive` would reap a child that a thread waits for."""
     poll = select.poll()
     try:
         poll.register(child.sentinel, select.POLLIN)
         return not poll.poll(0)
     except (OSError, ValueError):
-        return False  # it was closed meanwhile
+        return False  # it was closed in the meantime
 
 
 def _is_family_channel() -> bool:
-    """Tell whether a queue or an unnamed pipe of multiprocessing is what pickles; by the stack."""
+    """Return whether a queue or an unnamed pipe of multiprocessing is pickling, by the stack."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         family, _, module = str(frame.f_globals.get("__name__")).partition(".")
@@ -127,7 +127,7 @@ def _is_family_channel() -> bool:
 
 
 def _is_unnamed(connection: Any) -> bool:
-    """Tell whether a Connection is an end of `Pipe()`, not one that a Listener accepted."""
+    """Return whether a Connection is an end of `Pipe()`, not one that a Listener accepted."""
     try:
         found = socket.socket(fileno=connection.fileno())
     except OSError:

@@ -1,13 +1,13 @@
 """Runs of picklers: what one message lends, and what gives it back if the message fails.
 
-Picklers that are known, each ForkingPickler and loky's, get a `dump` that notes what is lent while
-it runs, and gives it all back if it raises. Those of multiprocessing, concurrent.futures,
-multiprocess, loky and joblib are such. Plain pickle has no end to be noted; see guard.py for where
-its failing is seen.
+Known picklers, which are each ForkingPickler and loky's, get a `dump` that records what is lent
+while it runs, and gives it all back if it raises. This covers multiprocessing, concurrent.futures,
+multiprocess, loky and joblib. Plain pickle has no end that could be observed; guard.py says when
+its failure is detected.
 
-Where neither sees it, a pickler of another library that is kept under a name, or the first message
-of a loky that was imported after scamem, the loans end as those of any message that nobody reads:
-when their grace is over and room is wanted.
+Neither detects the failure of another library's pickler that is kept in a variable, or of the first
+message of a loky that was imported after scamem. Those loans end like the loans of any message that
+is never read: when their grace is over and room is needed.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
     from .handle import Handle
 
-# What stands between a plain pickler and a reducer.
+# Modules with frames between a plain pickler and a reducer.
 OURS = ("scamem.handles.pickling", "scamem.arrays.array")
 
 PYTHON_PICKLERS = ("pickle", "dill._dill")
 
-_dumps: set[CodeType] = set()  # what the known picklers' own `dump` is, where that is Python
+_dumps: set[CodeType] = set()  # the known picklers' original `dump`, if that is Python
 
 
 def watch_dump(kind: type) -> None:
-    """Have a class of picklers give back what a message has lent, if it fails."""
-    dump = getattr(kind, "dump")  # noqa: B009 - what is no attribute of every class
+    """Make a class of picklers give back what a message lent, if the message fails."""
+    dump = getattr(kind, "dump")  # noqa: B009 - not an attribute of every class
     if getattr(dump, "__code__", None) is RUN:
         return
     setattr(kind, "dump", in_a_run(dump))  # noqa: B010 - likewise
@@ -47,7 +47,7 @@ def watch_dump(kind: type) -> None:
 
 
 def in_a_run(dump: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a pickler's `dump` that gives back what it has lent, if it fails."""
+    """Return a pickler's `dump`, changed to give back what it lent if it fails."""
 
     @functools.wraps(dump)
     def run(pickler: Any, obj: Any) -> Any:
@@ -61,22 +61,23 @@ def in_a_run(dump: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-RUN = in_a_run(len).__code__  # the same of all of them
+RUN = in_a_run(len).__code__  # all of them have the same code
 
 
 def give_back(lent: list[tuple[Member, bytes]]) -> None:
-    """Take back the loans of a message that failed, but for those that were loaded."""
+    """Take back the loans of a message that failed, except those that were loaded."""
     for member, data in lent:
-        with contextlib.suppress(ScamemError):  # of a closed or damaged arena nothing is lent
+        with contextlib.suppress(ScamemError):  # a closed or damaged arena has no loans
             member.cancel(*loan_of(data))
 
 
 def for_pickler(member: Member, data: bytes, caller: FrameType) -> bytes | Guard:
-    """Return a handle's bytes, just made, as they go into the message of the pickler that runs.
+    """Return a handle's new bytes in the form that goes into the running pickler's message.
 
     Parameters
     ----------
-    caller : what called the reducer. The pickler is C, and has no frame: it is what called that.
+    caller : the frame that called the reducer. A pickler in C has no frame, so it is then the frame
+        that called the pickler.
     """
     try:
         run = caller if caller.f_code is RUN else run_of(caller)
@@ -97,9 +98,9 @@ def sent_by(handle: Handle, caller: FrameType) -> bytes | Guard:
 def run_of(caller: FrameType) -> FrameType | None:
     """Return the frame of a known pickler's run, if that pickler called the reducer.
 
-    Between the two there may be one `dump` of the pickler's own, as cloudpickle's, and the frames
-    of a pickler that is Python (dill, for multiprocess). What else calls a reducer inside of a run
-    is another pickler at work for one of its reducers.
+    In between there may be one `dump` of the pickler's class, as in cloudpickle, and the frames of
+    a pickler in Python (dill, for multiprocess). Any other caller of a reducer inside a run is
+    another pickler, which works for one of the run's reducers.
     """
     while caller.f_globals.get("__name__") in PYTHON_PICKLERS and caller.f_back is not None:
         caller = caller.f_back
@@ -112,7 +113,7 @@ def run_of(caller: FrameType) -> FrameType | None:
 
 
 def plain_caller(caller: FrameType) -> FrameType:
-    """Return what called a plain pickler, which asks an array by its methods."""
+    """Return the frame that called a plain pickler, which calls an array's methods."""
     while caller.f_globals.get("__name__") in OURS and caller.f_back is not None:
         caller = caller.f_back
     return caller

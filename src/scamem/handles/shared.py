@@ -1,4 +1,4 @@
-"""Whether an object's memory is shared: `is_shared`, and where other libraries' objects lie."""
+"""`is_shared`: whether an object's memory is shared, also for objects of other libraries."""
 
 from __future__ import annotations
 
@@ -23,30 +23,33 @@ SPARSE_PARTS = ("data", "indices", "indptr", "offsets", "coords", "row", "col")
 
 
 def is_shared(value: Any) -> bool:
-    """Tell whether an object's memory lies in an arena, the same for every process that gets it.
+    """Return whether an object's memory lies in an arena, where other processes can have it too.
+
+    >>> scamem.is_shared(scamem.zeros(3)), scamem.is_shared(np.zeros(3))
+    (True, False)
 
     Parameters
     ----------
-    value : an array or anything with a buffer; an object of pandas, polars, pyarrow, torch (on the
+    value : an array, or anything with a buffer; an object of pandas, polars, pyarrow, torch (on the
         CPU) or scipy.sparse, all of whose data must be shared; a Handle, Scamem or View.
 
     Returns
     -------
-    bool : False for private memory, for copy-on-write views, and where it cannot be known.
+    bool : False also for copy-on-write views, and if it cannot be determined.
 
-    How a value *travels* is another question (`explain`): a plain ndarray over an arena's memory is
-    shared, and pickled by value. Threads: any.
+    How a value *travels* is another question, see `explain`: a plain ndarray over an arena's memory
+    is shared, but is pickled by value. Threads: any.
     """
     if isinstance(value, Handle) or isinstance(scamem_of(value), Scamem):
         return True
     try:
         return all(_is_in_arena(part) for part in _parts(value))
     except (TypeError, ValueError, RuntimeError, AttributeError, ImportError, BufferError):
-        return False  # its library gives no view of its memory, or it has none
+        return False  # its library gives no access to its memory, or it has none
 
 
 def seat_of(array: np.ndarray[Any, Any]) -> Seat | None:
-    """Return the seat in the arena whose shared memory an array looks at, None if it is private."""
+    """Return the seat of the arena whose shared memory an array uses; None if it is private."""
     base = root(array)
     hold = base.hold if isinstance(base, View) and not base.private else base
     if isinstance(hold, Hold):
@@ -65,11 +68,11 @@ def _is_in_arena(part: np.ndarray[Any, Any] | Span) -> bool:
 
 
 def _parts(value: Any) -> Iterable[np.ndarray[Any, Any] | Span]:
-    """Return the pieces of memory that an object's data lies in.
+    """Return the pieces of memory that hold an object's data.
 
     Raises
     ------
-    TypeError and others : they cannot be had without a copy.
+    TypeError and others : they are not accessible without a copy.
     """
     if isinstance(value, np.ndarray):
         return (value,)

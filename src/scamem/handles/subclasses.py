@@ -1,22 +1,22 @@
 """Subclasses of Array by name: data in handles and areas, never an import.
 
-A description may say which subclass an array was. Who reads it gets an array of that class if this
-process has defined a class of that name, by an import of its own; otherwise a plain Array. Nothing
-is imported, looked up in modules, or called by name.
+A description can say which subclass an array was. The reader gets an array of that class if its
+process has defined a class of that name, by its own import; otherwise a plain Array. Nothing is
+imported, looked up in modules, or called by name.
 """
 
 from __future__ import annotations
 
 from scamem.arrays.array import Array
 
-NAME_BYTES_MAX = 200  # a longer one is left out: an area has room for 704 bytes of description
+NAME_BYTES_MAX = 200  # longer names are left out: an area holds 704 bytes of description
 
 _known: dict[type, bytes] = {}
 _named: dict[bytes, type[Array]] = {}
 
 
 def note(kind: type[Array]) -> None:
-    """Know a subclass by its name; of two of one name the last that was defined counts."""
+    """Remember a subclass by its name; if two have the same name, the later one wins."""
     name = f"{kind.__module__}:{kind.__qualname__}".encode("utf-8", "replace")
     if len(name) <= NAME_BYTES_MAX:
         _known[kind] = name
@@ -24,10 +24,10 @@ def note(kind: type[Array]) -> None:
 
 
 def subclass_of(array: object) -> bytes:
-    """Return what a description calls an array's subclass of Array; b"" for Array and all else."""
+    """Return the name of an array's subclass in descriptions; b"" for Array and anything else."""
     return _known.get(type(array), b"")
 
 
 def kind_of(name: bytes) -> type[Array]:
-    """Return the subclass of a name, if this process has it, else Array."""
+    """Return the subclass with a name, if this process has it, else Array."""
     return _named.get(name, Array)

@@ -1,9 +1,9 @@
-"""What could not be loaded in a pool's worker: the error reaches the caller, not the worker's end.
+"""Values that a pool's worker could not load: the error reaches the caller; the worker goes on.
 
 A worker of multiprocessing.Pool that fails to unpickle a task ends, and its caller waits for ever;
-one of concurrent.futures ends the whole pool. So where it is a pool that unpickles, what cannot be
-loaded is replaced by an `Unloaded`, which raises the error as soon as the task uses it: the pool
-sends that to the caller, as it does with any error of a task. Everywhere else the error is raised.
+a worker of concurrent.futures takes the whole pool with it. So when a pool unpickles, a value that
+cannot be loaded is replaced by an `Unloaded`, which raises the error as soon as the task uses it.
+The pool sends that to the caller, like any error of a task. Everywhere else the error is raised.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-# {module, function} that unpickles, and {module, function} of a pool that it does so for
+# (module, function) that unpickles, and (module, function) of the pools that it serves
 READERS = {("multiprocessing.queues", "get"), ("multiprocessing.connection", "recv")}
 POOLS = {
     ("multiprocessing.pool", "worker"),
@@ -34,7 +34,7 @@ Loaded = TypeVar("Loaded")
 
 
 class Unloaded:
-    """Stands for a value that could not be loaded: every use of it raises why."""
+    """Replaces a value that could not be loaded. Every use of it raises the error."""
 
     __slots__ = ("error",)
     error: BaseException
@@ -61,7 +61,7 @@ for _name in USES.split():
 
 
 def or_unloaded(load: Callable[Arguments, Loaded]) -> Callable[Arguments, Loaded]:
-    """Make a function that pickles call return an Unloaded where it is a pool that unpickles."""
+    """Make a loader that pickles call return an Unloaded if a pool unpickles and loading fails."""
 
     @wraps(load)
     def loading(*args: Arguments.args, **keywords: Arguments.kwargs) -> Loaded:
@@ -78,7 +78,7 @@ def or_unloaded(load: Callable[Arguments, Loaded]) -> Callable[Arguments, Loaded
 
 
 def _is_in_pool() -> bool:
-    """Tell whether a pool's own loop unpickles just now, and no task of it."""
+    """Return whether a pool's own loop is unpickling now, and not one of its tasks."""
     frame = sys._getframe(1)
     while frame.f_globals.get("__name__", "").startswith("scamem.") and frame.f_back:
         frame = frame.f_back

@@ -1,10 +1,10 @@
-"""Any Python object in an arena: pickle protocol 5, its buffers out of band and never copied again.
+"""Any Python object in an arena: pickle protocol 5, with buffers that are never copied again.
 
 An object of kind PICKLE begins with {pickle's bytes, buffers, then bytes and place of each buffer}
-as 64-bit numbers; pickle and buffers follow, each on a boundary of 64 bytes. Loading gives
-read-only views of the buffers, which hold the object. As with any pickle, loading runs what it
-says: an arena is one trust domain. That an object is a pickle is marked in the arena by the member
-that put it there; a handle that says so of anything else is refused.
+as 64-bit numbers. The pickle and the buffers follow, each on a boundary of 64 bytes. Loading gives
+read-only views of the buffers, which hold the object. As with any pickle, loading runs code that
+the pickle names: an arena is one trust domain. The member that stores a pickle marks the object in
+the arena; a handle that claims a pickle for any other object is refused.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _put_copy(seat: Seat, value: Any) -> Handle:
 
 
 def _put_array(seat: Seat, value: np.ndarray[Any, Any]) -> Handle | None:
-    """Store an array's bytes, axes in its order; None if only pickle knows its dtype."""
+    """Store an array's bytes, its axes in their order; None if only pickle knows its dtype."""
     try:
         dtype_text(value.dtype)
     except TypeError:
@@ -81,7 +81,7 @@ def _put_array(seat: Seat, value: np.ndarray[Any, Any]) -> Handle | None:
         return Handle(seat, place.hold.another(L.BY_HAND), description)
     offset = offset_for_copy(value, value.nbytes)
     hold = allocate(seat, value.nbytes + offset, L.BY_HAND)
-    pinned = hold.another(L.BY_PIN)  # what is only in hand may be migrated
+    pinned = hold.another(L.BY_PIN)  # an object that is only in hand may be migrated
     address = direct_address_of(seat, pinned)
     if address:
         copy_bytes(address + offset, value.reshape(-1).view(U8))
@@ -124,7 +124,7 @@ def _store(seat: Seat, parts: list[memoryview], places: list[int]) -> Hold:
 
 
 def value_of(seat: Seat, hold: Hold, description: bytes, writable: bool = True) -> Any:
-    """Return the value of a held object as its description, from a handle or an area, says.
+    """Return the value of a held object, by its description from a handle or an area.
 
     Ownership: the result takes `hold` over.
     """
@@ -135,7 +135,7 @@ def value_of(seat: Seat, hold: Hold, description: bytes, writable: bool = True) 
 
 
 def get(seat: Seat, hold: Hold, found: Description) -> Any:
-    """Return the value that a held object's description stands for.
+    """Return the value of a held object, by its parsed description.
 
     Ownership: the result takes `hold` over, as its base or until it is copied out.
     """
@@ -166,7 +166,7 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
 
 
 def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
-    """Unpickle, with the buffers as read-only views of the arena; they keep the object."""
+    """Unpickle, with the buffers as read-only views of the arena, which keep the object."""
     view = data.data
     try:
         length, count = struct.unpack_from("<2Q", view)

@@ -1,1 +1,1 @@
-"""What an arena looks like: nothing here holds or changes anything."""
+"""Read-only looks at an arena: nothing here holds or changes anything."""

@@ -1,4 +1,4 @@
-"""Whose memory lies at an address of this process: looked up among its mappings."""
+"""Find which arena has the memory at an address of this process."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ MAPS = "/proc/self/maps"
 
 
 def seat_at(address: int, nbytes: int) -> Seat | None:
-    """Return the seat in the arena whose frames lie at these addresses and are shared there.
+    """Return the seat of the arena whose shared frames lie at these addresses, else None.
 
-    None also for copy-on-write mappings, for a range that is in part something else, and for arenas
-    that this process has closed. Cost: a comparison for what lies in a direct map; else this
-    process's mappings are read.
+    Also None for copy-on-write mappings, for a range that is only partly in an arena, and for
+    arenas that this process has closed. Cost: a comparison if the range lies in a direct map;
+    otherwise this process's mappings are read.
     """
     end = address + max(nbytes, 1)
     seats = joined.seats()
@@ -41,7 +41,7 @@ def _files(seat: Seat) -> set[tuple[int, int]]:
 
 
 def _shared_mappings() -> Iterator[tuple[int, int, tuple[int, int]]]:
-    """Yield (start, end, (device, inode)) of each shared mapping of a file, in their order."""
+    """Yield (start, end, (device, inode)) of each shared file mapping, in order of address."""
     with open(MAPS) as lines:
         for line in lines:
             where, permissions, _, device, inode, *_ = line.split(maxsplit=5)

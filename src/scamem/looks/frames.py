@@ -1,4 +1,4 @@
-"""Looks at frames and sections without the arena's lock: whose frames are, how much is free."""
+"""Look at frames and sections without the arena's lock: who has a frame, how much is free."""
 
 import cython
 from cython.cimports.scamem.core import objects
@@ -11,15 +11,15 @@ from cython.cimports.scamem.membership.member import Member
 
 
 def objects_of(member: Member, pfns: object, numbers: object, generations: object) -> None:
-    """Write which object each frame belongs to, and its generation; 0 where to none.
+    """Write each frame's object number and generation; 0 if it belongs to no object.
 
-    Without the GIL and the arena's lock. The local lock is held for LOOKED_AT_ONCE frames at a
-    time: another thread that closes the arena takes it before it unmaps.
+    Runs without the GIL and without the arena's lock. The local lock is held for LOOKED_AT_ONCE
+    frames at a time: another thread that closes the arena takes it before it unmaps.
 
     Parameters
     ----------
-    pfns : int64, each below the arena's frames.
-    numbers, generations : uint64, as many.
+    pfns : int64, each below the arena's number of frames.
+    numbers, generations : uint64, of the same length.
     """
     frames: cython.longlong[::1] = pfns
     found: cython.ulonglong[::1] = numbers
@@ -58,7 +58,7 @@ def objects_of(member: Member, pfns: object, numbers: object, generations: objec
 
 
 def live_object(member: Member, value: word, use: cython.pointer(word)) -> word:
-    """Return the LIVE object that a memdesc leads to, and its generation; 0 if to none."""
+    """Return the LIVE object that a memdesc refers to, and its generation; 0 if there is none."""
     obj: word = memdesc.object_of(value)
     if obj == 0 or not tables.valid(member.arena, member.mine, L.TABLE_OBJECTS, obj):
         return 0
@@ -72,14 +72,14 @@ def live_object(member: Member, value: word, use: cython.pointer(word)) -> word:
 
 
 def section_words(member: Member, first: int, count: int) -> list[int]:
-    """Return the words of some sections, each as of about now."""
+    """Return the words of some sections; each was read at about this moment."""
     start: word = first
     member.check_active()
     return [member.arena[sections.at(member.mine, start + k)] for k in range(count)]
 
 
 def count_absent(member: Member) -> int:
-    """Return how many blocks of sections that are online have no memory, at about this moment."""
+    """Return how many blocks of online sections have no memory, at about this moment."""
     section: word = 0
     bits: word
     found: word = 0
@@ -94,7 +94,7 @@ def count_absent(member: Member) -> int:
 
 
 def zone_free(member: Member, zone: int) -> int:
-    """Return how many frames of a zone are free and promised to nobody, at about this moment."""
+    """Return how many frames of a zone are free and not reserved, at about this moment."""
     which: word = zone
     member.check_active()
     return zones.unpromised(member.arena, which)

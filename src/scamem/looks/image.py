@@ -1,7 +1,7 @@
-"""Objects, holders and numbers of an arena, read from a copy of its control file.
+"""Read an arena's objects, holders and numbers from a copy of its control file.
 
-For whoever looks without being a member: nothing is held, reaped or changed, and no slot is taken.
-The copy may be of a damaged arena, so that each index is looked at before use (core/walk.py).
+For looking at an arena without being a member: nothing is held, reaped or changed, and no slot is
+taken. The copy may come from a damaged arena, so every index is checked before use (core/walk.py).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ IN_USE = (L.SLOT_STATE_ACTIVE, L.SLOT_STATE_FORKING)
 
 
 class Image:
-    """What a copy of a control file says.
+    """The contents of a copy of a control file.
 
     Parameters
     ----------
     words : the copy, as unsigned 64-bit words.
-    path : of the arena. control_bytes : what its control file takes.
+    path : the arena's path. control_bytes : the memory that its control file takes.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Image:
         self.control_bytes = control_bytes
 
     def _at(self, table: int, index: int) -> int:
-        """Return the place of a record; of record 0 for a number that cannot be."""
+        """Return the place of a record; that of record 0 for an impossible number."""
         known = 0 < index < walk.table_end(self.words, self.mine, table)
         return int(walk.place(self.mine, table, index if known else 0))
 
@@ -94,14 +94,14 @@ class Image:
         return bytes(text[:length])
 
     def members(self) -> Iterator[MemberInfo]:
-        """Yield every member whose slot is in use, dead ones that nobody has reaped yet too."""
+        """Yield every member with a slot in use, including dead ones that were not reaped yet."""
         for slot in range(L.SLOT_FIRST, min(self.words[L.SLOTS_NEXT], self.geometry.slots_max)):
             if self._slot(slot, L.SLOT_STATE) & L.MASK_8 in IN_USE:
                 pid, count = self._slot(slot, L.SLOT_PID), self._slot(slot, L.SLOT_HOLDERS_COUNT)
                 yield MemberInfo(slot, pid, count)
 
     def stats(self) -> Stats:
-        """Return the arena's numbers."""
+        """Return the arena's sizes and counts."""
         read, size = self.words, self.geometry
         zones = [L.ZONES + L.ZONE_WORDS * zone for zone in range(size.zones)]
         sections = size.regions()["sections"].start
@@ -135,7 +135,7 @@ class Image:
         )
 
     def free_bitmap(self) -> NDArray[np.bool_]:
-        """Return which frames are in no object: bool, one a frame, as `looks.stats.free_bitmap`."""
+        """Return which frames are free: bool, one per frame, as `looks.stats.free_bitmap`."""
         size = self.geometry
         start = size.regions()["sections"].start
         states = self.words[start : start + size.sections]
@@ -150,7 +150,7 @@ class Image:
 
 
 def _longest(runs: list[tuple[int, int]]) -> int:
-    """Return the frames of the longest run, of pieces that may lie side by side."""
+    """Return the length of the longest run in frames; pieces may be adjacent."""
     longest = length = end = 0
     for start, frames in sorted(runs):
         length = length + frames if start == end else frames

@@ -1,6 +1,6 @@
-"""Objects, who holds what, and loans, as others see them. All are looks.
+"""Look at objects, their holders, and loans.
 
-Each record is read at one moment, different records at different ones; nothing is held.
+Each record is read at one moment, and different records at different moments. Nothing is held.
 """
 
 from __future__ import annotations
@@ -20,15 +20,16 @@ from scamem.membership.seat import Seat
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds an object, and by what.
+    """One holder of an object, and the references that it stands for.
 
     Attributes
     ----------
-    kind : "member", "area" or "transit" (scamem.core.kinds); "kind N" of a later version's.
-    pid : of a member, 0 of the others.
+    kind : "member", "area" (a published name) or "transit" (handles whose sender let go or died);
+        "kind N" for a kind of a later version.
+    pid, slot : of a member, else 0.
     name : of an area.
-    mappings, pins, io_pins, hands : of a member.
-    loans : handles on their way that were not loaded yet.
+    mappings, pins, io_pins, hands : of a member: how many references of each kind.
+    loans : handles that were sent and not loaded yet.
     """
 
     kind: str
@@ -42,13 +43,13 @@ class Holder:
     loans: int = 0
 
     def uses(self) -> str:
-        """Say in words what a member holds an object by."""
+        """Return a member's references as text, such as "pins=1 loans=2"."""
         kinds = ("mappings", "pins", "io_pins", "hands", "loans")
         return " ".join(f"{kind}={getattr(self, kind)}" for kind in kinds if getattr(self, kind))
 
     @property
     def count(self) -> int:
-        """References that this holder stands for."""
+        """The number of references that this holder stands for."""
         known = kinds.BY_NAME.get(self.kind)
         itself = 1 if known is None else known.references
         return self.mappings + self.pins + self.io_pins + self.hands + self.loans + itself
@@ -56,7 +57,15 @@ class Holder:
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """One object: its size, scatter, and holders."""
+    """One object, as of one moment: its size, its runs, and its holders.
+
+    Attributes
+    ----------
+    index, generation : identify the object.
+    state : "allocating", "live", "moving" or "dying".
+    nr, nbytes : its size in frames and in bytes. runs : the number of runs of its frames.
+    holders : a Holder for each process, name and loan in transit that holds it.
+    """
 
     index: int
     generation: int
@@ -68,24 +77,24 @@ class ObjectInfo:
 
     @property
     def refcount(self) -> int:
-        """References, of everybody."""
+        """The number of references, of all holders."""
         return sum(holder.count for holder in self.holders)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names under which it is published."""
+        """The names under which it is published."""
         return tuple(holder.name for holder in self.holders if holder.kind == "area")
 
 
 @dataclass(frozen=True)
 class LoanInfo:
-    """A handle on its way that was not loaded yet.
+    """A handle that was sent and not loaded yet.
 
     Attributes
     ----------
-    object : the number of the object that it keeps.
-    orphaned : whether its sender let go or died; else `pid` is the sender's.
-    age_s : seconds since it was lent.
+    loan : its number. object : the number of the object that it keeps.
+    orphaned : whether its sender let go or died. If not, `pid` is the sender's.
+    age_s : seconds since it was sent.
     """
 
     loan: int
@@ -106,7 +115,7 @@ STATE_NAMES = {
 def holder_of(
     kind: int, slot: int, pid: int, counts: int, pins: int, name: bytes, loans: int
 ) -> Holder:
-    """Return a holder as a record's words say; `pid` is that of a member's slot."""
+    """Return a holder from a record's words; `pid` is that of the member in the slot."""
     if kind == L.HOLDER_AREA:
         return Holder(kinds.name_of(kind), name=name.decode("utf-8", "replace"))
     if kind != L.HOLDER_MEMBER:
@@ -124,14 +133,14 @@ def holder_of(
 
 
 def holders(seat: Seat, index: int) -> list[Holder]:
-    """Return who holds an object: its list at one moment, without names that went since."""
+    """Return an object's holders at one moment, without names that were unpublished since."""
     found = []
     for slot, kind, counts, pins, link, loans in holders_of(seat.member, index):
         name, pid = b"", 0
         if kind == L.HOLDER_AREA:
             area = read_area(seat.member, link)
             if area is None or area[2] != index:
-                continue  # unpublished meanwhile
+                continue  # unpublished since
             name = area[0]
         elif kind == L.HOLDER_MEMBER:
             pid = seat.member.read_word(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_PID)
@@ -140,7 +149,7 @@ def holders(seat: Seat, index: int) -> list[Holder]:
 
 
 def records(seat: Seat, table: int) -> range:
-    """Return the numbers of a table's records that may be in use, whatever its words say."""
+    """Return the numbers of a table's records that may be in use, within the table's limits."""
     control = L.TABLES + L.TABLE_WORDS * table
     most: int = getattr(seat.geometry, TABLE_RECORDS[table][0])
     used = seat.member.read_word(control + L.TABLE_NEXT)

@@ -1,4 +1,4 @@
-"""A copy of an arena's control file as it is at one moment, for checks that take their time."""
+"""Copy an arena's control file as of one moment, for checks that take time."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .frames import section_words
 
 @contextmanager
 def taken(seat: Seat) -> Iterator[memoryview]:
-    """Copy what is in use of the control file, under the lock; yield it as words.
+    """Copy the used parts of the control file, under the lock; yield the copy as words.
 
-    What is not in use reads as zeros and takes no memory.
+    Unused parts read as zeros and take no memory.
     """
     nbytes = seat.geometry.control_words * L.WORD_BYTES
     flags = system.MAP_PRIVATE | system.MAP_ANONYMOUS | system.MAP_NORESERVE
@@ -40,12 +40,12 @@ def taken(seat: Seat) -> Iterator[memoryview]:
 
 
 def _places() -> list[int]:
-    """Words that say how much of each table is in use."""
+    """Return the words that say how much of each table is in use."""
     return [L.TABLES + L.TABLE_WORDS * table + L.TABLE_BACKED for table in range(L.TABLES_COUNT)]
 
 
 def _backed(values: Iterable[int]) -> list[tuple[int, int]]:
-    """Return {first section, sections} of the stretches that have memory for their words."""
+    """Return (first section, sections) of each stretch of sections whose words have memory."""
     found: list[tuple[int, int]] = []
     for number, value in enumerate(values):
         if value & L.SECTION_BACKED:
@@ -70,7 +70,7 @@ def _sizes_now(seat: Seat) -> Sizes:
 
 
 def private_words(size: Geometry) -> array[int]:
-    """Return a member's private words as far as they follow from the geometry."""
+    """Return a member's private words, as far as they follow from the geometry."""
     mine = array("Q", bytes(L.MINE_TABLES_AT * L.WORD_BYTES))
     size.describe_to(mine)
     return mine
@@ -99,7 +99,7 @@ def _ranges(seat: Seat, sizes: Sizes) -> array[int]:
 
 
 def _dead(seat: Seat) -> list[tuple[int, int]]:
-    """Return slot and incarnation of every member that is dead now, to be reaped yet."""
+    """Return the slot and incarnation of every member that is dead and not reaped yet."""
     read = seat.member.read_word
     return [
         (slot, read(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_INCARNATION))
@@ -109,10 +109,11 @@ def _dead(seat: Seat) -> list[tuple[int, int]]:
 
 
 def findings(seat: Seat) -> list[Finding]:
-    """Return what does not hold of I1 to I7, dead members reaped first; empty when all does.
+    """Return the violations of I1 to I7 after reaping dead members; [] if there are none.
 
-    I6 is asked of members that were dead *before* the reap, by incarnation: others die between the
-    reap and the copy, and slots have new owners by then. Neither is left over by the reap.
+    I6 is checked for members that were dead *before* the reap, identified by incarnation. Others
+    may die between the reap and the copy, and a slot may have a new owner by then; neither is the
+    reap's omission.
     """
     dead = _dead(seat)
     seat.member.reap()

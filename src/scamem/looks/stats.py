@@ -1,4 +1,4 @@
-"""Numbers of an arena, and which of its frames are free. Nothing is held."""
+"""Sizes and counts of an arena, and which of its frames are free. Nothing is held."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .objects import objects
 
 @dataclass(frozen=True)
 class MemberInfo:
-    """One member: its slot, pid and how many objects it holds."""
+    """One member: its slot, its pid, and how many objects it holds."""
 
     slot: int
     pid: int
@@ -26,7 +26,23 @@ class MemberInfo:
 
 @dataclass(frozen=True)
 class Stats:
-    """Numbers of an arena at about one moment. Sizes are bytes, counts of frames are frames."""
+    """Sizes and counts of an arena at about one moment.
+
+    Attributes
+    ----------
+    arena_id, path : the arena's number, in hexadecimal, and its directory ("" if anonymous).
+    capacity_bytes, frame_bytes, control_bytes : bytes in all frames, in one frame, and of memory in
+        the control file.
+    frames_online, frames_free : frames with memory; frames in free runs.
+    frames_reserved : free frames that are promised to large allocations under way.
+    longest_free_run : in frames. sections_online : sections with memory.
+    objects, areas, loans : objects, published names, and handles that were not loaded yet.
+    members : a MemberInfo for each.
+    takeovers, rollbacks : how often a dead holder's lock was taken over, and how many words that
+        put back.
+    reaped_members, reaped_holders : dead members, and their holder records, reaped so far.
+    loans_orphaned : holder records whose loans outlived their sender's references, so far.
+    """
 
     arena_id: str
     path: str
@@ -50,7 +66,7 @@ class Stats:
 
 
 def stats(seat: Seat) -> Stats:
-    """Return the numbers of an arena."""
+    """Return the sizes and counts of an arena."""
     read = seat.member.read_word
     size = seat.geometry
 
@@ -87,9 +103,9 @@ def stats(seat: Seat) -> Stats:
 
 
 def free_bitmap(seat: Seat) -> NDArray[np.bool_]:
-    """Return which frames are in no object, as of now, for pictures: bool, one a frame.
+    """Return which frames are free (in no object) now: bool, one per frame.
 
-    Up to the last section that is online; frames without memory count as free.
+    The array ends with the last online section. Frames without memory count as free.
     """
     size = seat.geometry
     words = section_words(seat.member, 0, size.sections)

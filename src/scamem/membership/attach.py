@@ -1,4 +1,4 @@
-"""Attaching to an arena: its files are mapped, and this process becomes a member of it."""
+"""Attach to an arena: map its files, and become a member."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ def attach(files: Files) -> Seat:
 
     Raises
     ------
-    ArenaRefusedError, OutOfMemoryError : as the checks and mappings say.
-    ArenaBusyError : no slot is free, and no dead member's could be reaped.
+    ArenaRefusedError : the files do not fit its header.
+    OutOfMemoryError : no memory or address space for the mappings.
+    ArenaBusyError : no slot is free, and no dead member's slot could be reaped.
     """
     control, frames, huge = files
     words = read_header(control)
     size = Geometry.from_words(words)
     control_bytes = size.control_words * L.WORD_BYTES
-    with ExitStack() as undo:  # a process that failed to join tries again with less
+    with ExitStack() as undo:  # a process that failed to join may try again with less memory
         mine = _private_memory(size.private_words * L.WORD_BYTES, undo)
         ranges = _private_memory(RANGES_MAX * 2 * L.WORD_BYTES, undo)
         size.describe_to(_words_at(mine, L.MINE_TABLES_AT))
@@ -84,14 +85,14 @@ def attach(files: Files) -> Seat:
 
 
 def _fast_zone(made: Seat) -> int:
-    """Return the zone that small allocations take without a choice; a status if there is one."""
+    """Return the zone for small allocations without a choice; a status if there is a choice."""
     plain = made.default_node is None and made.default_zone in (None, "NORMAL")
     normal = [span for span in made.geometry.spans if span.kind == L.KIND_NORMAL]
     return L.ZONE_NORMAL if plain and len(normal) == 1 else L.STATUS
 
 
 def take_slot(made: Seat) -> None:
-    """Lock a FREE slot's byte and join in its place, reaping dead members if there is none.
+    """Lock the byte of a FREE slot and join there; if there is none, reap dead members first.
 
     Raises
     ------
@@ -124,7 +125,7 @@ def take_slot(made: Seat) -> None:
 
 
 def _busy(made: Seat) -> ArenaBusyError:
-    """Return an error that says which processes have the slots."""
+    """Return an error that names the processes that have the slots."""
     limit = made.geometry.slots_max - L.SLOT_FIRST
     words = _words_at(made.control_address, L.SLOTS + L.SLOT_WORDS * made.geometry.slots_max)
     slots = range(L.SLOTS + L.SLOT_WORDS * L.SLOT_FIRST, len(words), L.SLOT_WORDS)

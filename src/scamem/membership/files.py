@@ -1,8 +1,8 @@
-"""The files of an arena: made, found, and believed only after they were checked.
+"""The files of an arena: created, found, and checked before they are trusted.
 
-Anonymous arenas live in two memfds, named ones in a directory; from then on there is no difference.
-Before a word of a control file is believed its owner, type, mode and size (backing), and its magic,
-version, byte order, checksum and geometry (core) are checked.
+An anonymous arena lives in two memfds, a named one in a directory; after that there is no
+difference. Before any word of a control file is trusted, its owner, type, mode and size are checked
+(backing), and its magic, version, byte order, checksum and geometry (core).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ HUGE_LABEL = "scamem-huge-"
 
 @dataclass(frozen=True)
 class Address:
-    """Where an arena is, as data: what a handle carries so that another process can join.
+    """Where an arena is, as data: a handle carries it so that another process can join.
 
     Attributes
     ----------
     arena_id : 128 random bits.
     device, inode : of the control file.
-    path : directory of a named arena, "" of an anonymous one.
+    path : the directory of a named arena, "" for an anonymous one.
     candidates : (pid, descriptor of the control file) of members, best first.
     """
 
@@ -50,23 +50,23 @@ class Address:
 
 
 class Files(NamedTuple):
-    """The files of an arena. `huge` has the frames of zone HUGE, where there is one."""
+    """The files of an arena. `huge` has the frames of zone HUGE, or is None."""
 
     control: SharedFile
     frames: SharedFile
     huge: SharedFile | None = None
 
     def close(self) -> None:
-        """Close all of them; mappings stay."""
+        """Close all of them; mappings remain."""
         for file in self:
             if file is not None:
                 file.close()
 
 
 def new_files(size: Geometry, path: str, label: str, settings: int = 0) -> Files:
-    """Make the files of a new arena and write its header. Ownership: the caller's.
+    """Create the files of a new arena and write its header. Ownership: the caller's.
 
-    The files appear under a named arena's path only when all of it is there.
+    The files of a named arena appear under its path only when they are complete.
     """
     arena_id = secrets.randbits(128)
     name = f"{arena_id:032x}"
@@ -98,7 +98,7 @@ def _write_header(size: Geometry, arena_id: int, settings: int, files: Files) ->
     control, frames, huge = files
     control.allocate(0, size.fixed_words() * L.WORD_BYTES)
     words = array("Q", bytes(L.SLOTS * L.WORD_BYTES))
-    # The clock that transit counts by; a value of this boot, as is the boot id beside it.
+    # The clock for transit; its value is valid for this boot, hence the boot id beside it.
     now_ns = time.monotonic_ns()
     headers.write_header(words, size, arena_id, now_ns, settings)
     boot = places.boot_id()
@@ -117,11 +117,11 @@ def _write_header(size: Geometry, arena_id: int, settings: int, files: Files) ->
 
 
 def read_header(control: SharedFile, *, any_boot: bool = False) -> array[int]:
-    """Return a control file's first words; `any_boot`: also one from before a reboot.
+    """Return a control file's first words; with `any_boot`, also if it is from before a reboot.
 
     Raises
     ------
-    ArenaRefusedError : it is no control file that this version can use; says why.
+    ArenaRefusedError : this version cannot use it as a control file; says why.
     """
     data = os.pread(control.descriptor(), L.SLOTS * L.WORD_BYTES, 0)
     words = array("Q", data[: len(data) // L.WORD_BYTES * L.WORD_BYTES])
@@ -143,7 +143,7 @@ def _words(control: SharedFile) -> int:
 
 
 def open_named(name: str) -> Files:
-    """Open the files of a named arena, recovered if they are of an earlier boot.
+    """Open the files of a named arena; recover them first if they are from an earlier boot.
 
     Ownership: the caller's.
     """
@@ -168,11 +168,11 @@ def open_named(name: str) -> Files:
 
 
 def reach(address: Address) -> Files:
-    """Open an arena's files from a handle's address: path, inherited, the sender's, others'.
+    """Open the files at a handle's address: by path, inherited, from the sender, from others.
 
     Raises
     ------
-    ArenaUnreachableError : all failed; says what was tried, and the ways out.
+    ArenaUnreachableError : all ways failed; says what was tried, and what the user can do.
     """
     if address.path:
         files = open_named(address.path)

@@ -1,4 +1,4 @@
-"""Who holds an object: its list of holder records, copied as it is at one moment."""
+"""An object's holders: its list of holder records, copied as of one moment."""
 
 import cython
 from cython.cimports.scamem.core import holders
@@ -9,11 +9,11 @@ from cython.cimports.scamem.membership.membership import Membership
 
 
 def holders_of(member: Membership, index: word) -> list[tuple[int, int, int, int, int, int]]:
-    """Return (slot, kind, counts, pins, area, loans) of each record on an object's list.
+    """Return (slot, kind, counts, pins, area, loans) for each record on an object's list.
 
-    The list is copied in one go under the arena's lock, into a buffer that was made before: some
-    nanoseconds a record. Where it grew meanwhile, the buffer is made larger and the copy anew. The
-    loans of a record, of which there may be millions, are counted without the lock afterwards.
+    The list is copied at once under the arena's lock, into a buffer allocated before: some
+    nanoseconds per record. If the list grew in between, a larger buffer is used and the copy
+    repeated. A record's loans, which can be millions, are counted afterwards without the lock.
     """
     found = []
     member.check_active()
@@ -42,7 +42,7 @@ def holders_of(member: Membership, index: word) -> list[tuple[int, int, int, int
 
 
 def copy_list(arena: Words, mine: Words, obj: word, into: Words, room: word) -> word:
-    """Copy an object's records to a buffer; how many there are. None are copied beyond `room`."""
+    """Copy an object's records to a buffer; return their number. Copy none if it exceeds `room`."""
     holder: word = low(arena[tables.place(mine, L.TABLE_OBJECTS, obj) + L.OBJECT_HOLDERS])
     most: word = count_records(arena, mine, obj)
     count: word = 0
@@ -67,7 +67,7 @@ def copy_list(arena: Words, mine: Words, obj: word, into: Words, room: word) -> 
 
 
 def count_records(arena: Words, mine: Words, obj: word) -> word:
-    """Return how many records are on an object's list, no more than were ever used."""
+    """Return how many records are on an object's list; at most as many as were ever used."""
     says: word = high(arena[tables.place(mine, L.TABLE_OBJECTS, obj) + L.OBJECT_NR])
     used: word = arena[L.TABLES + L.TABLE_WORDS * L.TABLE_HOLDERS + L.TABLE_NEXT]
     used = min(used, mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * L.TABLE_HOLDERS + L.MINE_TABLE_MAX])
@@ -75,7 +75,7 @@ def count_records(arena: Words, mine: Words, obj: word) -> word:
 
 
 def count_loans(arena: Words, mine: Words, loan: word) -> word:
-    """Return how many loans are on a list, at about this moment: no lock is needed."""
+    """Return how many loans are on a list, at about this moment; needs no lock."""
     most: word = arena[L.LOANS_COUNT]
     count: word = 0
     while count < most and tables.valid(arena, mine, L.TABLE_LOANS, loan):

@@ -1,6 +1,6 @@
-"""A control file's words in private memory, and what differs there written back.
+"""Copy a control file's words to private memory, and write back those that changed.
 
-Only what has memory is read: a mapping would give memory to every hole that is looked at.
+Only parts that have memory are read: reading holes through a mapping would allocate them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scamem.core.store.geometry import Geometry
 
 
 def copy(fd: int, nbytes: int) -> memoryview:
-    """Copy a sparse file into private memory that is as sparse."""
+    """Copy a sparse file to private memory that is equally sparse."""
     copy = memoryview(mmap.mmap(-1, nbytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     for start, end in _extents(fd, nbytes):
         while start < end:
@@ -28,13 +28,13 @@ def copy(fd: int, nbytes: int) -> memoryview:
 
 
 def _extents(fd: int, nbytes: int) -> Iterator[tuple[int, int]]:
-    """Yield where a file has data; the file's position is nobody's, each place is given."""
+    """Yield where a file has data. The file's position is not used: every read gives its offset."""
     end = 0
     while end < nbytes:
         try:
             start = os.lseek(fd, end, os.SEEK_DATA)
         except OSError as error:
-            if error.errno == errno.ENXIO:  # nothing but a hole is left
+            if error.errno == errno.ENXIO:  # the rest is a hole
                 return
             raise
         end = min(os.lseek(fd, start, os.SEEK_HOLE), nbytes)
@@ -42,25 +42,25 @@ def _extents(fd: int, nbytes: int) -> Iterator[tuple[int, int]]:
 
 
 def put_back(words: memoryview) -> int:
-    """Undo in a copy what a member had begun; return how many words it was."""
+    """Undo, in a copy, what a member had begun; return how many words were restored."""
     count = min(words[L.JOURNAL_LENGTH], L.JOURNAL_ENTRIES_MAX)
     for k in reversed(range(count)):
         at = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * k
-        if L.HEADER_WORDS <= words[at] < len(words):  # a header is never logged
+        if L.HEADER_WORDS <= words[at] < len(words):  # the journal never holds header words
             words[words[at]] = words[at + 1]
     words[L.JOURNAL_LENGTH] = 0
     return int(count)
 
 
 def private_words(geometry: Geometry) -> array[int]:
-    """Return what `check` asks of a member: where the tables lie."""
+    """Return a member's private words, as `check` needs them: where the tables lie."""
     mine = array("Q", bytes(L.WORD_BYTES * L.MINE_TABLES_AT))
     geometry.describe_to(mine)
     return mine
 
 
 def changed(before: memoryview, after: memoryview) -> list[int]:
-    """Return the places of the words in which two copies differ."""
+    """Return the places of the words that differ between two copies."""
     step = L.PAGE_WORDS
     found: list[int] = []
     for start in range(0, len(after), step):
@@ -76,6 +76,6 @@ def write_word(fd: int, at: int, value: int) -> None:
 
 
 def write_words(fd: int, words: memoryview, places: list[int]) -> None:
-    """Store words of a copy in the file, in the order given, each by itself."""
+    """Store words of a copy in the file, one by one, in the given order."""
     for at in places:
         write_word(fd, at, words[at])

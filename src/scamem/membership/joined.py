@@ -1,4 +1,4 @@
-"""The arenas that this process has joined, one seat each, and how it comes to have them."""
+"""The arenas that this process has joined, with one seat each, and how it joins them."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from .seat import Seat
 
 CAPACITY_MAX = 1 << 40
 ID_BYTES = 16
-lock = threading.RLock()  # whoever joins, creates or closes
-_seats: dict[bytes, Seat] = {}  # by arena id, closed ones too, for as long as they are kept
+lock = threading.RLock()  # held to join, create or close
+_seats: dict[bytes, Seat] = {}  # by arena id; includes closed ones in which something is held
 
 
 def seats() -> list[Seat]:
-    """Return the seats of all arenas that are joined and not closed."""
+    """Return the seats of all arenas that were joined and not closed."""
     return [seat for seat in list(_seats.values()) if seat.is_usable()]
 
 
 def known(arena_id: bytes) -> Seat | None:
-    """Return the seat in an arena that this process has joined already, None if it has not.
+    """Return the seat of an arena that this process has joined already, None if it has not.
 
-    One that was closed while something of it is held is opened again: a process is a member once.
+    An arena that was closed while something in it is held is reopened: a process is a member once.
     """
     found = _seats.get(arena_id)
     if found is None or found.is_usable():
@@ -50,10 +50,10 @@ def _add(seat: Seat) -> Seat:
 
 
 def leave_abandoned() -> None:
-    """Leave arenas in which nothing is held and nobody else is, of those joined for a handle.
+    """Leave arenas that were joined for a handle, where nothing is held and no other member lives.
 
-    Called before another arena is joined: so a server keeps nothing of clients that are gone. Also
-    forgets those that were left with the last reference to them.
+    Called before another arena is joined, so a server keeps nothing of clients that have ended.
+    Also forgets arenas that were left with the last reference to them.
     """
     for key, seat in list(_seats.items()):
         try:
@@ -72,7 +72,7 @@ def create(
     slots: int = L.SLOTS_DEFAULT,
     init_on_alloc: bool = False,
 ) -> Seat:
-    """Make an arena and join it; see Arena.create."""
+    """Create an arena and join it; see Arena.create."""
     text = naming.as_text(name) if name is not None else ""
     huge_bytes = None if huge is None else bytes_of(huge)
     wanted = head_room.default_capacity_bytes() if capacity is None else bytes_of(capacity)
@@ -98,7 +98,7 @@ def create(
 
 
 def make(size: Geometry, name: str, label: str, settings: int = 0) -> Seat:
-    """Make an arena of a geometry and join it; `label` is what its control file is called."""
+    """Create an arena with a geometry and join it; `label` names its control file."""
     with lock:
         leave_abandoned()
         made = files.new_files(size, name, label, settings)
@@ -106,13 +106,13 @@ def make(size: Geometry, name: str, label: str, settings: int = 0) -> Seat:
             return _add(attach(made))
         except BaseException:
             if name:
-                places.remove(name)  # nothing half done: its creator could not map it
+                places.remove(name)  # leave nothing half done: its creator could not map it
             raise
 
 
 def join_or_create(name: object, capacity: Size | None) -> Seat:
-    """Join a named arena, or create it if there is none; see Arena.open."""
-    while True:  # bound: again only where another process made or removed it just now
+    """Join a named arena, or create it if it does not exist; see Arena.open."""
+    while True:  # bound: repeats only if another process just created or removed it
         try:
             return join(name)
         except ArenaNotFoundError:
@@ -136,11 +136,11 @@ def join(name: object) -> Seat:
 
 
 def reach(address: Address) -> Seat:
-    """Join the arena that a handle comes from, by the ways of `files.reach`, in their order.
+    """Join the arena that a handle comes from, in the ways of `files.reach` and in their order.
 
     Raises
     ------
-    ArenaUnreachableError : none of them led there; says what was tried, and the ways out.
+    ArenaUnreachableError : none of them worked; says what was tried, and what the user can do.
     """
     with lock:
         found = known(address.arena_id.to_bytes(ID_BYTES, "little"))
@@ -152,14 +152,14 @@ def reach(address: Address) -> Seat:
 
 
 def close(seat: Seat) -> None:
-    """Close an arena in this process; see Arena.close. Again: nothing."""
+    """Close an arena in this process; see Arena.close. A second call does nothing."""
     with lock:
         if not seat.closed and seat.close():
             _seats.pop(seat.id_bytes, None)
 
 
 def _after_fork_in_child() -> None:
-    """Make this process's Python state its own; the core's handlers have run already."""
+    """Renew this process's Python state. The core's fork handlers have run already."""
     global lock
     lock = threading.RLock()
     for seat in _seats.values():

@@ -1,4 +1,4 @@
-"""Loans that nobody needs: they are taken back when memory is wanted, or one more loan."""
+"""Loans that are no longer needed: taken back when memory, or one more loan, is needed."""
 
 import cython
 from cython.cimports.scamem.core.store import layout as L
@@ -9,7 +9,7 @@ from cython.cimports.scamem.membership.member import Member
 
 
 def expire(member: Member, grace_s: word) -> int:
-    """Give up loans in transit older than grace_s that nothing else keeps alive; how many."""
+    """Drop loans in transit older than grace_s that nothing else keeps alive; return how many."""
     given_up: cython.Py_ssize_t = 0
     before: word
     member.begin()
@@ -17,7 +17,7 @@ def expire(member: Member, grace_s: word) -> int:
     about: word = tables.slot_at(member.mine, L.SLOT_TRANSIT)
     left: word = member.arena[L.LOANS_COUNT] + member.arena[about + L.SLOT_HOLDERS_COUNT]
     member.end()
-    while holder != 0 and left > 0:  # bound: each look takes a loan or passes a record
+    while holder != 0 and left > 0:  # bound: each step drops a loan or skips a record
         left -= 1
         member.begin()
         before = member.arena[L.LOANS_COUNT]
@@ -30,10 +30,10 @@ def expire(member: Member, grace_s: word) -> int:
 
 
 def make_loans(member: Member) -> int:
-    """Take loans back so that new ones can be made; how many, 0 if none is to be had.
+    """Take loans back so that new ones can be made; return how many, 0 if that is impossible.
 
-    First the dead are reaped; then go loans whose grace is over: those of objects that are held
-    without them, and if there are none, those in transit that keep an object.
+    Reaps dead members first. Then it takes back loans whose grace is over: those of objects that
+    are also held without them, and if there are none, those in transit that keep an object.
     """
     grace_s: word = member.read_word(L.TRANSIT_GRACE_S)
     member.reap()
@@ -41,10 +41,10 @@ def make_loans(member: Member) -> int:
 
 
 def reclaim(member: Member, grace_s: word) -> int:
-    """Take back some loans of objects that are held without them; how many.
+    """Take back some loans of objects that are also held without them; return how many.
 
-    The table is looked through from where the last one ended, once and some more if need be; not
-    at all while even the oldest loan is too young.
+    The search continues where the last one ended, and goes through the table at most once and a
+    part of it. There is none while even the oldest loan is too young.
     """
     taken: cython.Py_ssize_t = 0
     ends: cython.int = 0

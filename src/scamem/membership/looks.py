@@ -1,7 +1,7 @@
-"""What a member reads of its arena: words, records and lists, each as it is at about one moment.
+"""What a member reads of its arena: words, records and lists, each as of about one moment.
 
-A look takes the arena's lock where words must agree, and no more than one record or list at a time.
-What a damaged arena says is refused, or cut short by a bound.
+A look takes the arena's lock if words must agree, for one record or list at a time. In a damaged
+arena it raises, or stops at a bound.
 """
 
 import cython
@@ -16,7 +16,7 @@ from cython.cimports.scamem.membership.membership import Membership
 
 @cython.cclass
 class Looks(Membership):
-    """This process as a member of an arena: what it can look at. See Membership."""
+    """This process as a member of an arena: what it can read. See Membership."""
 
     def read_word(self, at: int) -> int:
         """Read one word of the control file, without the lock."""
@@ -27,7 +27,7 @@ class Looks(Membership):
         return self.arena[place]
 
     def set_word(self, at: int, value: int) -> None:
-        """Store one of the settings, or when memory was populated, under the lock."""
+        """Store one of the settings, or the time when memory was populated, under the lock."""
         place: word = at
         number: word = value
         if place not in (L.LOANS_LIMIT, L.TRANSIT_GRACE_S, L.RETENTION_FRAMES, L.POPULATED_S):
@@ -37,7 +37,7 @@ class Looks(Membership):
         self.end()
 
     def my_word(self, at: int) -> int:
-        """Read one of the private words."""
+        """Read one of this member's private words."""
         place: word = at
         return self.mine[place] if place < L.MINE_TABLES_AT else 0
 
@@ -49,7 +49,7 @@ class Looks(Membership):
             self.mine[place] = number
 
     def runs_of(self, index: word) -> list[tuple[int, int]]:
-        """Return the runs of an object that need not be held: a look, of about this moment."""
+        """Return an object's runs at about this moment; the object need not be held."""
         self.check_active()
         if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
             raise self.refuse(L.DAMAGED)
@@ -57,19 +57,19 @@ class Looks(Membership):
         left: word = self.mine[L.MINE_FRAMES]
         value: word
         found = []
-        while run != 0:  # bound: the arena's frames, each run has one at least
+        while run != 0:  # bound: the arena's frames, since each run has at least one
             value = objects.run_frames(self.arena, self.mine, run)
             if value == 0:
                 raise self.refuse(L.DAMAGED)
             if high(value) > left:
-                break  # it is freed meanwhile, and its records are others' by now
+                break  # it was freed meanwhile, and its records are in use elsewhere
             found.append((low(value), high(value)))
             left -= high(value)
             run = objects.next_run(self.arena, self.mine, run)
         return found
 
     def copy_into(self, target: int, ranges: object) -> None:
-        """Copy ranges of the control file to the same places of other memory, as at one moment.
+        """Copy ranges of the control file to the same places in other memory, as of one moment.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Looks(Membership):
         self.end()
 
     def object_words(self, index: word) -> tuple[int, ...] | None:
-        """Return the words of an object's record at one moment, None if the number cannot be."""
+        """Return the words of an object's record at one moment, None for an impossible number."""
         if not tables.valid(self.arena, self.mine, L.TABLE_OBJECTS, index):
             return None
         place: word = tables.place(self.mine, L.TABLE_OBJECTS, index)
@@ -106,7 +106,7 @@ class Looks(Membership):
         return tuple([values[k] for k in range(6)])
 
     def loan_words(self, loan: word) -> object:
-        """Return (id, object, kind of who lent, lender's slot, ns when lent); None if free."""
+        """Return (id, object, kind of lender, lender's slot, ns when lent); None if it is free."""
         found = None
         values: word[4]
         holder: word
@@ -147,9 +147,9 @@ class Looks(Membership):
         return found
 
     def page_to_object(self, pfn: word) -> tuple[int, int]:
-        """Return (object, generation) of the object that a frame belongs to, (0, 0) if to none.
+        """Return (object, generation) of a frame's object, (0, 0) if it belongs to none.
 
-        No lock: the memdesc first, then the object's generation and state.
+        No lock: reads the memdesc first, then the object's generation and state.
         """
         self.check_active()
         if pfn >= self.mine[L.MINE_FRAMES]:
@@ -169,7 +169,7 @@ class Looks(Membership):
         return obj, generation
 
     def longest_free_run(self, zone: word) -> int:
-        """Return the longest free run of a zone, in frames."""
+        """Return the length of a zone's longest free run, in frames."""
         self.begin()
         found: word = free_runs.longest(self.arena, self.mine, zone)
         self.end()

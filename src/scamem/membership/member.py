@@ -1,9 +1,9 @@
-"""What a member can do: allocate, hold, lend; and the references that it holds.
+"""What a member can do (allocate, hold, lend), and the references that it holds.
 
-`Member` runs the core's transactions: take both locks (membership.py), run one, give them up.
+`Member` runs the core's transactions: take both locks (membership.py), run one, release them.
 
-`Hold` is one reference: a mapping, an object in hand, a pin or an I/O pin. Whoever has the Python
-object has the reference; its deallocation lets go, in any thread and at any time.
+`Hold` is one reference: a mapping, an object in hand, a pin or an I/O pin. The reference lives as
+long as this Python object; its deallocation drops it, in any thread and at any time.
 """
 
 import cython
@@ -25,20 +25,20 @@ from scamem.errors import (
     ClosedError,
 )
 
-# Called when a release left more free memory than is to be kept; see Arena.retention.
+# Called when a release left more free memory than the arena keeps; see Arena.retention.
 surplus_handlers: list = []
 
 
-@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
+@cython.no_gc_clear  # GC must not clear what __dealloc__ uses; only the decorator works
 @cython.cclass
 class Hold:
-    """One reference to an object: letting go of this Python object lets go of the reference."""
+    """One reference to an object, dropped when this Python object is deallocated."""
 
     def __init__(self) -> None:
         raise TypeError("references are made by Arena.alloc, Scamem.pin and the like")
 
     def __dealloc__(self) -> None:
-        # Tries locks, waits for nothing, makes no object, cannot raise (letting_go.py).
+        # Tries locks, never waits, creates no object, cannot raise (letting_go.py).
         if self.index != 0:
             letting_go.let_go(self.member.arena, self.member.mine, self.index, self.by)
             seen_to(self.member)
@@ -46,7 +46,7 @@ class Hold:
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
         """Export the object's bytes, if an array over them may be written.
 
-        NumPy asks for this when an array is to be writable again (`x.flags.writeable = True`).
+        NumPy asks for this when an array is made writable again (`x.flags.writeable = True`).
         """
         if not self.writable:
             raise BufferError("arrays over this object are read-only")
@@ -57,12 +57,12 @@ class Hold:
         PyBuffer_FillInfo(buffer, self, cython.cast(cython.p_void, address), length, False, flags)
 
     def another(self, by: word) -> Hold:
-        """Return one more reference to the same object, of another kind perhaps."""
+        """Return one more reference to the same object, of kind `by`."""
         return self.member.hold_again(self, by)
 
 
 def release(held: Hold) -> object:
-    """Let go of a reference now; its deallocation does nothing then."""
+    """Drop a reference now; its deallocation then does nothing."""
     index: word = held.index
     held.index = 0
     if index != 0:
@@ -74,7 +74,7 @@ def release(held: Hold) -> object:
 
 
 def seen_to(member: Member) -> cython.void:
-    """Do what letting go of a reference asks for: leave a closed arena with the last one; trim."""
+    """Follow up on a dropped reference: leave a closed arena with the last one, or trim."""
     if member.closing:
         member.leave_now()
     elif member.mine[L.MINE_SURPLUS] == 1:
@@ -82,18 +82,18 @@ def seen_to(member: Member) -> cython.void:
 
 
 def ask_for_trim(member: Member) -> cython.void:
-    """Have the interpreter call `surplus_handlers` soon, in its main thread, between bytecodes.
+    """Make the interpreter call `surplus_handlers` soon, in its main thread, between bytecodes.
 
-    Nothing is done here: this may be a deallocation inside anything. A full queue of such calls
-    leaves the mark, and the next release asks again. Not when the interpreter takes its modules
-    apart: what is called then finds nothing of itself.
+    Nothing more is done here, since this may be a deallocation inside any other code. If the queue
+    of such calls is full, the mark stays, and the next release tries again. Not at interpreter
+    exit: the handler would run without its modules.
     """
     if Py_IsFinalizing() == 0 and Py_AddPendingCall(handle_surplus, cython.NULL) == 0:
         member.mine[L.MINE_SURPLUS] = 2
 
 
 def handle_surplus(_unused: cython.p_void) -> cython.int:
-    """Call the handlers; what they raise (KeyboardInterrupt) goes on in the main thread."""
+    """Call the handlers. What they raise (KeyboardInterrupt) continues in the main thread."""
     if Py_IsFinalizing() != 0:
         return 0
     for handler in surplus_handlers:
@@ -124,7 +124,7 @@ def only_run(member: Member, obj: word) -> word:
 
 
 def checked_length(text: bytes, words: word) -> cython.size_t:
-    """Return a text's length, having seen that it fits so many words."""
+    """Return a text's length, after checking that it fits."""
     if cython.cast(word, len(text)) > words * L.WORD_BYTES:
         raise ValueError(f"{len(text)} bytes; at most {words * L.WORD_BYTES} are possible")
     return len(text)
@@ -137,7 +137,7 @@ class Member(Looks):
     # --- allocating ----------------------------------------------------------------------------
 
     def alloc_one_run(self, frames: word, zone: word, by: word) -> object:
-        """Allocate an object that one run holds: a Hold, or the status of why not."""
+        """Allocate an object of one run; return a Hold, or the status of the failure."""
         obj: word
         if self.init_on_alloc:
             return L.NO_RUN  # frames are cleared outside the lock, before the object is LIVE
@@ -155,13 +155,13 @@ class Member(Looks):
         return made
 
     def alloc_fast(self, frames: word, by: word) -> object:
-        """Allocate where nobody chose: as alloc_one_run; NO_RUN where zones are to be chosen."""
+        """Allocate without a choice of zone, as alloc_one_run; NO_RUN if zones must be chosen."""
         if self.fast_zone >= L.STATUS:
             return L.NO_RUN
         return self.alloc_one_run(frames, self.fast_zone, by)
 
     def reserve(self, frames: int, zone: int, by: int) -> Hold | int:
-        """Begin a large object: a Hold on it, still ALLOCATING, or the status of why not."""
+        """Begin a large object; return a Hold on it (still ALLOCATING), or an error status."""
         count: word = frames
         kind: word = by
         where: word = zone
@@ -173,7 +173,7 @@ class Member(Looks):
         return new_hold(self, obj, objects.generation(self.arena, self.mine, obj), kind)
 
     def take_run(self, held: Hold) -> int:
-        """Give a large object one more run: OK, MORE, or the status of why not."""
+        """Give a large object one more run; return OK, MORE, or the status of the failure."""
         self.begin()
         status: word = alloc.take_run(self.arena, self.mine, held.index)
         self.end()
@@ -192,7 +192,7 @@ class Member(Looks):
         return 0
 
     def extend_table(self, table: int, records: int) -> None:
-        """Say that a table's first records have memory."""
+        """Record that a table's first records have memory."""
         which: word = table
         count: word = records
         self.begin()
@@ -202,7 +202,7 @@ class Member(Looks):
     # --- holding -------------------------------------------------------------------------------
 
     def hold_again(self, held: Hold, by: word) -> Hold:
-        """Return one more reference to what is held already; no system call, no arena lock."""
+        """Return one more reference to a held object; no system call, and no arena lock."""
         if held.index == 0:
             raise ClosedError("this reference was closed")
         local_lock.lock()
@@ -215,7 +215,7 @@ class Member(Looks):
         return new_hold(self, held.index, held.generation, by)
 
     def hold_first(self, index: int, generation: int, by: int) -> Hold | int:
-        """Hold an object by its number: a Hold, or the status of why not."""
+        """Hold an object by its number; return a Hold, or the status of the failure."""
         obj: word = index
         which: word = generation
         kind: word = by
@@ -227,7 +227,7 @@ class Member(Looks):
         return new_hold(self, obj, which, kind)
 
     def load(self, index: word, generation: word, loan: word, loan_id: word, by: word) -> object:
-        """Hold an object by its handle, taking the loan over: a Hold, or the status of why not."""
+        """Hold an object by its handle and take over the loan; return a Hold, or a status."""
         self.begin()
         status: word = lend.load(self.arena, self.mine, index, generation, loan, loan_id, by)
         self.end()
@@ -236,14 +236,15 @@ class Member(Looks):
         return new_hold(self, index, generation, by)
 
     def is_lent(self, loan: word, loan_id: word) -> cython.bint:
-        """Tell whether a loan was not taken yet, at about this moment."""
+        """Return whether a loan was not taken yet, at about this moment."""
         self.check_active()
         return loans.holder_of(self.arena, self.mine, loan, loan_id) != 0
 
     def lend_words(self, held: Hold, loan_id: cython.pointer(word)) -> word:
-        """Lend an object once, under the id given, or a new one for 0: the loan, and its id there.
+        """Lend an object once, under the given id, or a new one for 0; return the loan.
 
-        The status of why not, and an id of 0, if it cannot be lent.
+        Stores the loan's id. If it cannot be lent: returns the status of the failure, stores an id
+        of 0.
         """
         if held.index == 0:
             raise ClosedError("this reference was closed")
@@ -256,7 +257,7 @@ class Member(Looks):
         return loan
 
     def cancel(self, loan: word, loan_id: word) -> bool:
-        """Take a loan back; False if it was loaded or cancelled already."""
+        """Take a loan back; return False if it was loaded or cancelled already."""
         self.begin()
         status: word = lend.cancel(self.arena, self.mine, loan, loan_id)
         self.end()
@@ -264,9 +265,9 @@ class Member(Looks):
         return status == L.OK
 
     def clean_now(self) -> None:
-        """Clean what deallocations left, if the locks are to be had now: waits for nobody.
+        """Clean what deallocations left, if both locks are free now: never waits.
 
-        Gives up the GIL where there is something to clean.
+        Releases the GIL if there is something to clean.
         """
         watch: word[8]  # layout.WATCH_WORDS
         seen: Words = cython.cast(Words, cython.address(watch[0]))
@@ -275,7 +276,7 @@ class Member(Looks):
                 cleaning.clean_left(self.arena, self.mine, seen)
 
     def mark_pickled(self, held: Hold) -> None:
-        """Say in the arena that a held object's bytes are a pickle, put there by this member."""
+        """Record in the arena that this member stored a pickle in a held object."""
         self.begin()
         status: word = mark.mark(self.arena, self.mine, held.index)
         self.end()
@@ -283,7 +284,7 @@ class Member(Looks):
             raise self.refuse(status)
 
     def is_pickled(self, held: Hold) -> bool:
-        """Tell whether a member put a pickle into a held object."""
+        """Return whether a member stored a pickle in a held object."""
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
             raise self.refuse(L.NOT_HELD)
         place: word = tables.place(self.mine, L.TABLE_OBJECTS, held.index)
@@ -300,7 +301,7 @@ class Member(Looks):
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
             raise self.refuse(L.NOT_HELD)
         pfn: word = only_run(self, held.index)
-        if pfn == L.DAMAGED:  # or another member is hanging frames on its end just now
+        if pfn == L.DAMAGED:  # or another member is appending frames just now
             self.begin()
             pfn = only_run(self, held.index)
             self.end()
@@ -309,7 +310,7 @@ class Member(Looks):
         return 0 if pfn == L.MORE else self.direct_address + pfn * L.FRAME_BYTES
 
     def first_run(self, held: Hold) -> tuple[int, int]:
-        """Return (first pfn, frames) of a held object's first run. It does not change."""
+        """Return (first pfn, frames) of a held object's first run, which does not change."""
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE or held.index == 0:
             raise self.refuse(L.NOT_HELD)
         place: word = tables.place(self.mine, L.TABLE_OBJECTS, held.index)
@@ -323,9 +324,9 @@ class Member(Looks):
     def runs(self, held: Hold) -> list[tuple[int, int]]:
         """Return (first pfn, frames) of each run of a held object, in the object's order.
 
-        Another member may hang more runs on its end meanwhile. What is returned was there at one
-        moment, committed: the object's count of changes, and the count of takeovers (a dead
-        member's half-done work is rolled back in one), are the same before and after the walk.
+        Another member may append runs meanwhile. The result was there at one moment, committed: the
+        object's count of changes, and the count of takeovers (each rolls back what a dead member
+        left half done), are the same before and after the walk.
         """
         if held.index == 0:
             raise self.refuse(L.NOT_HELD)
@@ -342,7 +343,7 @@ class Member(Looks):
             self.end()
             found = self.runs_of(held.index)
             if len(found) == 1 and found[0][1] == nr and held.by != L.BY_HAND:
-                return found  # nobody cuts or exchanges it while it is looked at; more may follow
+                return found  # it cannot be cut or exchanged while in use; it may still grow
             self.begin()
             same = takeovers == self.arena[L.LOCK_TAKEOVERS]
             same = same and changes == objects.changes(self.arena, self.mine, held.index)
@@ -352,9 +353,9 @@ class Member(Looks):
         return found
 
     def has_frame(self, held: Hold, pfn: word) -> bool:
-        """Tell whether a frame is a held object's: its memdesc may be ahead while frames move.
+        """Return whether a frame belongs to a held object; memdescs may be ahead of a move.
 
-        Needs: the object is held by a pin or mapping, so that no frame leaves it meanwhile.
+        Needs: a pin or mapping holds the object, so that no frame leaves it meanwhile.
         """
         place: word = objects.at(self.arena, self.mine, held.index)
         run: word = low(self.arena[place + L.OBJECT_RUNS])

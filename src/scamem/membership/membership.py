@@ -1,9 +1,9 @@
 """A process's membership of one arena: entering, waiting, joining, leaving.
 
-Between `begin` and `end` both locks are held, and no Python object is touched: no signal handler,
-garbage collection or exception lands inside. Waiting for the arena's lock happens outside, without
-the GIL and without the local lock, in naps with a signal check between; a dead holder's lock is
-taken over, a stopped one's is a LockTimeoutError.
+Between `begin` and `end` both locks are held, and no Python object is touched, so no signal
+handler, garbage collection or exception runs inside. Waiting for the arena's lock happens outside,
+without the GIL and without the local lock, in naps with a signal check after each. A dead holder's
+lock is taken over; a stopped holder's lock ends in a LockTimeoutError.
 """
 
 import cython
@@ -42,11 +42,11 @@ class Membership:
 
     Attributes
     ----------
-    lock_timeout_s : how long to wait for an arena's lock that a living process has.
+    lock_timeout_s : seconds to wait for an arena's lock that a living process holds.
     seat : the Seat that it belongs to, until the arena is left.
-    descriptors : those that are closed when the arena is left.
-    private_bytes : length of the private words' mapping, which goes then.
-    closing : whether the arena is left with the last reference that is held.
+    descriptors : closed when the arena is left.
+    private_bytes : length of the private words' mapping, which is unmapped then.
+    closing : whether to leave the arena with the last reference.
     find_descriptor : called when the control file's descriptor was lost; sets the word anew.
     """
 
@@ -63,7 +63,7 @@ class Membership:
     # --- entering and leaving ------------------------------------------------------------------
 
     def begin(self) -> cython.int:
-        """Take both locks, waiting for the arena's if it must."""
+        """Take both locks, waiting for the arena's lock if necessary."""
         status: word = entering.enter(self.arena, self.mine)
         if status == L.OK:
             return 0
@@ -89,7 +89,7 @@ class Membership:
                     if process.probe(self.mine, L.SLOT_GUEST) < 0:
                         self.find_descriptor()
         finally:
-            if status == L.BUSY:  # a signal handler raised: the wake may have been for another
+            if status == L.BUSY:  # a signal handler raised: pass on a wake that came for this
                 waiting.give_up(self.arena, self.mine)
         if status == L.OK:
             return 0
@@ -98,7 +98,7 @@ class Membership:
         raise self.refuse(status)
 
     def waited_too_long(self, status: word, seen: word) -> object:
-        """Return the error of a wait that ended without the lock; `seen`: who had it last."""
+        """Return the error of a wait that ended without the lock; `seen` says who had it last."""
         slot: word = lock.held_by(seen)
         pid: word = 0
         if status == L.STARVED:
@@ -120,10 +120,10 @@ class Membership:
         )
 
     def end(self) -> cython.int:
-        """Give both locks up.
+        """Release both locks.
 
-        A closed arena may wait for just this to be left: while a thread works here, the last
-        reference that goes leaves nothing. Whoever looks at words afterwards finds closed ones.
+        A closed arena may be waiting for this: as long as a thread works here, dropping the last
+        reference does not leave the arena. Looks at words afterwards find closed ones.
         """
         entering.leave(self.arena, self.mine)
         if self.closing:
@@ -131,7 +131,7 @@ class Membership:
         return 0
 
     def refuse(self, status: word) -> object:
-        """Return the exception that a status of the core stands for."""
+        """Return the exception for a status of the core."""
         if status == L.DAMAGED:
             return ArenaDamagedError(
                 "the arena is damaged: a word has a value that scamem never stores. Nothing was "
@@ -153,23 +153,23 @@ class Membership:
         return ScamemError(f"the core refused with status {status:#x}")
 
     def error_of(self, status: word) -> object:
-        """Return the exception that a status of the core stands for."""
+        """Return the exception for a status of the core."""
         return self.refuse(status)
 
     def is_active(self) -> bool:
-        """Tell whether this process may still use the arena."""
+        """Return whether this process may still use the arena."""
         return self.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE
 
     # --- reaping and freeing -------------------------------------------------------------------
 
     def free_dying(self) -> None:
-        """Give the runs of DYING objects back, whoever left them, and clean what needs it."""
+        """Free the runs of DYING objects, whichever member left them, and clean what needs it."""
         if self.arena[L.DYING_HEAD] != 0 or self.arena[L.CLEANING_HEAD] != 0:
             self.begin()
             self.finish_dying()
 
     def finish_dying(self) -> cython.void:
-        """As free_dying. Needs: both locks, which are given up. Cleaning gives up the GIL."""
+        """As free_dying. Needs: both locks; releases them. Cleaning releases the GIL."""
         watch: word[8]  # layout.WATCH_WORDS
         seen: Words = cython.cast(Words, cython.address(watch[0]))
         if self.arena[L.CLEANING_HEAD] == 0 and self.arena[L.CLEANING] == 0:
@@ -181,23 +181,23 @@ class Membership:
             self.leave_now()  # it could not be left while this thread cleaned
 
     def reap(self) -> int:
-        """Reap every dead member and free what is DYING; how many were reaped."""
+        """Reap every dead member and free what is DYING; return how many were reaped."""
         watch: word[8]  # layout.WATCH_WORDS
         seen: Words = cython.cast(Words, cython.address(watch[0]))
         status: word = L.BUSY
         before: word = self.mine[L.MINE_REAPED]
         while status != L.OK:
-            self.begin()  # waits with signal checks, and not for ever; inside there are naps only
+            self.begin()  # waits with signal checks and a timeout; inside there are only naps
             waiting.begin(seen, SLICE_NS)
             status = reaping.reap_all(self.arena, self.mine, seen)
             if status == L.OK and self.mine[L.MINE_SLOT] >= L.SLOT_FIRST:
                 self.finish_dying()
             elif status == L.OK:
-                self.end()  # a guest owns nothing: nobody would reap it
+                self.end()  # a guest must own nothing: it would never be reaped
         return self.mine[L.MINE_REAPED] - before
 
     def is_slot_dead(self, slot: word) -> bool:
-        """Tell whether a slot in use is unlocked, without reaping it."""
+        """Return whether a slot in use is unlocked, without reaping it."""
         self.begin()
         dead: cython.bint = reap.is_reapable(self.arena, self.mine, slot)
         dead = dead and slot != self.mine[L.MINE_SLOT] and process.probe(self.mine, slot) == 0
@@ -207,14 +207,14 @@ class Membership:
     # --- joining -------------------------------------------------------------------------------
 
     def find_free_slot(self, after: int) -> int:
-        """Return a slot to try, 0 if none is FREE. No lock is taken."""
+        """Return a FREE slot to try, 0 if there is none. No lock is taken."""
         return join.find_free(self.arena, self.mine, after)
 
     def join(self, slot: word, pid: word, descriptors: word) -> bool:
         """Become the member of a slot whose byte this process has locked; False if it is not FREE.
 
-        The private words say from now on that this process has the slot. Fork's handlers know
-        nothing of it before `enter_table`, the last step of joining; if one before it fails, the
+        From now on the private words say that this process has the slot. Fork's handlers do not
+        know of it before `enter_table`, the last step of joining. If a step before that fails, the
         caller calls `abandon` before it unlocks the byte.
         """
         status: word
@@ -230,7 +230,7 @@ class Membership:
         return status == L.OK
 
     def enter_table(self) -> None:
-        """Let fork's handlers know of this arena: all else of joining is done.
+        """Tell fork's handlers about this arena; everything else of joining is done.
 
         Raises
         ------
@@ -240,7 +240,7 @@ class Membership:
             raise MemoryError("no memory for the table of joined arenas")
 
     def abandon(self) -> None:
-        """Stop being a member because joining failed; the slot is reaped once its byte is free."""
+        """Stop being a member after a failed join; the slot is reaped once its byte is unlocked."""
         process.lock_local()
         process.remove_member(self.mine)
         self.mine[L.MINE_STATUS] = L.MEMBER_CLOSED
@@ -256,9 +256,9 @@ class Membership:
             self.mine[L.MINE_STATUS] = L.MEMBER_CLOSED
 
     def close(self) -> cython.bint:
-        """Stop being used if nothing is held; False, and nothing done, if something is.
+        """Deactivate this membership if nothing is held; else return False and change nothing.
 
-        The slot is free then, or left to be reaped (core/procedures/leaving.py). The caller unlocks
+        The slot is then free, or left to be reaped (core/procedures/leaving.py). The caller unlocks
         its byte, and only then unmaps.
         """
         return leaving.close(self.arena, self.mine)
@@ -266,46 +266,47 @@ class Membership:
     def leave(self) -> bool:
         """Leave the arena if nothing is held and no thread of this process works in it.
 
-        Returns whether it has been left: the slot is given up, all is unmapped and closed.
+        Returns whether it was left: the slot was given up, and everything unmapped and closed.
         """
         return self.leave_now()
 
     def leave_now(self) -> cython.bint:
-        """As `leave`, from a deallocation too: waits for nobody, runs no Python, cannot fail.
+        """As `leave`, also from a deallocation: never waits, runs no Python, cannot fail.
 
-        Why safe: the private words go only after the member was closed under the local lock and
-        what points to them points to `closed_words`, under the local lock as well. So a thread that
-        looks at them, with that lock or with the GIL, sees the old ones mapped, or the new ones.
+        Why safe: the private words are unmapped only after the member was closed under the local
+        lock and, also under the local lock, the pointers to them were set to `closed_words`. So a
+        thread that reads them, with that lock or with the GIL, sees the old ones mapped, or the new
+        ones.
         """
         mine: Words = self.mine
         if not self.close():
             return False
         process.lock_local()
         self.mine = cython.cast(Words, cython.address(process.closed_words[0]))
-        self.arena = self.mine  # for looks that come late: all zeros
+        self.arena = self.mine  # for late readers: all zeros
         process.unlock_local()
         process.vacate(mine, self.private_bytes)
         for kept in self.descriptors:
             cython.cast(Descriptor, kept).close_now()
-        self.seat = None  # whatever is left of it is plain Python objects
+        self.seat = None  # what is left of it is plain Python objects
         self.find_descriptor = None
         return True
 
     def holds_anything(self) -> bool:
-        """Tell whether this member has a reference to any object, at about this moment."""
+        """Return whether this member has a reference to any object, at about this moment."""
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
             return False
         return holders.count_of(self.arena, self.mine, self.mine[L.MINE_SLOT]) != 0
 
     def reopen(self) -> bool:
-        """Stay in an arena that was closed while something is held; False if it has been left."""
+        """Stay in a closed arena in which something is held; False if it was left already."""
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
             return False
         self.closing = False
         return True
 
     def add_range(self, address: int, length: int) -> None:
-        """Note a mapping of frames or of the control file, which fork opens and closes."""
+        """Record a mapping of frames or of the control file, which fork opens and closes."""
         start: word = address
         size: word = length
         process.lock_local()
@@ -327,9 +328,9 @@ class Membership:
     # --- looking -------------------------------------------------------------------------------
 
     def check_active(self) -> cython.int:
-        """See to it that the mappings are there, before they are looked at without the lock.
+        """Check that the mappings are there, before reading them without the lock.
 
-        They stay until the GIL is given up: another thread may close an arena that is idle.
+        They stay until the GIL is released: another thread may close an arena that is idle.
         """
         if self.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
             raise self.refuse(L.NOT_HELD)

@@ -1,4 +1,4 @@
-"""Names, as a member publishes, finds, waits for and unpublishes them.
+"""Publish, find, await and unpublish names, as a member.
 
 A name and its description pass through the member's private words, where the transactions find
 them: both locks are held from `store_name` to the end of the transaction.
@@ -23,7 +23,7 @@ def store_name(
     text: cython.p_char,
     text_bytes: cython.size_t,
 ) -> cython.void:
-    """Put a name and a description where the next transaction finds them. Needs: both locks."""
+    """Store a name and a description where the next transaction reads them. Needs: both locks."""
     k: cython.size_t
     value: word = FNV_OFFSET
     for k in range(name_bytes):
@@ -41,7 +41,7 @@ def store_name(
 
 
 def publish_name(member: Member, held: Hold, name: bytes, description: bytes, replace: bool) -> int:
-    """Give an object a name: the area's number, or the status of why not."""
+    """Publish an object under a name; return the area's number, or the status of the failure."""
     also: word = 1 if replace else 0
     length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
     text_length: cython.size_t = checked_length(description, L.AREA_DESCRIPTION_WORDS)
@@ -58,7 +58,7 @@ def publish_name(member: Member, held: Hold, name: bytes, description: bytes, re
 
 
 def unpublish_name(member: Member, name: bytes, only: word) -> bool:
-    """Drop a name; False if there is none, or not of version `only` (0: of any)."""
+    """Remove a name; return False if it is missing, or not of version `only` (0: any)."""
     length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
     address: cython.p_char = name
     member.begin()
@@ -78,16 +78,16 @@ def unpublish_name(member: Member, name: bytes, only: word) -> bool:
 def hold_name(
     member: Member, name: bytes, by: word, newer_than: word
 ) -> tuple[Hold | int, bytes, int]:
-    """Hold the object that a name shows.
+    """Hold the object that a name refers to.
 
     Parameters
     ----------
-    newer_than : a version; what the name shows must have been published later. 0: whenever.
+    newer_than : a version; the object must have been published after it. 0: at any time.
 
     Returns
     -------
-    (Hold, description, version), or (status, b"", event to wait on) with the status NOT_FOUND,
-    NOT_NEWER, or what make_room() takes.
+    (Hold, description, version), or (status, b"", event to wait on); the status is NOT_FOUND,
+    NOT_NEWER, or one for make_room().
     """
     length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
     address: cython.p_char = name
@@ -119,7 +119,7 @@ def hold_name(
 
 
 def version_of(member: Member, name: bytes) -> int:
-    """Return the version of what a name shows, 0 if there is no such name."""
+    """Return the version of a name's value, 0 if there is no such name."""
     length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
     address: cython.p_char = name
     member.begin()
@@ -133,7 +133,7 @@ def version_of(member: Member, name: bytes) -> int:
 
 
 def read_area(member: Member, area: word) -> tuple[bytes, bytes, int] | None:
-    """Return (name, description, object) of an area, None if that record is free."""
+    """Return (name, description, object) of an area, None if the record is free."""
     text = cython.declare(cython.char[1024])
     middle: cython.size_t = L.AREA_NAME_WORDS * L.WORD_BYTES
     name_length: cython.size_t = 0
@@ -155,7 +155,7 @@ def read_area(member: Member, area: word) -> tuple[bytes, bytes, int] | None:
 
 
 def await_names(member: Member, seen: word, timeout_s: float) -> bool:
-    """Wait until a name changes after `seen`, at most so long; tell whether one did."""
+    """Wait until a name changes after `seen`, at most `timeout_s`; return whether one did."""
     nap_ns: word = cython.cast(word, max(0.0, min(1.0, timeout_s)) * 1e9)
     member.check_active()
     events.announce(member.arena, L.EVENT_AREAS)

@@ -1,15 +1,15 @@
-"""This process's side of its arenas: the table of those that it has joined, and the fork handlers.
+"""This process's side of its arenas: the table of joined arenas, and the fork handlers.
 
 State. `state` has the local lock and what deallocations left (core/procedures/local_lock.py). The
-table beside it gives each joined arena a number, which leads to two addresses: its control words,
-and this member's private words (layout.MINE_*), which hold all that a fork handler needs, since no
-Python object may be asked there. `host.table` is filled here with what the core's procedures ask
-of a process: slot locks, mappings, pages, memory.
+table beside it gives each joined arena a number, and holds two addresses for it: its control words,
+and this member's private words (layout.MINE_*). The latter hold everything that a fork handler
+needs, since it may not use Python objects. `host.table` is filled here with what the core's
+procedures need from a process: slot locks, mappings, pages, memory.
 
-The table grows by being replaced: the new one is made before the local lock is taken, the old one
-is freed after it was given up. Handlers look at it under that lock alone, so they meet either, and
-never call malloc. An arena enters the table when all else of joining is done, and goes out of it
-before anything of it is unmapped.
+The table grows by being replaced: the new one is allocated before the local lock is taken, and the
+old one is freed after it was released. Handlers read the table only under that lock, so they see
+one or the other, and never call malloc. An arena enters the table when everything else of joining
+is done, and leaves it before anything of it is unmapped.
 
 The order of prepare and its two other handlers is argued where it runs: core/procedures/forking.py.
 """
@@ -33,7 +33,7 @@ def lock_local() -> None:
 
 
 def unlock_local() -> None:
-    """Give the process-local lock up, and let go of what deallocations left behind meanwhile."""
+    """Release the process-local lock, and drop what deallocations left behind meanwhile."""
     letting_go.release()
 
 
@@ -41,7 +41,7 @@ def unlock_local() -> None:
 
 
 def is_joined(number: word) -> cython.bint:
-    """Tell whether a number is a joined arena's."""
+    """Return whether a number is a joined arena's."""
     return number < joined_max and joined[2 * number + 1] != 0
 
 
@@ -56,9 +56,9 @@ def mine_of(number: word) -> Words:
 
 
 def add_member(arena: Words, mine: Words) -> word:
-    """Enter an arena in the table: OK, or NO_SLOTS if there is no memory for it. No lock is held.
+    """Add an arena to the table: OK, or NO_SLOTS if there is no memory for it. No lock is held.
 
-    Last of all that joining does: a fork in another thread goes by the table from here on.
+    The last step of joining: from here on, a fork in another thread uses the table.
     """
     global joined, joined_max
     number: word
@@ -96,7 +96,7 @@ def add_member(arena: Words, mine: Words) -> word:
 
 
 def remove_member(mine: Words) -> None:
-    """Take an arena out of the table. Needs: local lock held."""
+    """Remove an arena from the table. Needs: local lock held."""
     number: word = mine[L.MINE_NUMBER]
     if is_joined(number) and joined[2 * number + 1] == cython.cast(word, mine):
         joined[2 * number] = 0
@@ -109,7 +109,7 @@ def remove_member(mine: Words) -> None:
 
 
 def add_range(mine: Words, address: word, length: word) -> word:
-    """Note a mapping that fork opens and closes; TOO_MANY if the table is full. Local lock held."""
+    """Record a mapping that fork opens and closes; TOO_MANY if full. Local lock held."""
     ranges: Words = cython.cast(Words, mine[L.MINE_RANGES])
     count: word = mine[L.MINE_RANGES_COUNT]
     if count >= mine[L.MINE_RANGES_MAX]:
@@ -125,7 +125,7 @@ def remove_range(mine: Words, address: word) -> None:
     ranges: Words = cython.cast(Words, mine[L.MINE_RANGES])
     count: word = mine[L.MINE_RANGES_COUNT]
     index: word = count
-    while index > 0:  # newest first: views are mostly short-lived
+    while index > 0:  # newest first: most views are short-lived
         index -= 1
         if ranges[2 * index] == address:
             ranges[2 * index] = ranges[2 * count - 2]
@@ -161,7 +161,7 @@ def close_mappings(mine: Words) -> None:
 
 
 def probe(mine: Words, slot: word) -> cython.int:
-    """Ask whether a slot's byte is locked: 1, 0, or -1 where this process has no way to ask."""
+    """Return whether a slot's byte is locked: 1, 0, or -1 if this process cannot find out."""
     return slot_locks.probe_slot(
         cython.cast(cython.int, mine[L.MINE_CONTROL_FD]),
         mine[L.MINE_CONTROL_DEVICE],
@@ -171,7 +171,7 @@ def probe(mine: Words, slot: word) -> cython.int:
 
 
 def lock_child(mine: Words, slot: word) -> word:
-    """Lock a slot's byte for a child and map its page: OK; BUSY: another has it; NOT_FOUND."""
+    """Lock a slot's byte for a child and map its page: OK; BUSY if it is locked; NOT_FOUND."""
     error: cython.int = 0
     page: cython.p_void = slot_locks.lock_slot(
         cython.cast(cython.int, mine[L.MINE_CONTROL_FD]),
@@ -188,7 +188,7 @@ def lock_child(mine: Words, slot: word) -> word:
 
 
 def keep_child(mine: Words) -> None:
-    """In the child: the page that was mapped for it is its own from now on."""
+    """In the child: keep the page that was mapped for it."""
     slot_locks.keep_page(cython.cast(cython.p_void, mine[L.MINE_CHILD_PAGE]))
     mine[L.MINE_SLOT_PAGE] = mine[L.MINE_CHILD_PAGE]
 
@@ -201,7 +201,7 @@ def drop_child(mine: Words) -> None:
 
 
 def back_table(mine: Words, which: word, records: word) -> cython.bint:
-    """Give memory to the first records of a table; False: the kernel has none, or no file."""
+    """Give memory to a table's first records; False if the kernel has none, or the file is lost."""
     about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * which
     start: word = mine[about + L.MINE_TABLE_AT] * L.WORD_BYTES
     length: word = records * mine[about + L.MINE_TABLE_RECORD] * L.WORD_BYTES
@@ -214,9 +214,9 @@ def back_table(mine: Words, which: word, records: word) -> cython.bint:
 
 
 def renew(mine: Words, pfn: word, frames: word, again: word) -> cython.bint:
-    """Give the memory of a run back to the kernel (again: 0), or take new memory for it (1).
+    """Return a run's memory to the kernel (again: 0), or take new memory for it (1).
 
-    Through the direct map, so that no descriptor has to be trusted.
+    Works through the direct map, so that no descriptor has to be trusted.
     """
     return (
         madvise(
@@ -229,7 +229,7 @@ def renew(mine: Words, pfn: word, frames: word, again: word) -> cython.bint:
 
 
 def pid() -> word:
-    """Return this process's number."""
+    """Return this process's pid."""
     return getpid()
 
 
@@ -250,7 +250,7 @@ def in_child() -> None:
 
 
 def fill_table() -> None:
-    """Introduce the core to this process."""
+    """Give the core the functions of this process."""
     global joined, joined_max
     joined = first
     joined_max = FIRST
@@ -271,9 +271,9 @@ def fill_table() -> None:
 
 
 def vacate(mine: Words, private_bytes: word) -> None:
-    """Unlock the slot's byte, and then unmap all that this process has of an arena that it left.
+    """Unlock the slot's byte, then unmap everything that this process has of an arena it left.
 
-    Needs: the member is closed, and out of the table that fork's handlers go by.
+    Needs: the member is closed, and out of the table that fork's handlers use.
     """
     ranges: Words = cython.cast(Words, mine[L.MINE_RANGES])
     table_bytes: word = mine[L.MINE_RANGES_MAX] * 2 * L.WORD_BYTES

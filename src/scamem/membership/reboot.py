@@ -1,25 +1,26 @@
-"""A named arena from before the machine was started anew: made usable, or refused untouched.
+"""A named arena from before a reboot: made usable, or refused untouched.
 
-State. The header's boot id. What another boot wrote is nobody's: its members are dead by the same
-test as ever (no slot's byte is locked), so the lock, the journal's rest, their records and whatever
-they owned are taken over and reaped by whoever joins. What a reboot changes beside that is the
-clock: CLOCK_MONOTONIC began again, and seconds of the old one mean nothing.
+State. The header's boot id. What another boot wrote belongs to no process: its members are dead by
+the usual test (no slot's byte is locked). So the lock, the rest of the journal, their records and
+everything they owned are taken over and reaped by the next process that joins. What a reboot
+changes beside that is the clock: CLOCK_MONOTONIC starts again, and old times have no meaning.
 
-Steps, behind the arena's door and with every slot's byte locked: copy the file; in the copy put
-back what was begun, since a roll-back would bring old seconds back, and count loans in transit,
-names' and loans' ages from now on; ask `check`. Nothing wrong: store the words that differ, the
-journal's length after all that it covers; give it to the disk; store the boot id, low half first.
+Steps, behind the arena's door and with every slot's byte locked. Copy the file. In the copy, undo
+what was begun, since a later roll-back would restore old times; and count loans in transit, and the
+ages of names and loans, from now. Run `check`. If it finds nothing: store the words that differ,
+and the journal's length after everything that it covers; sync the file to disk; store the boot id,
+low half first.
 
-Why safe: until both halves of the boot id are there the next opener does all of it again, from the
-file's words, and each step gives the same words twice but for a later `now`. A journal whose length
-still counts is put back again. Nobody works in the arena before, as the boot id is asked first, and
-the kernel opens door and slots when the one inside dies.
+Why safe: until both halves of the boot id are stored, the next opener repeats everything, from the
+file's words, and each step gives the same words again, except for a later `now`. A journal whose
+length still counts is undone again. No process works in the arena before that, since the boot id is
+checked first. If the recovering process dies, the kernel unlocks door and slots.
 
-Whether all that was written reached the disk nobody can know after a power failure: it is why
-`check` is asked before anything is stored.
+After a power failure no process can know whether everything that was written reached the disk:
+therefore `check` runs before anything is stored.
 
-Other machines' arenas on a shared file system look like this one too; a slot that one of them has
-locked is seen where the file system carries locks. Keep arenas on a file system of this machine.
+Another machine's arena on a shared file system looks the same; a slot that it has locked is seen if
+the file system supports locks. Keep arenas on a file system of this machine.
 """
 
 from __future__ import annotations
@@ -42,23 +43,23 @@ DOOR_TIMEOUT_S = 30.0
 
 
 def is_of_this_boot(words: walk.Image) -> bool:
-    """Tell whether a header was written, or recovered, since the machine was started."""
+    """Return whether a header was written, or recovered, since the machine booted."""
     return words[L.HEADER_BOOT_LOW] | words[L.HEADER_BOOT_HIGH] << 64 == places.boot_id()
 
 
 def recover(control: SharedFile, geometry: Geometry) -> None:
-    """Make an arena of an earlier boot one of this boot, whoever else is trying to.
+    """Make an arena of an earlier boot one of this boot; other processes may be trying the same.
 
     Raises
     ------
-    ArenaRefusedError : it was not written whole; nothing was changed.
-    ArenaBusyError : somebody has a slot of it all the same.
+    ArenaRefusedError : it was not written completely; nothing was changed.
+    ArenaBusyError : a process has one of its slots nevertheless.
     LockTimeoutError : another process has been recovering it for too long.
     """
     with places.door(control, DOOR_TIMEOUT_S):
         fd = control.descriptor()
         if is_of_this_boot(image.copy(fd, L.HEADER_WORDS * L.WORD_BYTES)):
-            return  # another was faster
+            return  # another process was faster
         with places.without_members(control, geometry.slots_max):
             _recover(fd, control.path or control.label, geometry)
 
@@ -89,7 +90,7 @@ def _recover(fd: int, path: str, geometry: Geometry) -> None:
 
 
 def restart_clock(words: memoryview, mine: walk.Image, now_ns: int) -> None:
-    """Count all ages from now: the second 0 of the arena, of loans in transit, and of the rest."""
+    """Count all ages from now: of the arena, of loans in transit, and of the rest."""
     words[L.HEADER_CREATED_NS] = now_ns
     for record in range(1, walk.table_end(words, mine, L.TABLE_HOLDERS)):
         at = walk.place(mine, L.TABLE_HOLDERS, record)

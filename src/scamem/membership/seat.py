@@ -1,6 +1,6 @@
 """A seat: what this process has of one arena that it has joined.
 
-It holds the arena's files, their mappings and the member that runs transactions. Everything above
+It holds the arena's files, their mappings, and the member that runs transactions. Everything above
 takes a seat; the public `scamem.Arena` is a facade over one.
 """
 
@@ -30,7 +30,7 @@ SLOTS_IN_USE = (L.SLOT_STATE_ACTIVE, L.SLOT_STATE_FORKING)
 
 
 class Turn:
-    """Which thread of this process changes a section; a forked child begins with a free one."""
+    """Which thread of this process changes a section. A forked child starts with a free one."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -38,7 +38,7 @@ class Turn:
 
 
 class Seated(Protocol):
-    """What has a seat: the public Arena. Functions that take one are methods of it."""
+    """Has a seat: the public Arena. Functions that take a Seated are methods of it."""
 
     _seat: Seat
 
@@ -48,18 +48,18 @@ class Seat:
 
     Attributes
     ----------
-    arena_id, id_bytes : the arena's 128-bit number, and that number as handles have it.
+    arena_id, id_bytes : the arena's 128-bit number, and that number as bytes in handles.
     geometry : its sizes, decided by its creator.
-    path, control_path : directory and control file of a named arena, "" of an anonymous one.
+    path, control_path : directory and control file of a named arena, "" for an anonymous one.
     control, frames, huge : its files; `huge` is None without huge pages.
     member : runs the core's transactions, and has this process's private words.
     direct : the direct map of the frame files.
-    frame_bytes, capacity : bytes of a frame, and of all frames.
-    init_on_alloc : whether frames are zeroed before an object has them.
+    frame_bytes, capacity : bytes in a frame, and in all frames.
+    init_on_alloc : whether frames are zeroed before an object gets them.
     closed : whether this process has closed the arena.
-    by_handle : whether it was joined because something of it was sent here.
+    by_handle : whether it was joined because something in it was sent here.
 
-    Ownership: there is one for each arena that this process has joined (see `joined`).
+    Ownership: one for each arena that this process has joined (see `joined`).
     Threads: any. fork: the child's copy is the seat of a member of its own.
     """
 
@@ -94,15 +94,16 @@ class Seat:
         self.turn = Turn()
         self.lock = threading.RLock()
         self.views: dict[tuple[int, int, int, bool], Any] = {}  # weak references (views.making)
-        self.read_only_address = 0  # of the read-only direct map, once it was asked for
+        self.read_only_address = 0  # of the read-only direct map, once it is mapped
         self.default_node, self.default_zone = _defaults()
         self.interleaved = itertools.count()
         self.neighbour = 0  # slot of the other member that was found alive last
+        self.section_places: Any = None  # node and kind of each section (objects.pages)
         self._arena: Callable[[], Any] | None = None  # a weak reference
 
     @property
     def arena(self) -> Any:
-        """The public Arena over this seat, the same one for as long as it is in use."""
+        """The public Arena over this seat; the same object as long as it is in use."""
         found = None if self._arena is None else self._arena()
         if found is None:
             found = Seat.make_arena(self)
@@ -120,7 +121,7 @@ class Seat:
         return self.direct.address
 
     def is_usable(self) -> bool:
-        """Tell whether new work may begin here: not closed, and this process is a member."""
+        """Return whether new work may begin: it is not closed, and this process is a member."""
         return not self.closed and self.member.is_active()
 
     def check_open(self) -> None:
@@ -129,7 +130,7 @@ class Seat:
             raise ClosedError("this arena was closed; join or create one")
 
     def check_still_there(self) -> None:
-        """Raise ArenaRemovedError if newcomers cannot find this arena by its name any more.
+        """Raise ArenaRemovedError if new processes cannot find this arena by its name any more.
 
         Cost: one lstat.
         """
@@ -151,12 +152,12 @@ class Seat:
         )
 
     def reap(self, *, loans: bool = False) -> int:
-        """Reap dead members and finish what they left; return how many were reaped.
+        """Release what dead members held, and finish what they began; return how many were reaped.
 
         Parameters
         ----------
-        loans : also give up loans in transit whose lender let go or died, whatever their age,
-            where nothing else holds the object.
+        loans : also drop each loan in transit, of any age, whose lender has released the object or
+            died, if nothing else holds the object.
         """
         self.check_open()
         self.refresh_descriptors()
@@ -166,9 +167,9 @@ class Seat:
         return count
 
     def has_other_members(self) -> bool:
-        """Tell whether another living process is a member. Cost: one look at one slot, mostly.
+        """Return whether another living process is a member. Cost: mostly one look at one slot.
 
-        Nobody is reaped. The slot that was found alive last is asked first.
+        No member is reaped. The slot that was last found alive is checked first.
         """
         own = self.slot
         last = self.neighbour
@@ -185,47 +186,47 @@ class Seat:
         return state in SLOTS_IN_USE and not self.member.is_slot_dead(slot)
 
     def refresh_descriptors(self) -> None:
-        """Look at the kept descriptors; find lost ones again, and say where they are now.
+        """Check the kept descriptors, find lost ones again, and record where they are now.
 
         Raises
         ------
-        BlindError : no way leads to the control file.
+        BlindError : there is no way to the control file.
         """
         self.member.set_my_word(L.MINE_CONTROL_FD, self.control.descriptor())
 
     def close(self) -> bool:
-        """Refuse new work from now on, and leave the arena, now or with the last thing held.
+        """Refuse new work from now on, and leave the arena now or with the last reference.
 
         What this process still holds stays valid and mapped, and keeps its objects. Returns whether
-        the arena has been left: the slot is given up, all is unmapped and closed.
+        the arena was left: the slot was given up, and everything unmapped and closed.
         """
         self.closed = True
         self.member.closing = True
         return self.member.leave()
 
     def reopen(self) -> bool:
-        """Open the arena again while something of it is held here; False if it has been left.
+        """Open the arena again while something in it is held here; False if it was left already.
 
-        The Arena that was closed stays so; `arena` is another one from now on.
+        The Arena object that was closed stays closed; `arena` is a new one from now on.
         """
         if not self.member.reopen():
             return False
         old = None if self._arena is None else self._arena()
         if old is not None:
-            old._seat = copy.copy(self)  # which is closed, and stays so
+            old._seat = copy.copy(self)  # a copy that stays closed
         self._arena = None
         self.closed = False
         return True
 
     def is_abandoned(self) -> bool:
-        """Tell whether it was joined for a handle, nothing is held, and nobody else is there."""
+        """Return whether it was joined for a handle, nothing is held, and no other member lives."""
         if not self.by_handle or not self.is_usable() or self.member.holds_anything():
             return False
         in_use = self._arena is not None and self._arena() is not None
         return not in_use and not self.has_other_members()
 
     def after_fork_in_child(self) -> None:
-        """Make the child's locks its own: another thread of the parent may have held them."""
+        """Renew the child's locks: another thread of the parent may have held them."""
         self.turn = Turn()
         self.lock = threading.RLock()
 
@@ -235,14 +236,14 @@ class Seat:
 
 
 def _defaults() -> tuple[int | str | None, str | None]:
-    """Return the node and the zone that this process's environment asks for."""
+    """Return the node and the zone that this process's environment names."""
     node = os.environ.get("SCAMEM_NODE") or None
     zone = os.environ.get("SCAMEM_ZONE") or None
     return (int(node) if node and node.isdecimal() else node), zone
 
 
 def member_pids(member: Member) -> Iterator[tuple[int, int, int]]:
-    """Yield (slot, pid, descriptors) of every slot in use, this process's too."""
+    """Yield (slot, pid, descriptors) of every slot in use, including this process's."""
     end = min(member.read_word(L.SLOTS_NEXT), member.my_word(L.MINE_SLOTS_MAX))
     for slot in range(L.SLOT_FIRST, end):
         about = L.SLOTS + L.SLOT_WORDS * slot

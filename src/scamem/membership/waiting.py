@@ -1,4 +1,4 @@
-"""Waiting, in slices: one deadline, a look before each nap, and no wait without an end in sight.
+"""Waiting in slices: one deadline, a look before each nap, and no wait that cannot end.
 
     deadline = Deadline(timeout)
     for nap_s in deadline.slices(tend=reap):
@@ -8,10 +8,10 @@
         event.wait(seen, nap_s)  # returns when the event changes, or after nap_s seconds
     raise deadline.error("a name", "no object is named 'x'", "Publish it first")
 
-A wake-up can fail to come: the process that should give it may be dead. So no nap is longer than
-`LOOK_AGAIN_S`, and between two naps `tend` looks after those who are waited for. A nap returns to
-Python, where handlers of signals run and may raise: KeyboardInterrupt ends a wait after one slice
-at most. The last slice is 0 s long, so that the last look comes after the last nap.
+A wake-up can fail to come: the process that should send it may be dead. So no nap is longer than
+`LOOK_AGAIN_S`, and between two naps `tend` takes care of the processes that are waited for. A nap
+returns to Python, where signal handlers run and may raise: KeyboardInterrupt ends a wait after one
+slice at most. The last slice is 0 s long, so that the last look comes after the last nap.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOOK_AGAIN_S: Final = 1.0
 
 
 class Deadline:
-    """The moment at which a wait ends; it begins when this is made.
+    """The moment at which a wait ends; the time starts when the object is created.
 
     Parameters
     ----------
@@ -40,10 +40,10 @@ class Deadline:
 
     Raises
     ------
-    TypeError : the timeout is no number.
+    TypeError : the timeout is not a number.
     ValueError : it is negative or NaN.
 
-    Threads: any; nothing in it changes. Fork: the child has the same deadline.
+    Threads: any; nothing in it changes. fork: the child has the same deadline.
     """
 
     __slots__ = ("end_s", "timeout")
@@ -64,11 +64,11 @@ class Deadline:
         self.end_s = time.monotonic() + seconds
 
     def left_s(self) -> float:
-        """Return how many seconds are left: infinity if it has no end, 0 if it is over."""
+        """Return how many seconds are left: infinity if there is no end, 0 if the time is over."""
         return max(0.0, self.end_s - time.monotonic())
 
     def is_over(self) -> bool:
-        """Tell whether no time is left."""
+        """Return whether no time is left."""
         return self.left_s() == 0
 
     def slices(
@@ -78,14 +78,14 @@ class Deadline:
         first_s: float | None = None,
         tend: Callable[[], object] | None = None,
     ) -> Iterator[float]:
-        """Yield how long to nap, again and again; 0 once when the time is over, and end.
+        """Yield how long to nap, again and again; yield 0 once when the time is over, and end.
 
         Parameters
         ----------
         longest_s : the longest nap.
-        first_s : the first nap; each is twice as long as the one before. For waits that nothing
-            wakes. None: each is `longest_s`.
-        tend : called after each nap, for example to reap whom one waits for. It may raise.
+        first_s : the first nap; each is twice as long as the one before. For waits without a
+            wake-up. None: each is `longest_s`.
+        tend : called after each nap, for example to reap dead members. It may raise.
         """
         nap_s = longest_s if first_s is None else first_s
         while left_s := self.left_s():
@@ -96,7 +96,7 @@ class Deadline:
         yield 0.0
 
     def error(self, awaited: str, there: str, advice: str) -> WaitTimeoutError:
-        """Return the error for a wait that was in vain.
+        """Return the error for a wait that timed out.
 
         Parameters
         ----------
@@ -108,6 +108,6 @@ class Deadline:
 
 
 def waited(timeout: float | None, awaited: str, there: str, advice: str) -> str:
-    """Return the message of a wait that was in vain, for errors of another class."""
+    """Return the message of a wait that timed out, for errors of another class."""
     after = "without a limit" if timeout is None else f"{timeout:g} s"
     return f"waited {after} for {awaited}; {there}. {advice}"

@@ -1,1 +1,1 @@
-"""Which frames: allocation, sections, and frames that move between objects."""
+"""Which frames objects get: allocation, sections, and frames that move between objects."""

@@ -1,4 +1,4 @@
-"""Allocating objects: from which zone, after making room, in as few runs as there are.
+"""Allocate objects: choose the zone, make room, and use as few runs as possible.
 
 The policies are the kernel's: bind, preferred, interleave.
 """
@@ -26,7 +26,7 @@ Node = int | str | None
 def allocate(
     seat: Seat, nbytes: int, by: int, *, node: Node = None, zone: str | None = None
 ) -> Hold:
-    """Allocate an object and return the bare reference to it, of a kind (layout.BY_*)."""
+    """Allocate an object and return a bare reference to it, of kind `by` (layout.BY_*)."""
     if seat.closed:
         seat.check_open()
     if nbytes < 0:
@@ -44,7 +44,7 @@ def allocate(
 
 
 def _candidates(seat: Seat, node: Node, zone: str | None) -> list[int]:
-    """Return the zones to try, best first; ValueError for a node or zone that is not here."""
+    """Return the zones to try, best first; ValueError for an unknown node or zone."""
     node = seat.default_node if node is None else node
     name = zone or seat.default_zone or "NORMAL"
     if name not in ZONE_NAMES:
@@ -82,7 +82,7 @@ def _nearest(found: dict[int, int]) -> list[int]:
 
 
 def _allocate_where(seat: Seat, frames: int, by: int, zones: list[int]) -> Hold:
-    """Allocate in the first of the zones that has room."""
+    """Allocate in the first zone that has room."""
     size = seat.geometry
     if size.spans[zones[0]].kind == L.KIND_HUGE:
         frames = -(-frames // L.HUGE_FRAMES) * L.HUGE_FRAMES
@@ -111,7 +111,7 @@ def _allocate_where(seat: Seat, frames: int, by: int, zones: list[int]) -> Hold:
 
 
 def _allocate_parts(seat: Seat, frames: int, by: int, zones: list[int], most: int) -> Hold:
-    """Allocate an object of parts, one a zone of at most `most` frames, and splice them."""
+    """Allocate an object in parts, one per zone, of at most `most` frames; splice them."""
     size = seat.geometry
     unit = L.HUGE_FRAMES if size.spans[zones[0]].kind == L.KIND_HUGE else 1
     left = -(-frames // unit) * unit
@@ -124,7 +124,7 @@ def _allocate_parts(seat: Seat, frames: int, by: int, zones: list[int], most: in
                 part = min(part, _reachable(seat, zone))
             if part == 0:
                 continue
-            # what is spliced is held once, by hand; the whole as it was asked for
+            # a part to be spliced is held once, by hand; the whole object as was asked for
             held = _allocate_in(seat, part, by if made is None else BY_HAND, zone)
             left -= part
             if made is None:
@@ -133,7 +133,7 @@ def _allocate_parts(seat: Seat, frames: int, by: int, zones: list[int], most: in
             try:
                 status = moves.splice(seat.member, made, held, 0)
             finally:
-                release(held)  # nothing, once its frames have moved
+                release(held)  # does nothing if its frames have moved
             if status != L.OK:
                 raise seat.member.error_of(status)
         if left or made is None:
@@ -164,7 +164,7 @@ def _reachable(seat: Seat, zone: int) -> int:
 
 
 def _allocate_in(seat: Seat, frames: int, by: int, zone: int) -> Hold:
-    """Allocate in a zone, after making room, or in several runs."""
+    """Allocate in one zone, in one run or several, making room if necessary."""
     while True:
         held: Hold | int = seat.member.alloc_one_run(frames, zone, by)
         if isinstance(held, Hold):
@@ -177,7 +177,7 @@ def _allocate_in(seat: Seat, frames: int, by: int, zone: int) -> Hold:
 
 
 def allocate_near(seat: Seat, frames: int, zone: int) -> Hold:
-    """Allocate in a zone, or in others of its kind; a bare reference in hand."""
+    """Allocate in a zone, or in others of its kind; return a bare reference in hand."""
     kind = seat.geometry.spans[zone].kind
     zones = [k for k, span in enumerate(seat.geometry.spans) if span.kind == kind]
     return _allocate_where(seat, frames, BY_HAND, sorted(zones, key=lambda k: (k != zone, k)))
@@ -193,7 +193,7 @@ def reserve_nothing(seat: Seat) -> Hold:
 
 
 def _fill(seat: Seat, held: Hold) -> Hold:
-    """Give a reserved object its runs. On failure it is let go of, runs and all."""
+    """Give a reserved object its runs. On failure it is released, with its runs."""
     try:
         status = L.MORE
         while status != L.OK:
@@ -210,7 +210,7 @@ def _fill(seat: Seat, held: Hold) -> Hold:
 
 
 def hold_object(seat: Seat, index: int, generation: int, by: int) -> Hold:
-    """Take a reference to an object known by its numbers. StaleHandleError if it is gone."""
+    """Take a reference to an object by its numbers; StaleHandleError if it was freed."""
     seat.check_open()
     while True:
         held = seat.member.hold_first(index, generation, by)

@@ -1,7 +1,7 @@
-"""The transactions that change a section: coming online, going offline, trimming, populating.
+"""Transactions that change a section: bring it online or offline, trim it, populate it.
 
-Each `begin_` returns what was begun, or a status that says why nothing was; each `finish_` ends the
-change that this member has under way.
+Each `begin_` returns what was begun, or a status that says why nothing was. Each `finish_`
+completes the change that this member has begun.
 """
 
 import cython
@@ -16,7 +16,7 @@ OFFLINE, ABSENT, TRIMMABLE = range(3)
 
 
 def ended(member: Member, found: word) -> int:
-    """Give both locks up, and return what a transaction returned; raise if it found damage."""
+    """Release both locks, and return a transaction's result; raise if it found damage."""
     member.end()
     if found == L.DAMAGED or found == L.NOT_OWNER:
         raise member.refuse(found)
@@ -24,60 +24,60 @@ def ended(member: Member, found: word) -> int:
 
 
 def begin_online(member: Member, section: word) -> int:
-    """Begin to bring a section online: its number, or a status."""
+    """Begin to bring a section online; return its number, or a status."""
     member.begin()
     return ended(member, online.begin(member.arena, member.mine, section))
 
 
 def finish_online(member: Member) -> int:
-    """Make the frames of the section free that this member gave memory."""
+    """Free the frames of the section that this member gave memory."""
     member.begin()
     return ended(member, online.finish(member.arena, member.mine))
 
 
 def begin_offline(member: Member, section: word, keep: cython.bint) -> int:
-    """Begin to take a section offline; `keep`: it comes online by its number only.
+    """Begin to take a section offline. With `keep` it comes online again only by its number.
 
-    The section's number, or a status: IN_USE, ONLINE_BUSY, WRONG_STATE.
+    Returns the section's number, or a status: IN_USE, ONLINE_BUSY, WRONG_STATE.
     """
     member.begin()
     return ended(member, offline.begin(member.arena, member.mine, section, 1 if keep else 0))
 
 
 def finish_offline(member: Member) -> int:
-    """Say that the section has no memory any more."""
+    """Record that the section has no memory any more."""
     member.begin()
     return ended(member, offline.finish(member.arena, member.mine))
 
 
 def begin_trim(member: Member, section: word, most: word) -> int:
-    """Begin to trim at most so many blocks of a section: a bit for each block, or a status."""
+    """Begin to trim at most `most` blocks of a section; return one bit per block, or a status."""
     member.begin()
     return ended(member, trim.begin(member.arena, member.mine, section, most))
 
 
 def finish_trim(member: Member) -> int:
-    """Say that the blocks have no memory any more."""
+    """Record that the blocks have no memory any more."""
     member.begin()
     return ended(member, trim.finish(member.arena, member.mine))
 
 
 def begin_populate(member: Member, section: word) -> int:
-    """Begin to give absent blocks of a section memory: a bit for each of them, or a status."""
+    """Begin to give absent blocks of a section memory; return one bit per block, or a status."""
     member.begin()
     return ended(member, populate.begin(member.arena, member.mine, section))
 
 
 def finish_populate(member: Member) -> int:
-    """Make the frames of the blocks free that this member gave memory."""
+    """Free the frames of the blocks that this member gave memory."""
     member.begin()
     return ended(member, populate.finish(member.arena, member.mine))
 
 
 def is_changing(member: Member) -> bool:
-    """Tell whether this process is between the begin and the finish of a change. No lock.
+    """Return whether this process is between the begin and the finish of a change. No lock.
 
-    One that has closed the arena is not (membership.close), and its words may be gone.
+    A process that has closed the arena is not (membership.close), and its words may be unmapped.
     """
     if member.mine[L.MINE_STATUS] != L.MEMBER_ACTIVE:
         return False
@@ -85,9 +85,9 @@ def is_changing(member: Member) -> bool:
 
 
 def give_up(member: Member) -> None:
-    """End the change of a section that this process has under way; nothing if there is none.
+    """End this process's unfinished change of a section; do nothing if there is none.
 
-    Needs: the turn of this process's threads (turns.in_turn), so that it is none of another's.
+    Needs: the turn among this process's threads (turns.in_turn), so that it is no other thread's.
     """
     if not is_changing(member):
         return
@@ -97,10 +97,10 @@ def give_up(member: Member) -> None:
 
 
 def find_section(member: Member, wanted: cython.int, first: int, end: int) -> int:
-    """Return the lowest section of [first, end) that is as wanted, -1 if none is. No lock: a hint.
+    """Return the lowest section of [first, end) in the wanted state, -1 if none. No lock: a hint.
 
-    OFFLINE : offline, and not by hand. ABSENT : online, with absent blocks. TRIMMABLE : online
-    with blocks that are not absent, or with memory that nobody can use.
+    OFFLINE : offline, and not taken offline by its number. ABSENT : online, with absent blocks.
+    TRIMMABLE : online, with blocks that are not absent, or with memory that cannot be used.
     """
     section: word = first
     last: word = end
@@ -130,7 +130,7 @@ def find_section(member: Member, wanted: cython.int, first: int, end: int) -> in
 
 
 def changed_by_nobody(member: Member) -> bool:
-    """Tell whether a section is said to be changed by who is no member: a damaged arena."""
+    """Return whether a section is marked as changed by a process that is no member: damage."""
     member.begin()
     owner: word = high(member.arena[L.CHANGING])
     about: word = tables.slot_at(member.mine, owner)
@@ -149,5 +149,5 @@ def changed_by_nobody(member: Member) -> bool:
 
 
 def forget_surplus(member: Member) -> None:
-    """Say that the surplus that a release noted is being seen to."""
+    """Record that the surplus that a release noted is being handled."""
     member.mine[L.MINE_SURPLUS] = 0

@@ -1,15 +1,15 @@
-"""Emptying a section: what nobody looks at moves elsewhere, and nobody gets the frames meanwhile.
+"""Empty a section: move objects that are not in use, and keep the frames from being allocated.
 
-State. The plug, an object that is never LIVE and keeps the section's free frames (core's
-isolate.py); and for each object that moves, one after the other, a copy (core's move.py).
+State. The plug, an object that is never LIVE and holds the section's free frames (core's
+isolate.py). For each object that moves, one after the other, a copy (core's move.py).
 
-Steps. Free frames go to the plug. An object that is LIVE there is copied to frames of another
-section and the two exchange their frames; the copy, which has the old ones now, is let go of, and
-these go to the plug. At the end the plug is let go of: then the section can go offline.
+Steps. Free frames go to the plug. Each LIVE object in the section is copied to frames of another
+section, and the two exchange their frames. The copy now has the old frames; it is released, and
+they go to the plug. At the end the plug is released; then the section can go offline.
 
-Why safe: copy and plug are objects of this process and end with it; an object has its old frames or
-its new ones, each with all of its bytes. Between the plug's end and the section's going offline
-others may be given frames: then it all begins again, a bounded number of times.
+Why safe: copy and plug are this process's objects and end with it. An object has its old frames or
+its new ones, with all of its bytes either way. Between the plug's release and the section's going
+offline, its frames may be allocated again: then everything is repeated, a bounded number of times.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from . import moves
 from .allocation import allocate_near, hold_object, reserve_nothing
 from .room import make_room
 
-TRIES = 8  # for each object: others may look at it for a moment, or be given frames just emptied
+TRIES = 8  # per object: it may be in use for a moment, or frames just freed be allocated again
 
 
 def evacuate(seat: Seat, section: int) -> bool:
-    """Move what is in a section elsewhere; False if somebody looks at an object there.
+    """Move the objects in a section elsewhere; return False if one of them is in use.
 
-    What is being allocated, freed or moved by others is passed over: it ends by itself.
+    Objects that are being allocated, freed or moved are skipped: that ends by itself.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def objects_in(seat: Seat, section: int) -> list[tuple[int, int]]:
 
 
 def is_looked_at(seat: Seat, index: int) -> bool:
-    """Tell whether somebody maps or pins an object, or another member has it in hand."""
+    """Return whether an object is mapped or pinned, or another member has it in hand."""
     own = seat.member.my_word(L.MINE_SLOT)
     return any(
         holder.mappings or holder.pins or holder.io_pins or holder.slot != own
@@ -75,7 +75,7 @@ def is_looked_at(seat: Seat, index: int) -> bool:
 
 
 def isolate(seat: Seat, plug: Hold, section: int) -> None:
-    """Take what is free of a section into the plug."""
+    """Move a section's free frames to the plug."""
     status = L.MORE
     while status not in (L.DONE, L.IN_USE, L.WRONG_STATE):
         status = moves.isolate(seat.member, plug, section)
@@ -84,7 +84,7 @@ def isolate(seat: Seat, plug: Hold, section: int) -> None:
 
 
 def is_in(seat: Seat, held: Hold, section: int) -> bool:
-    """Tell whether a held object has frames of a section."""
+    """Return whether a held object has frames of a section."""
     first = section * seat.geometry.section_frames
     last = first + seat.geometry.section_frames
     runs = seat.member.runs(held)
@@ -92,7 +92,7 @@ def is_in(seat: Seat, held: Hold, section: int) -> bool:
 
 
 def move(seat: Seat, one: tuple[int, int], section: int, plug: Hold) -> bool:
-    """Give an object frames of another section; False if somebody looks at it."""
+    """Give an object frames of another section; return False if it is in use."""
     try:
         held = hold_object(seat, *one, L.BY_HAND)
     except StaleHandleError:
@@ -107,16 +107,16 @@ def move(seat: Seat, one: tuple[int, int], section: int, plug: Hold) -> bool:
 
 
 def move_once(seat: Seat, held: Hold, section: int, plug: Hold) -> bool:
-    """Try to exchange an object's frames for those of a copy."""
+    """Try once to exchange an object's frames with those of a copy."""
     zone = seat.geometry.zone_of_section(section)
     copy = allocate_near(seat, seat.member.nr(held), zone)
     try:
         if is_in(seat, copy, section):
-            return False  # frames that came free just then
+            return False  # it got frames of the section that were freed just then
         if moves.begin_migration(seat.member, held, copy) != L.OK:
             return False
         if not moves.copy_frames(seat.member, held, copy):
-            return False  # it grew or shrank meanwhile
+            return False  # it was resized meanwhile
         return moves.finish_migration(seat.member, held, copy) == L.OK
     finally:
         release(copy)

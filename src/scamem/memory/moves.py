@@ -1,7 +1,7 @@
-"""Moving frames between objects: splice, shrink, migrate, as core's move.py orders it.
+"""Move frames between objects: splice, shrink and migrate, in the order of core's move.py.
 
-Each function takes and gives up both locks as Member's do. A reference that is given away has its
-index set to 0 before anything else, so that no other thread makes a view through it meanwhile.
+Each function takes and releases both locks, as Member's methods do. Before anything else, a
+reference that is given away gets the index 0, so that no other thread makes a view through it.
 """
 
 import cython
@@ -18,14 +18,14 @@ from scamem.errors import ClosedError
 
 
 def splice(member: Member, target: Hold, source: Hold, expected: word) -> word:
-    """Hang the frames of `source` on the end of `target`: OK, NOT_ALONE, AGAIN, STALE.
+    """Append the frames of `source` to `target`; return OK, NOT_ALONE, AGAIN or STALE.
 
     Parameters
     ----------
-    expected : frames that the target must still have, 0 for any number.
+    expected : frames that the target must still have; 0 for any number.
 
     Ownership: after OK the reference `source` is closed, and its object is gone; otherwise it is
-    still one. An object that was begun to be moved can be spliced again, or let go of.
+    unchanged. An object whose move was begun can be spliced again, or released.
     """
     index: word = source.index
     if index == 0 or target.index == 0:
@@ -39,7 +39,7 @@ def splice(member: Member, target: Hold, source: Hold, expected: word) -> word:
         if status == L.OK:
             status = move.describe(member.arena, member.mine, index, target.index)
         if status == L.OK:
-            member.begin()  # may fail as well: the lock's holder is stopped, a signal comes
+            member.begin()  # may fail: the lock's holder is stopped, or a signal arrives
             status = move.graft(member.arena, member.mine, index, target.index, expected)
             member.end()
             moved = status == L.OK
@@ -50,9 +50,9 @@ def splice(member: Member, target: Hold, source: Hold, expected: word) -> word:
 
 
 def cut(member: Member, held: Hold, tail: Hold, left: word) -> word:
-    """Move all frames of an object but its first `left` to `tail`: OK, NOT_ALONE, NO_RECORDS.
+    """Move all but the first `left` frames of an object to `tail`: OK, NOT_ALONE, NO_RECORDS.
 
-    `tail` is a reference to an object just reserved, without frames; letting go of it frees them.
+    `tail` refers to an object just reserved, without frames; releasing it frees the moved ones.
     AGAIN: the object changed meanwhile. DAMAGED: its runs are shorter than it says.
     """
     if held.index == 0 or tail.index == 0:
@@ -87,16 +87,17 @@ def cut(member: Member, held: Hold, tail: Hold, left: word) -> word:
         )
     elif takeovers == member.arena[L.LOCK_TAKEOVERS]:
         if changes == objects.changes(member.arena, member.mine, held.index):
-            status = L.DAMAGED  # its runs are fewer frames than it says
+            status = L.DAMAGED  # its runs have fewer frames than it says
     member.end()
     return status
 
 
 def begin_migration(member: Member, held: Hold, copy: Hold) -> word:
-    """Announce that `copy`, which nobody else holds, is to replace an object's frames.
+    """Announce that `copy`, which only this process holds, will replace an object's frames.
 
-    OK, NOT_ALONE (somebody may look at the object), STALE. Needs: no other thread of this process
-    migrates (room.in_turn). `copy` is in hand once, and so is `held`, beside the user's own.
+    Returns OK, NOT_ALONE (the object may be in use), or STALE. Needs: no other thread of this
+    process migrates (turns.in_turn). `copy` is in hand once, and so is `held`, beside the user's
+    references.
     """
     if held.index == 0 or copy.index == 0:
         raise ClosedError("this reference was closed")
@@ -109,9 +110,9 @@ def begin_migration(member: Member, held: Hold, copy: Hold) -> word:
 
 
 def finish_migration(member: Member, held: Hold, copy: Hold) -> word:
-    """Give an object the frames of its copy: OK, or NOT_ALONE if somebody came to hold it.
+    """Give an object the frames of its copy: OK, or NOT_ALONE if another holder has appeared.
 
-    Letting go of `copy` frees the old frames after OK, the new ones otherwise.
+    Releasing `copy` then frees the old frames after OK, and the new ones otherwise.
     """
     if held.index == 0 or copy.index == 0:
         raise ClosedError("this reference was closed")
@@ -138,7 +139,7 @@ def isolate(member: Member, plug: Hold, section: int) -> word:
 def copy_frames(member: Member, source: Hold, target: Hold) -> bool:
     """Copy the bytes of one object to another, run by run, without the GIL.
 
-    False if they differ in size: then nothing was copied.
+    Returns False if their sizes differ; then nothing was copied.
     """
     pieces = member.runs(source)
     into = member.runs(target)

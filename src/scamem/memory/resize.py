@@ -1,4 +1,4 @@
-"""Making objects larger, smaller, or one of two: the frames move, no byte does."""
+"""Grow, shrink and merge objects: frames move between objects, and no byte is copied."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .room import make_room
 
 
 def resize(seat: Seat, held: Hold, nbytes: int) -> None:
-    """Give an object as many frames as `nbytes` need. See Scamem.resize."""
+    """Give an object the number of frames that `nbytes` needs. See Scamem.resize."""
     if nbytes < 0:
         raise ValueError(f"asked for {nbytes} bytes; a size is 0 or more")
     wanted = -(-nbytes // FRAME_BYTES) or 1
@@ -31,31 +31,31 @@ def resize(seat: Seat, held: Hold, nbytes: int) -> None:
 
 
 def zone_of(seat: Seat, held: Hold) -> str:
-    """Return the zone of an object's frames: all of them are of one."""
+    """Return the zone of an object's frames; they all have the same."""
     size = seat.geometry
     section = seat.member.first_run(held)[0] >> size.section_shift
     return ZONE_NAMES[size.spans[size.zone_of_section(section)].kind]
 
 
 def grow(seat: Seat, held: Hold, nr: int, wanted: int) -> bool:
-    """Add frames to an object that has `nr`; False if it has not that many any more."""
+    """Add frames to an object that has `nr`; return False if it has another number by now."""
     more = allocate(seat, (wanted - nr) * FRAME_BYTES, L.BY_HAND, zone=zone_of(seat, held))
     try:
         status = moves.splice(seat.member, held, more, nr)
     finally:
-        release(more)  # nothing, once its frames have moved
+        release(more)  # does nothing if its frames have moved
     if status not in (L.OK, L.AGAIN):
         raise seat.member.error_of(status)
     return status == L.OK
 
 
 def shrink(seat: Seat, held: Hold, wanted: int) -> bool:
-    """Take all frames but the first `wanted` away; False if the object changed meanwhile."""
+    """Free all frames but the first `wanted`; return False if the object changed meanwhile."""
     tail = reserve_nothing(seat)
     try:
         status = moves.cut(seat.member, held, tail, wanted)
     finally:
-        release(tail)  # and with it the frames that are not needed any more
+        release(tail)  # frees the frames that were cut off
     if status in (L.OK, L.AGAIN):
         return status == L.OK
     if status == L.NOT_ALONE:
@@ -80,7 +80,7 @@ def splice(seat: Seat, held: Hold, other: Hold) -> None:
 
 
 def _busy(seat: Seat, held: Hold, asked: str) -> ObjectBusyError:
-    seat.reap()  # the dead are no holders
+    seat.reap()  # dead holders must not be listed
     found = tuple(holders(seat, held.index))
     who = "; ".join(str(holder) for holder in found)
     return ObjectBusyError(

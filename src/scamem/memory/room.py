@@ -1,8 +1,8 @@
-"""Making room: more records of a table, more frames; what is tried before a MemoryError.
+"""Make room before raising a MemoryError: more records in a table, or more frames.
 
-Frames, in this order: dead members are reaped and dying objects freed; loans in transit whose grace
-is over and that nothing else keeps alive are given up; blocks that were trimmed get memory again;
-sections are brought online. Head room is looked at first. Each is outside the arena's lock.
+Steps for frames, in this order: reap dead members and free dying objects; drop loans in transit
+whose grace is over, if they are the last holders; give memory to trimmed blocks again; bring
+sections online. Head room is checked first. All of it runs outside the arena's lock.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ RECORDS = ("objects", "holders", "runs", "loans", "names")  # by table
 
 
 def make_room(seat: Seat, status: int, frames: int = 0, zone: int = L.ZONE_NORMAL) -> None:
-    """Do what a status of the core asks for, so that it is worth trying again; or raise."""
+    """Do what a status of the core asks for, so that the caller can try again; or raise."""
     if status == L.NO_FRAMES:
         find_frames(seat, frames, zone)
     elif L.NO_RECORDS <= status < L.NO_RECORDS + L.TABLES_COUNT:
@@ -44,7 +44,7 @@ def grow_table(seat: Seat, table: int) -> None:
 
     Raises
     ------
-    OutOfMemoryError : the table is as large as the arena's geometry allows, or memory is short.
+    OutOfMemoryError : the table has the size that the geometry allows, or memory is short.
     """
     name, record_words, _ = TABLE_RECORDS[table]
     most = getattr(seat.geometry, name)
@@ -64,7 +64,7 @@ def grow_table(seat: Seat, table: int) -> None:
 
 
 def _advice(seat: Seat, table: int) -> str:
-    """Say what to do about a table that is as large as it can be."""
+    """Return what to do about a table that cannot grow."""
     if table != L.TABLE_AREAS:
         return "Drop some, or create an arena of larger capacity"
     least = L.AREAS_MIN * L.AREA_FRAMES * seat.geometry.frame_bytes
@@ -87,19 +87,19 @@ def _allocate_words(seat: Seat, region: int, start: int, end: int) -> None:
 
 
 def free_frames(seat: Seat, zone: int = L.ZONE_NORMAL) -> int:
-    """Return the frames of a zone that nobody has and nobody was promised."""
+    """Return how many frames of a zone are free and not reserved."""
     return looks.zone_free(seat.member, zone)
 
 
 def clear_frames(seat: Seat, runs: list[tuple[int, int]]) -> None:
-    """Fill the runs of an object that is still ALLOCATING with zeros: `init_on_alloc`.
+    """Fill the runs of an object that is still ALLOCATING with zeros, for `init_on_alloc`.
 
-    Why here, and not when an object is freed, as the kernel's init_on_free: every frame on its way
-    to an owner passes through ALLOCATING, which is this member's alone, however often others died
-    before it was reached; dying here leaves a DYING object, whose frames the next one to allocate
-    clears again. DYING is nobody's: a clear of its frames by one member would meet the next owner's
-    data when that member was stopped meanwhile. What is not promised: freed frames keep their bytes
-    until they are given out again, or back to the system.
+    Why not when an object is freed, as in the kernel's init_on_free: every frame on its way to an
+    owner passes through ALLOCATING. This state belongs to this member alone, however many others
+    died before it was reached. If this member dies here, it leaves a DYING object, and the next
+    owner clears its frames again. DYING belongs to no member: one that was stopped while it cleared
+    such frames would later overwrite the next owner's data. Not promised: freed frames keep their
+    bytes until they are allocated again, or returned to the system.
     """
     for start, count in runs:
         address = seat.direct.writable_address + start * seat.geometry.frame_bytes
@@ -107,11 +107,11 @@ def clear_frames(seat: Seat, runs: list[tuple[int, int]]) -> None:
 
 
 def find_frames(seat: Seat, frames: int, zone: int = L.ZONE_NORMAL) -> None:
-    """See to it that `frames` frames of a zone are free, or say why they cannot be.
+    """Make `frames` frames of a zone free, or say why that is not possible.
 
     Raises
     ------
-    OutOfMemoryError : with the limit that was met, what was asked for and what is free.
+    OutOfMemoryError : names the limit, what was asked for, and what is free.
     """
     member = seat.member
     seat.refresh_descriptors()
@@ -125,7 +125,7 @@ def find_frames(seat: Seat, frames: int, zone: int = L.ZONE_NORMAL) -> None:
 
 
 def _add_memory(seat: Seat, frames: int, zone: int) -> bool:
-    """Populate or bring online one section, or wait for another member; False: nothing is left."""
+    """Populate or bring online one section, or wait for another member; False: none is left."""
     member, size = seat.member, seat.geometry
     first = size.first_section(zone)
     end = first + size.spans[zone].sections
@@ -144,7 +144,7 @@ def _add_memory(seat: Seat, frames: int, zone: int) -> bool:
             elif member.read_word(L.CHANGING) == 0:
                 return False
             else:
-                status = L.ONLINE_BUSY  # perhaps the last one there is comes online just now
+                status = L.ONLINE_BUSY  # the last section may be coming online just now
             if status < L.STATUS:
                 if begin is changes.begin_populate:
                     populate(seat, section, status)
@@ -156,7 +156,7 @@ def _add_memory(seat: Seat, frames: int, zone: int) -> bool:
 
 
 def bring_online(seat: Seat, section: int) -> None:
-    """Give memory to a section that this member has made ONLINING, and make its frames free.
+    """Give memory to a section that this member has set to ONLINING, and free its frames.
 
     Needs: the turn.
     """
@@ -171,7 +171,7 @@ def bring_online(seat: Seat, section: int) -> None:
 
 
 def populate(seat: Seat, section: int, blocks: int) -> None:
-    """Give memory to the absent blocks of a section that this member has made POPULATING.
+    """Give memory to the absent blocks of a section that this member has set to POPULATING.
 
     Needs: the turn.
     """
@@ -186,11 +186,11 @@ def populate(seat: Seat, section: int, blocks: int) -> None:
 
 
 def _allocate_frames(seat: Seat, section: int, start: int, frames: int) -> None:
-    """Give frames memory of their node, where this machine has it."""
+    """Give frames memory on their node, if this machine has that node."""
     size = seat.geometry
     offset, length = start * size.frame_bytes, frames * size.frame_bytes
     real = memory_of_nodes()
-    node: int | None = None  # where the kernel likes
+    node: int | None = None  # the kernel chooses
     if len(real) > 1:
         asked = size.spans[size.zone_of_section(section)].node
         node = asked if asked in real else 0
@@ -199,7 +199,7 @@ def _allocate_frames(seat: Seat, section: int, start: int, frames: int) -> None:
         huge_pages.allocate(file, within, length, node)
         return
     if node is not None:
-        # Where that is not permitted the kernel chooses: page_to_nid(verify=True) tells.
+        # If that is not permitted, the kernel chooses: page_to_nid(verify=True) shows where.
         with contextlib.suppress(OSError):
             system.bind(seat.direct.address + offset, length, node)
     file.allocate(within, length)

@@ -1,4 +1,4 @@
-"""Sections by number, and memory that goes back to the system while the arena lives."""
+"""Sections by number, and returning memory to the system while the arena is in use."""
 
 from __future__ import annotations
 
@@ -27,20 +27,22 @@ from .turns import Patience, in_turn
 STATES = ("offline", "onlining", "online", "offlining", "trimming", "populating")
 SHOWN_MAX = 5
 REST_S = 10
-OFFLINE_TRIES = 20  # others go on allocating meanwhile, and what they free must be cleaned
+OFFLINE_TRIES = 20  # other processes allocate meanwhile, and what they free must be cleaned
 
 
 @dataclass(frozen=True)
 class SectionInfo:
-    """One section as of one moment.
+    """One section, as of one moment.
 
     Attributes
     ----------
+    number : of the section.
     state : "online", "offline", or what a member is doing with it: "onlining", "offlining",
         "trimming", "populating".
-    kept_offline : it was taken offline by its number, and comes online so only.
-    first_pfn, frames : where it is, in frames of 4 KiB.
-    frames_free : frames that an allocation could take.
+    kept_offline : it was taken offline by its number, and comes online only by its number.
+    node, zone : the NUMA node; "NORMAL" or "HUGE".
+    first_pfn, frames : its range, in frames of 4 KiB.
+    frames_free : frames that can be allocated.
     populated_bytes : bytes of it that have memory.
     """
 
@@ -56,7 +58,7 @@ class SectionInfo:
 
 
 def sections(arena: Seated) -> list[SectionInfo]:
-    """Return every section, lowest number first. All as of one moment."""
+    """Return every section, lowest number first, all as of one moment."""
     seat = arena._seat
     seat.check_open()
     size = seat.geometry
@@ -69,7 +71,7 @@ def sections(arena: Seated) -> list[SectionInfo]:
     for start, frames in runs:
         first, last = start >> size.section_shift, (start + frames - 1) >> size.section_shift
         free[first] += frames
-        if last > first:  # sections that a run covers wholly, and its two ends
+        if last > first:  # sections that a run covers completely, and its two ends
             free[first] += (first + 1 << size.section_shift) - start - frames
             free[first + 1 : last] += size.section_frames
             free[last] += start + frames - (last << size.section_shift)
@@ -101,12 +103,13 @@ def _section(seat: Seat, number: int, word: int, free: int) -> SectionInfo:
 
 
 def online_section(arena: Seated, number: int) -> None:
-    """Bring a section online. One that is online already: nothing.
+    """Bring a section online: give it memory. If it is online already, do nothing.
 
     Raises
     ------
     IndexError : there is no such section.
-    OutOfMemoryError : there is no memory for it, or a stopped member is changing another one.
+    OutOfMemoryError : there is no memory for it; or a member that is stopped is changing another
+        one.
     """
     seat = arena._seat
     _check_section(seat, number)
@@ -124,22 +127,21 @@ def online_section(arena: Seated, number: int) -> None:
 
 
 def offline_section(arena: Seated, number: int) -> None:
-    """Take a section offline: its memory goes back to the system, and it stays so.
+    """Take a section offline: its memory goes back to the system, until `online_section`.
 
-    Objects that nobody maps or pins, and that no other process has in hand, are moved to other
-    sections: they keep their numbers, names and handles. The section comes online again by
-    `online_section` alone, not when memory runs short. One that is offline already: nothing,
-    but that it stays so from now on.
+    Objects that are not mapped or pinned, and that no other process has in hand, move to other
+    sections. They keep their numbers, names and handles. The section does not come online again
+    when memory runs short. If it is offline already, it stays so from now on.
 
     Raises
     ------
     IndexError : there is no such section.
-    SectionBusyError : frames of it are in use and cannot move; says by which objects, and who
-        holds them, or that there is no room elsewhere. Or the zone's free frames were promised
-        to a request under way.
-    OutOfMemoryError : a stopped member is changing another section.
+    SectionBusyError : some of its frames are in use and cannot move, or there is no room elsewhere;
+        the message names the objects and their holders. Or the zone's free frames are reserved for
+        an allocation under way.
+    OutOfMemoryError : a member that is stopped is changing another section.
 
-    Cost: copying what is moved, whole objects, at the speed of memcpy.
+    Cost: whole objects are copied, at the speed of memcpy.
     """
     seat = arena._seat
     _check_section(seat, number)
@@ -159,7 +161,7 @@ def offline_section(arena: Seated, number: int) -> None:
 
 
 def _evacuate(seat: Seat, number: int) -> bool:
-    """Move a section's objects elsewhere; False if one of them is looked at."""
+    """Move a section's objects elsewhere; return False if one of them is in use."""
     try:
         return evacuation.evacuate(seat, number)
     except OutOfMemoryError as error:
@@ -203,10 +205,10 @@ def _busy(seat: Seat, number: int, why: str = "") -> SectionBusyError:
 
 
 def _punch(seat: Seat, section: int, finish: Callable[[Member], int], blocks: int) -> int:
-    """Give blocks of a section back that this member changes; return how many bytes.
+    """Return blocks of a section that this member changes to the system; return how many bytes.
 
-    Without the GIL in the system calls. On failure the section is given up (in_turn), and
-    what still has memory is known for the next trim.
+    The system calls run without the GIL. On failure the change is given up (in_turn), and the next
+    trim finds what still has memory.
     """
     size = seat.geometry
     length = size.block_frames * size.frame_bytes
@@ -221,21 +223,21 @@ def _punch(seat: Seat, section: int, finish: Callable[[Member], int], blocks: in
 
 
 def trim(arena: Seated, keep: Size = 0) -> int:
-    """Give free memory back to the system, by whole blocks of 2 MiB.
+    """Return free memory to the system, in whole blocks of 2 MiB.
 
     Parameters
     ----------
-    keep : bytes of free memory to keep; a number, or text such as "64M".
+    keep : free memory to keep: bytes, or text such as "64M".
 
     Returns
     -------
-    int : bytes given back. What was trimmed gets memory again when frames run short.
+    int : bytes returned. Trimmed blocks get memory again when free frames run short.
 
     Raises
     ------
-    OutOfMemoryError : a stopped member is changing a section.
+    OutOfMemoryError : a member that is stopped is changing a section.
 
-    Cost: a transaction a section that is online, and 0.1 to 0.3 ms a block that goes back.
+    Cost: one transaction per online section, and 0.1 to 0.3 ms per block.
     """
     seat = arena._seat
     seat.check_open()
@@ -244,7 +246,7 @@ def trim(arena: Seated, keep: Size = 0) -> int:
 
 
 def trim_to(seat: Seat, keep: int, waited: Patience | None) -> int:
-    """Trim what is free beyond `keep` bytes; without patience not what others change."""
+    """Trim free memory beyond `keep` bytes. Without patience, skip sections that others change."""
     size = seat.geometry
     kept = -(-keep // size.frame_bytes)
     given = 0
@@ -278,18 +280,18 @@ def _free(seat: Seat) -> int:
 
 
 def retention(seat: Seat) -> int:
-    """Bytes of free memory that the arena keeps; what is free beyond is trimmed by itself.
+    """Bytes of free memory that the arena keeps; more is trimmed automatically.
 
-    Shared by all members; a quarter of the capacity, and 64 MiB at least, unless set. A release
-    that leaves 2 MiB more than this has its process trim, soon after, in its main thread
-    between two bytecodes. Not while what was trimmed is wanted again: none for REST_S seconds
-    after an allocation, of any member, that had to populate blocks.
+    All members share the setting; the default is a quarter of the capacity, and at least 64 MiB. If
+    a release leaves 2 MiB more than this, its process trims soon after, in its main thread between
+    two bytecodes. It does not do so while trimmed memory is needed again: for 10 s (REST_S) after
+    an allocation, by any member, that had to populate blocks.
     """
     return seat.member.read_word(L.RETENTION_FRAMES) * seat.geometry.frame_bytes
 
 
 def set_retention(seat: Seat, nbytes: int) -> None:
-    """Set how many bytes of free memory the arena keeps, for all its members."""
+    """Set how many bytes of free memory the arena keeps, for all members."""
     if nbytes < 0:
         raise ValueError(f"asked to keep {nbytes} bytes; a size is 0 or more")
     most = seat.geometry.frames
@@ -298,21 +300,21 @@ def set_retention(seat: Seat, nbytes: int) -> None:
 
 
 def trim_surplus(seat: Seat) -> None:
-    """Trim what a release noted to be more than is kept; nothing if none did.
+    """Trim what a release noted as surplus; do nothing if there is none.
 
-    Runs between two bytecodes of the main thread, inside of anything: it waits for nobody.
+    Runs between two bytecodes of the main thread, inside any other code, so it never waits.
     """
     if not seat.is_usable() or not seat.member.my_word(L.MINE_SURPLUS):
         return
     changes.forget_surplus(seat.member)
     seat.member.clean_now()
     since_s = int(time.monotonic()) - seat.member.read_word(L.POPULATED_S)
-    if 0 <= since_s < REST_S:  # a loop that allocates and frees much would pay for it each time
+    if 0 <= since_s < REST_S:  # else a loop that allocates and frees a lot pays each time
         return
     try:
         trim_to(seat, retention(seat), None)
     except ScamemError:
-        return  # nobody asked for this: the next release notes it again
+        return  # not an error for the user: the next release notes the surplus again
 
 
 def _trim_surplus() -> None:

@@ -1,8 +1,8 @@
-"""Taking turns at changing sections, and waiting for one's turn.
+"""Take turns at changing sections, and wait for a turn.
 
-Between members the word CHANGING sees to it that one section changes at a time. It names a slot,
-so the threads of one process, which share one, take turns here: a thread has the turn from the
-begin of a change to its finish.
+Between members, the word CHANGING ensures that one section changes at a time. It names a slot, and
+the threads of a process share one. So threads take turns here: a thread has the turn from the begin
+of a change to its finish.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ ONLINE_NAP_S = 0.001
 
 
 class Patience:
-    """Waiting for whoever changes a section: a dead member is reaped, nobody awaited for ever.
+    """Waits for a process that changes a section: reaps it if it died, and never waits for ever.
 
     Parameters
     ----------
-    wanted : what was asked for, as the error begins.
+    wanted : what was asked for, as the error message begins.
     """
 
     def __init__(self, seat: Seat, wanted: str) -> None:
@@ -36,12 +36,12 @@ class Patience:
         self.deadline = Deadline(ONLINE_TIMEOUT_S)
 
     def wait(self, *, nap: bool = False) -> None:
-        """Look who is dead and nap; with `nap` also if nobody changes a section.
+        """Reap dead members and nap; with `nap` also if no section is being changed.
 
         Raises
         ------
         OutOfMemoryError : a living member has been changing sections for too long.
-        ArenaDamagedError : the one that is said to be changing one is no member.
+        ArenaDamagedError : the process that is marked as changing one is not a member.
         """
         member = self.seat.member
         member.reap()
@@ -62,7 +62,7 @@ class Patience:
         time.sleep(ONLINE_NAP_S)
 
     def too_long(self, who: str, limit: str) -> OutOfMemoryError:
-        """Return the error for a wait without an end."""
+        """Return the error for a wait that took too long."""
         return OutOfMemoryError(
             f"{self.wanted}; {who} has been bringing memory online or offline for "
             f"{ONLINE_TIMEOUT_S:g} s and is alive, perhaps stopped. Let it continue, or end it",
@@ -74,17 +74,17 @@ class Patience:
 def in_turn(seat: Seat, waited: Patience | None) -> Iterator[bool]:
     """Have the turn for the body, from the begin of a change to its finish.
 
-    Yields whether it is this thread's turn. What the body began is given up if it raises.
+    Yields whether this thread has the turn. If the body raises, what it began is given up.
 
     Parameters
     ----------
-    waited : how long to wait for another thread, and what for; None: not at all, then False is
-        yielded if another thread has the turn or this one is in the middle of a change.
+    waited : how long to wait for another thread, and what for. None: do not wait; yield False if
+        another thread has the turn or this one is in the middle of a change.
 
     Raises
     ------
-    OutOfMemoryError : another thread has had the turn for too long; or this very thread is changing
-        a section: this is a signal handler or finalizer that runs inside that.
+    OutOfMemoryError : another thread has had the turn for too long; or this same thread is changing
+        a section, so this is a signal handler or finalizer that interrupted it.
     """
     turn = seat.turn
     left_s = 0.0 if waited is None else waited.deadline.left_s()
@@ -96,7 +96,7 @@ def in_turn(seat: Seat, waited: Patience | None) -> Iterator[bool]:
     turn.depth += 1
     try:
         if turn.depth == 1:
-            changes.give_up(seat.member)  # what could not be given up when it failed
+            changes.give_up(seat.member)  # a failed change that could not be given up then
         elif changes.is_changing(seat.member):
             if waited is not None:
                 raise OutOfMemoryError(
@@ -109,7 +109,7 @@ def in_turn(seat: Seat, waited: Patience | None) -> Iterator[bool]:
         try:
             yield True
         except BaseException:
-            with contextlib.suppress(ScamemError):  # whoever has the turn next gives it up
+            with contextlib.suppress(ScamemError):  # the next turn gives it up
                 changes.give_up(seat.member)
             raise
     finally:

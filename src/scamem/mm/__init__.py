@@ -1,4 +1,4 @@
-"""The kernel's own names, over an arena: what a linux-mm mail about scattered memory proposes, run.
+"""The kernel's own names over an arena, so that the linux-mm mail about scamems can be run.
 
     area = vmalloc(arena, 100_000)          # one scamem; the area is its one reference
     vma = remap_vmalloc_range(area)         # a mapping: one more
@@ -6,15 +6,15 @@
     vfree(area); munmap(vma)                # the scamem stays
     unpin_user_pages(pages)                 # its count is zero: the frames are free
 
-What counts, as in the mail: a `vm_struct` is exactly one reference on its scamem, a VMA one on each
-scamem that it shows, a page that GUP returned one on its scamem. The scamem goes when its count is
-zero, not with its vm_struct. Looks (`area.scamem`, `page_to_scamem`, `vmalloc_to_page`,
-`area.pages`) hold nothing.
+The counts are the mail's. A `vm_struct` is exactly one reference on its scamem, a VMA is one on
+each scamem that it shows, and a page from GUP is one on its scamem. The scamem is freed when its
+count is zero, not with its vm_struct. Looks (`area.scamem`, `page_to_scamem`, `vmalloc_to_page`,
+`area.pages`) hold no reference.
 
-What differs from the kernel, because this is a library in a process: errors are exceptions, and
-nothing is half done then; references belong to the process that took them and end with it,
-whatever killed it; a Python object that is dropped without vfree(), munmap() or put_page() gives
-its references back; memory that buffers look at is not unmapped under them.
+Four things differ from the kernel, because this is a library in a process. Errors are exceptions,
+and leave nothing half done. References belong to the process that took them, and end with it,
+however it dies. A Python object that is dropped without vfree(), munmap() or put_page() drops its
+references. Memory is not unmapped while buffers over it are in use.
 
 Sizes and offsets are bytes; `start`, `nr` and `pgoff` are pages of 4,096 bytes.
 """

@@ -27,7 +27,7 @@ VMAP = "vmap"
 
 
 class Range:
-    """What areas and VMAs have in common: a range of addresses, and the pages that it shows."""
+    """The common part of areas and VMAs: a range of addresses, and the pages that it shows."""
 
     __slots__ = ("__weakref__", "mapped")
 
@@ -36,27 +36,27 @@ class Range:
 
     @property
     def arena(self) -> Arena:
-        """The arena of its pages."""
+        """The arena that the pages belong to."""
         found: Arena = self.mapped.seat.arena
         return found
 
     @property
     def nr_pages(self) -> int:
-        """Pages that it shows; a page that it shows twice counts twice."""
+        """Number of pages shown; a page that is shown twice counts twice."""
         return sum(count for _, count, _ in self.mapped.frames())
 
     @property
     def pages(self) -> list[Page]:
-        """The pages, in order of address, without references."""
+        """The pages, in order of address. They hold no references."""
         return [Page(self.arena, pfn) for pfn in pfns_of(self.mapped.frames())]
 
     @property
     def scamems(self) -> list[ScamemLook]:
-        """The scamems that it shows pages of, each once, as looks."""
+        """The scamems that have pages here, each once, as looks."""
         return looks_at(self.mapped)
 
     def view(self, start: int = 0, nr: int | None = None) -> memoryview:
-        """Return its memory, as bytes in a buffer (for np.frombuffer and the like).
+        """Return the memory as a buffer of bytes (for np.frombuffer and the like).
 
         Parameters
         ----------
@@ -67,32 +67,31 @@ class Range:
         ClosedError : it was freed or unmapped.
         IndexError : the pages are not inside it; names both.
 
-        Ownership: like a pointer, the buffer holds no reference; unlike one, while it is in use
-        its pages are not unmapped: vfree, vunmap and munmap raise ViewInUseError.
+        Ownership: like a pointer, the buffer holds no reference. Unlike a pointer, it keeps its
+        pages mapped: while it is in use, vfree, vunmap and munmap raise ViewInUseError.
         """
         return memoryview(self.mapped.view(start, nr))
 
 
 class vm_struct(Range):  # the kernel's name
-    """A virtually contiguous area of pages in this process, made by `vmalloc` or `vmap`.
+    """A virtually contiguous area of pages in this process; `vmalloc` and `vmap` make one.
 
     Attributes
     ----------
     addr : its address in this process.
-    size : bytes, whole pages; there is no guard page.
+    size : bytes, in whole pages; there is no guard page.
     nr_pages, pages : the pages that it shows.
-    scamem : its scamem, as a look; `scamems` for a `vmap` of pages of several.
+    scamem : its scamem, as a look; use `scamems` for a `vmap` of pages of several.
 
-    Ownership: exactly one reference on its scamem (each of its scamems), held by this process: it
-    is dropped by `vfree` or `vunmap`, by deallocation, or by the death of the process. The scamem
-    goes when its count is zero, not with its vm_struct. Why it is the process's and not the
-    arena's, as a published name is: nobody could find an area without a name again, so one that
-    outlived its only owner would be a leak by construction. What is to survive is published
-    (`arena[name] = ...`); that is the area of the arena.
+    Ownership: exactly one reference on its scamem (on each of them), held by this process. `vfree`
+    or `vunmap`, deallocation, or the process's death drops it. The scamem is freed when its count
+    is zero, not with its vm_struct. Why the reference is the process's, and not the arena's as with
+    a published name: an area without a name cannot be found again, so one that outlived its only
+    owner would leak. Publish what must survive (`arena[name] = ...`).
 
-    Pickled, it arrives as its scamem by handle: a `scamem.Scamem` to `remap_vmalloc_range` there.
-    An address is of use only here.
-    Threads: any. fork: the child has the area at the same address, with a reference of its own.
+    Pickled, it arrives as its scamem, by handle: a `scamem.Scamem`, for `remap_vmalloc_range`
+    there. An address is useful only in this process.
+    Threads: any. fork: the child has the area at the same address, with its own reference.
     """
 
     __slots__ = ("kind",)
@@ -103,19 +102,19 @@ class vm_struct(Range):  # the kernel's name
 
     @property
     def addr(self) -> int:
-        """Address in this process; ClosedError once it is freed."""
+        """Address in this process; ClosedError once it was freed."""
         self.mapped.frames()
         return self.mapped.address
 
     @property
     def size(self) -> int:
-        """Bytes; ClosedError once it is freed."""
+        """Size in bytes; ClosedError once it was freed."""
         self.mapped.frames()
         return self.mapped.nbytes
 
     @property
     def scamem(self) -> ScamemLook:
-        """The scamem, as a look; ValueError where the area shows pages of several."""
+        """The scamem, as a look; ValueError if the area shows pages of several."""
         found = looks_at(self.mapped)
         if len(found) != 1:
             raise ValueError(f"this area has pages of {len(found)} scamems: see its .scamems")
@@ -155,18 +154,18 @@ def pfns_of(pieces: list[Piece]) -> Iterator[int]:
 
 
 def pieces_of(arena: Arena, hold: Hold) -> list[Piece]:
-    """Return the frames of a held object as pieces that this reference keeps."""
+    """Return a held object's frames as pieces, which this reference keeps."""
     return [(pfn, count, hold) for pfn, count in arena._seat.member.runs(hold)]
 
 
 def _is_among(pfn: int, runs: list[tuple[int, int]]) -> bool:
-    """Tell whether a frame is of one of some runs, which are in order of their frames."""
+    """Return whether a frame lies in one of these runs, which are sorted by frame."""
     number = bisect.bisect_right(runs, pfn, key=lambda run: run[0])
     return number > 0 and pfn < sum(runs[number - 1])
 
 
 def new_area(mapped: Mapped, kind: str) -> vm_struct:
-    """Return an area over a mapping, entered where `find_vm_area` looks."""
+    """Return an area over a mapping, and record it for `find_vm_area`."""
     made = vm_struct(mapped, kind)
     _areas.add(made)
     return made
@@ -178,12 +177,12 @@ def new_area(mapped: Mapped, kind: str) -> vm_struct:
 def vmalloc(
     arena: Arena, size: int, *, node: int | None = None, zone: str | None = None
 ) -> vm_struct:
-    """Allocate pages that need not lie side by side, as one scamem, and map them contiguously.
+    """Allocate pages as one scamem, adjacent or not, and map them contiguously.
 
     Parameters
     ----------
     size : bytes, rounded up to whole pages (4,096 bytes).
-    node, zone : where from, as `arena.alloc`.
+    node, zone : as `arena.alloc`.
 
     Returns
     -------
@@ -191,8 +190,8 @@ def vmalloc(
 
     Raises
     ------
-    ValueError : a size of 0 or less, or a node or zone that the arena does not have.
-    OutOfMemoryError : with the limit that was met.
+    ValueError : the size is 0 or less, or the arena has no such node or zone.
+    OutOfMemoryError : names the limit that was met.
     TooScatteredError : the pages take more mappings than this process may still make.
 
     On failure nothing is allocated. Ownership: the area is one reference; see `vm_struct`.
@@ -218,7 +217,7 @@ def vmalloc_node(arena: Arena, size: int, node: int) -> vm_struct:
 
 
 def vfree(area: vm_struct) -> None:
-    """Unmap an area of `vmalloc` and drop its one reference; the pages go with the last reference.
+    """Unmap an area of `vmalloc` and drop its reference; the last reference frees the pages.
 
     Raises
     ------
@@ -247,7 +246,7 @@ def _free(area: vm_struct, kind: str, asked: str) -> None:
 
 
 def vmap(arena: Arena, pages: Iterable[Page]) -> vm_struct:
-    """Map pages contiguously: of one scamem or of several, in any order, a page twice as well.
+    """Map pages contiguously: pages of one scamem or several, in any order; a page may occur twice.
 
     Parameters
     ----------
@@ -255,12 +254,12 @@ def vmap(arena: Arena, pages: Iterable[Page]) -> vm_struct:
 
     Raises
     ------
-    ValueError : no pages, or one of another arena.
+    ValueError : no pages, or a page of another arena.
     StaleHandleError : one of them is free.
     TooScatteredError : they take more mappings than this process may still make.
 
-    Ownership: the area is one reference on each scamem that it shows (the kernel's takes none and
-    trusts its caller), dropped by `vunmap`; see `vm_struct`. On failure nothing is held.
+    Ownership: the area is one reference on each scamem that it shows, dropped by `vunmap`; see
+    `vm_struct`. (The kernel's vmap takes none and trusts its caller.) On failure nothing is held.
     """
     held: dict[tuple[int, int], tuple[Hold, list[tuple[int, int]]]] = {}
     pieces: list[Piece] = []
@@ -285,12 +284,12 @@ def vmap(arena: Arena, pages: Iterable[Page]) -> vm_struct:
 
 
 def get_vm_area_size(area: vm_struct) -> int:
-    """Return the bytes of an area, which has no guard page here."""
+    """Return the size of an area in bytes. There is no guard page."""
     return area.size
 
 
 def find_vm_area(addr: int) -> vm_struct | None:
-    """Return the area of this process that has an address, None if there is none."""
+    """Return this process's area at an address, None if there is none."""
     for area in _areas:
         if area.mapped.address <= addr < area.mapped.address + area.mapped.nbytes:
             return area
@@ -298,7 +297,7 @@ def find_vm_area(addr: int) -> vm_struct | None:
 
 
 def is_vmalloc_addr(addr: int) -> bool:
-    """Tell whether an address of this process lies in an area of `vmalloc` or `vmap`."""
+    """Return whether an address of this process lies in an area of `vmalloc` or `vmap`."""
     return find_vm_area(addr) is not None
 
 
@@ -308,7 +307,7 @@ def vmalloc_to_page(area: vm_struct | int, offset: int = 0) -> Page:
     Parameters
     ----------
     area : an area, or an address in one.
-    offset : bytes from there, of any byte of the page.
+    offset : bytes from there, of any byte in the page.
 
     Raises
     ------
@@ -327,5 +326,5 @@ def vmalloc_to_page(area: vm_struct | int, offset: int = 0) -> Page:
 
 
 def vmalloc_to_pfn(area: vm_struct | int, offset: int = 0) -> int:
-    """Return the number of the page at an offset of an area; see `vmalloc_to_page`."""
+    """Return the pfn at an offset of an area; see `vmalloc_to_page`."""
     return vmalloc_to_page(area, offset).pfn

@@ -1,4 +1,4 @@
-"""What this process looks up by address, for as long as others keep it."""
+"""Objects of this process that are looked up by address, as long as they are in use."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ Thing = TypeVar("Thing")
 
 
 class Known(Generic[Thing]):
-    """Things that are forgotten when nobody keeps them, without a callback on their end.
+    """Objects that are forgotten with their last reference, without a weak-reference callback.
 
-    A callback may run inside anything, and a signal that arrives just then is lost.
+    A callback can run inside any other code, and an exception from a signal handler that runs in it
+    is lost.
 
     Threads: any.
     """
@@ -21,7 +22,7 @@ class Known(Generic[Thing]):
         self._refs: list[weakref.ref[Thing]] = []
 
     def add(self, thing: Thing) -> None:
-        """Know one more; whichever are gone are forgotten at each power of two."""
+        """Remember one more. Dead references are dropped at each power of two."""
         refs = self._refs
         refs.append(weakref.ref(thing))
         count = len(refs)

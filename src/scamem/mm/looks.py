@@ -1,4 +1,4 @@
-"""`struct scamem`, looked at from a page or an area."""
+"""`struct scamem`, seen from a page or an area."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .pages import Page
 
 
 class ScamemLook:
-    """A scamem as seen from a page or an area, without a reference to it.
+    """A scamem seen from a page or an area, without a reference to it.
 
-    Looks are equal where they show the same object, and hash accordingly. They go to other
-    processes as they are: numbers. `remap_vmalloc_range` takes one, and a reference then.
+    Looks at the same object are equal and have the same hash. They travel to other processes as
+    numbers. `remap_vmalloc_range` accepts one, and takes a reference then.
 
     Attributes
     ----------
-    arena : the arena that the object is of.
-    index, generation : which object of it; a number may come again, both together never do.
+    arena : the arena that the object belongs to.
+    index, generation : identify the object. A number can be used again, but not the pair.
 
-    Ownership: none. Once the last reference to the object is gone its look says so: `freed`, its
-    repr, a `refcount` of 0, and StaleHandleError from all that needs the object.
+    Ownership: none. Once the object is freed, its look says so: by `freed`, its repr, a `refcount`
+    of 0, and StaleHandleError from everything that needs the object.
     """
 
     __slots__ = ("arena", "generation", "index")
@@ -34,7 +34,7 @@ class ScamemLook:
         self.generation = generation
 
     def _nr(self) -> int | None:
-        """Frames of the object, None once it is freed."""
+        """Number of frames in the object, None once it is freed."""
         words = self.arena._seat.member.object_words(self.index)
         if words is None or words[L.OBJECT_GENERATION] != self.generation:
             return None
@@ -44,12 +44,12 @@ class ScamemLook:
 
     @property
     def freed(self) -> bool:
-        """Whether the object is gone. False may be out of date the moment that one reads it."""
+        """Whether the object is freed. False may be out of date as soon as it is read."""
         return self._nr() is None
 
     @property
     def nr(self) -> int:
-        """Frames of the object; StaleHandleError once it is freed."""
+        """Number of frames in the object; StaleHandleError once it is freed."""
         found = self._nr()
         if found is None:
             raise StaleHandleError(
@@ -60,24 +60,24 @@ class ScamemLook:
 
     @property
     def holders(self) -> list[Holder]:
-        """Who holds the object, by kind and pid, after reaping dead processes; [] once freed."""
+        """The object's holders, by kind and pid, after reaping dead processes; [] once freed."""
         found = self.arena.holders(self.index)
         return [] if self.freed else found
 
     @property
     def refcount(self) -> int:
-        """References of everybody: areas, mappings, pages, objects in hand, handles on their way.
+        """References of all processes: areas, mappings, pages, objects in hand, unread handles.
 
-        After reaping dead processes; 0 once the object is freed.
+        Dead processes are reaped first. 0 once the object is freed.
         """
         return sum(holder.count for holder in self.holders)
 
     @property
     def pages(self) -> list[Page]:
-        """The object's pages, in its order, without references; StaleHandleError once freed."""
+        """The object's pages, in order, without references; StaleHandleError once freed."""
         _ = self.nr
         runs = self.arena._seat.member.runs_of(self.index)
-        _ = self.nr  # still the same object: so these were its runs
+        _ = self.nr  # still the same object, so these were its runs
         return [Page(self.arena, pfn + k) for pfn, count in runs for k in range(count)]
 
     def __eq__(self, other: object) -> bool:
@@ -99,12 +99,12 @@ class ScamemLook:
 
 
 def page_to_scamem(page: Page) -> ScamemLook | None:
-    """Return the scamem that a page belongs to, as a look; None if it is free or offline."""
+    """Return a page's scamem, as a look; None if the page is free or offline."""
     number, generation = page.arena._seat.member.page_to_object(page.pfn)
     return ScamemLook(page.arena, number, generation) if number else None
 
 
 def page_count(page: Page) -> int:
-    """Return the references on a page's scamem, of everybody; 0 for a free page."""
+    """Return the number of references on a page's scamem, of all processes; 0 for a free page."""
     found = page_to_scamem(page)
     return 0 if found is None else found.refcount

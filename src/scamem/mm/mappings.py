@@ -22,7 +22,7 @@ VM_READ, VM_WRITE, VM_SHARED = 1, 2, 8  # the kernel's bits
 
 
 class vm_area_struct(Range):  # the kernel's name
-    """A mapping of pages into this process's address space; made by `remap_vmalloc_range`.
+    """A mapping of pages in this process's address space; `remap_vmalloc_range` makes one.
 
     Attributes
     ----------
@@ -30,33 +30,33 @@ class vm_area_struct(Range):  # the kernel's name
     vm_flags : VM_READ, VM_WRITE and VM_SHARED, with the kernel's values.
     nr_pages, pages, scamems : what it shows.
 
-    Ownership: one reference on each scamem that it shows, dropped by `munmap` of all of it, by
-    deallocation, or by the death of the process. What a hole split off lives as long as the VMA
-    that it comes from, or its own object. It is of one address space and is not pickled.
-    Threads: any. fork: the child has it at the same addresses, with references of its own.
+    Ownership: one reference on each scamem that it shows. `munmap` of all of it, deallocation, or
+    the process's death drops them. A part that a hole split off lives as long as the VMA that it
+    came from, or its own object. A VMA belongs to one address space and cannot be pickled.
+    Threads: any. fork: the child has it at the same addresses, with its own references.
     """
 
     __slots__ = ("split_off",)
 
     def __init__(self, mapped: Mapped) -> None:
         super().__init__(mapped)
-        self.split_off: list[vm_area_struct] = []  # kept: nobody need look at what munmap returns
+        self.split_off: list[vm_area_struct] = []  # kept, if the caller ignores munmap's result
 
     @property
     def vm_start(self) -> int:
-        """First address; ClosedError once it is unmapped."""
+        """First address; ClosedError once it was unmapped."""
         self.mapped.frames()
         return self.mapped.address
 
     @property
     def vm_end(self) -> int:
-        """Address behind the last one; ClosedError once it is unmapped."""
+        """Address after the last one; ClosedError once it was unmapped."""
         self.mapped.frames()
         return self.mapped.address + self.mapped.nbytes
 
     @property
     def vm_flags(self) -> int:
-        """VM_READ, VM_SHARED, and VM_WRITE where it may be written."""
+        """VM_READ, VM_SHARED, and VM_WRITE if it may be written."""
         return VM_READ | VM_SHARED | (VM_WRITE if self.mapped.writable else 0)
 
     def __reduce__(self) -> NoReturn:
@@ -89,18 +89,18 @@ def remap_vmalloc_range(
     nr: int | None = None,
     writable: bool = True,
 ) -> vm_area_struct:
-    """Map an area's pages, or a scamem's, into the calling process.
+    """Map the pages of an area, or of a scamem, into this process.
 
     Parameters
     ----------
-    area : an area of this process; a `scamem.Scamem`, as which an area arrives that was sent here;
-        or a look, whose scamem somebody still holds.
+    area : an area of this process; a `scamem.Scamem`, such as an area that was sent here; or a look
+        at a scamem that is still held.
     pgoff, nr : which of its pages; None: up to the end.
-    writable : False for pages that cannot be written through it.
+    writable : False for pages that cannot be written through this VMA.
 
     Raises
     ------
-    ClosedError : the area was freed, the Scamem closed.
+    ClosedError : the area was freed, or the Scamem closed.
     StaleHandleError : the look's scamem was freed.
     IndexError : the pages are not inside it. ValueError : no pages.
     TooScatteredError : they take more mappings than this process may still make.
@@ -138,7 +138,7 @@ def _part(pieces: list[Piece], start: int, nr: int | None) -> list[Piece]:
 
 
 def munmap(vma: vm_area_struct, start: int = 0, nr: int | None = None) -> list[vm_area_struct]:
-    """Unmap a VMA, or pages of it.
+    """Unmap a VMA, or some of its pages.
 
     Parameters
     ----------
@@ -146,8 +146,8 @@ def munmap(vma: vm_area_struct, start: int = 0, nr: int | None = None) -> list[v
 
     Returns
     -------
-    list : the VMAs that are left, lowest address first: none; or `vma` itself, which is now what
-        is left of it at one end; or, for a hole, `vma` before it and a new one behind it.
+    list : the VMAs that are left, lowest address first. Empty if all was unmapped. `vma` itself if
+        one end was; it now shows the rest. For a hole, `vma` (before it) and a new one (after it).
 
     Raises
     ------
@@ -158,9 +158,9 @@ def munmap(vma: vm_area_struct, start: int = 0, nr: int | None = None) -> list[v
 
     On failure nothing has changed.
 
-    Ownership: a VMA that splits takes a reference for the part behind, as it does in the kernel
-    (`vm_ops->open`); one that is gone, or shows no page of a scamem any more, drops its own. Pages
-    of it that were pinned stay pinned.
+    Ownership: a VMA that is split takes a reference for the part behind, as in the kernel
+    (`vm_ops->open`). A VMA that is unmapped, or shows no page of a scamem any more, drops its
+    reference. Pinned pages stay pinned.
     """
     if not vma.mapped.nbytes:
         raise ClosedError("asked to unmap a VMA that is already unmapped")
@@ -180,9 +180,9 @@ def vma_pages(vma: vm_area_struct) -> int:
 
 
 def find_vma(addr: int) -> vm_area_struct | None:
-    """Return this process's first VMA that ends behind an address, None if there is none.
+    """Return this process's first VMA that ends after an address, None if there is none.
 
-    As in the kernel, the address may lie before it; see `vma_lookup`.
+    As in the kernel, the address may lie before the VMA; see `vma_lookup`.
     """
     found = [
         vma for vma in _vmas if vma.mapped.nbytes and vma.mapped.address + vma.mapped.nbytes > addr
@@ -222,11 +222,11 @@ def get_user_pages(vma: vm_area_struct, start: int = 0, nr: int | None = None) -
 
 
 def pin_user_pages(vma: vm_area_struct, start: int = 0, nr: int | None = None) -> list[Page]:
-    """Return pages of a VMA, each pinned: for data that a device, or the kernel, reads or writes.
+    """Return pages of a VMA, each pinned, for data that a device or the kernel reads or writes.
 
-    Parameters, errors and ownership as `get_user_pages`; dropped by `unpin_user_pages` alone. If
-    the process dies with pages pinned, their frames are not given to others as they are: I/O may
-    still be on its way to them (`Scamem.pin(io=True)`).
+    Parameters, errors and ownership: as `get_user_pages`, but only `unpin_user_pages` drops the
+    pins. If the process dies with pages pinned, their frames get new memory before they are
+    allocated again, since I/O may still reach the old memory (`Scamem.pin(io=True)`).
     """
 
     def pin(arena: Arena, pfns: range, hold: Hold) -> list[Page]:

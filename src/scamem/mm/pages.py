@@ -1,4 +1,4 @@
-"""Pages: their references, and what follows from their number alone."""
+"""Pages: their references, and what follows from their number."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ORDER_MAX = 20  # blocks of 4 GiB; the kernel's MAX_PAGE_ORDER is a property of 
 
 
 class _Pinned:
-    """The pins of one call and one scamem: a pin a page, and the last to go is one for I/O.
+    """The pins of one call and one scamem: one pin per page, and the last to go is one for I/O.
 
-    While a page of the call is pinned the scamem is marked as one that a device may still write
-    (`pin(io=True)`), whichever pages were unpinned; one such mark is enough.
+    While a page of the call is pinned, the scamem is marked as one that a device may still write
+    (`pin(io=True)`), whichever pages were unpinned. One mark is enough.
     """
 
     __slots__ = ("holds",)
@@ -39,19 +39,19 @@ class _Pinned:
 class Page:
     """A page of an arena (`struct page`), with the references that this Python object holds.
 
-    Pages are equal where they are the same page. `get_user_pages` and `alloc_pages` return pages
-    that hold a reference on their scamem; those of `vmalloc_to_page`, `area.pages` and
-    `pfn_to_page` hold none.
+    Page objects for the same page are equal. Pages from `get_user_pages` and `alloc_pages` hold a
+    reference on their scamem; those from `vmalloc_to_page`, `area.pages` and `pfn_to_page` hold
+    none.
 
     Attributes
     ----------
-    arena : the arena that it is a page of.
-    pfn : its number; pages have 4,096 bytes.
+    arena : the arena that it belongs to.
+    pfn : its number; a page has 4,096 bytes.
 
-    Ownership: `put_page` and `unpin_user_page` drop references one by one; deallocation and death
-    of the process drop the rest. Pickled, a page that holds a reference arrives with one of its
-    own, of the same kind, by handle; another arrives without.
-    Threads: any. fork: the child's pages hold references of the child's.
+    Ownership: `put_page` and `unpin_user_page` drop references one by one; deallocation or the
+    process's death drops the rest. Pickled, a page that holds a reference arrives with its own, of
+    the same kind, by handle; a page without one arrives without one.
+    Threads: any. fork: the child's pages hold their own references.
     """
 
     __slots__ = ("__weakref__", "arena", "gets", "order", "pfn", "pins")
@@ -59,7 +59,7 @@ class Page:
     def __init__(self, arena: Arena, pfn: int) -> None:
         self.arena = arena
         self.pfn = pfn
-        self.order: int | None = None  # of the block that it begins, if alloc_pages made it
+        self.order: int | None = None  # of the block that it begins, if from alloc_pages
         self.gets: list[Hold] = []
         self.pins: list[_Pinned] = []
 
@@ -93,7 +93,7 @@ class Page:
 
 
 def _load_page(data: bytes, pfn: int, pinned: bool) -> Page:
-    """Return a page that was sent, with a reference of its own. StaleHandleError if it is gone."""
+    """Return a page that was sent, with its own reference; StaleHandleError if it was freed."""
     with load_handle(data) as handle:
         hold = handle.hold
         page = (
@@ -112,7 +112,7 @@ def _load_page(data: bytes, pfn: int, pinned: bool) -> Page:
 
 
 def pinned_page(arena: Arena, pfn: int, pinned: _Pinned) -> Page:
-    """Return a page that holds one of the pins of a call."""
+    """Return a page that holds one of a call's pins."""
     page = Page(arena, pfn)
     page.pins.append(pinned)
     return page
@@ -140,11 +140,11 @@ def hold_of(page: Page) -> Hold | None:
 
 
 def hold_page(page: Page, by: int) -> Hold:
-    """Return a reference to the scamem that a page belongs to now, held by the page or not.
+    """Return a reference to a page's current scamem, whether or not the page holds one.
 
     Raises
     ------
-    StaleHandleError : the page is free, or its section offline.
+    StaleHandleError : the page is free, or its section is offline.
     """
     hold = hold_of(page)
     if hold is not None:
@@ -175,7 +175,7 @@ def hold_page(page: Page, by: int) -> Hold:
 
 
 def get_page(page: Page) -> None:
-    """Take one more reference on a page's scamem, to be dropped by `put_page` of this `Page`.
+    """Take one more reference on a page's scamem; `put_page` of this `Page` drops it.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def get_page(page: Page) -> None:
 
 
 def put_page(page: Page) -> None:
-    """Drop one reference of a page; the last one of all frees the whole scamem.
+    """Drop one reference of a page; the scamem's last reference frees all of it.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def put_page(page: Page) -> None:
 
 
 def release_pages(pages: Iterable[Page]) -> None:
-    """Drop one reference of each page; errors as `put_page`, before any is dropped."""
+    """Drop one reference of each page, or none: errors as `put_page`."""
     _put_all(list(pages), pins=False)
 
 
@@ -205,7 +205,7 @@ def unpin_user_page(page: Page) -> None:
 
 
 def unpin_user_pages(pages: Iterable[Page]) -> None:
-    """Drop one pin of each page: of the pages alone, long after their VMA was unmapped.
+    """Drop one pin of each page. Only the pages are needed; their VMA may have been unmapped.
 
     Raises
     ------
@@ -215,7 +215,7 @@ def unpin_user_pages(pages: Iterable[Page]) -> None:
 
 
 def _put_all(pages: Sequence[Page], *, pins: bool) -> None:
-    """Drop a reference of one kind of each page, or of none."""
+    """Drop one reference of a kind of each page; if one has none, drop nothing and raise."""
     taken: list[tuple[Page, Any]] = []
     for page in pages:
         reference = _take(page, pins)
@@ -232,7 +232,7 @@ def _put_all(pages: Sequence[Page], *, pins: bool) -> None:
 
 
 def _take(page: Page, pins: bool) -> Any:
-    """Take a reference of a kind off a page, None if it holds none. Of two threads one gets it."""
+    """Take a reference of a kind off a page, None if it holds none. Of two threads, one gets it."""
     try:
         return (page.pins if pins else page.gets).pop()
     except IndexError:
@@ -255,12 +255,12 @@ def _not_held(page: Page, pins: bool) -> PageNotHeldError:
 
 
 def page_to_pfn(page: Page) -> int:
-    """Return the number of a page."""
+    """Return a page's number."""
     return page.pfn
 
 
 def pfn_valid(arena: Arena, pfn: int) -> bool:
-    """Tell whether an arena has a page of this number, online or not."""
+    """Return whether an arena has a page of this number, online or not."""
     return 0 <= index(pfn) < arena._seat.geometry.frames
 
 
@@ -272,41 +272,41 @@ def pfn_to_page(arena: Arena, pfn: int) -> Page:
 
 
 def page_to_nid(page: Page) -> int:
-    """Return the NUMA node of a page, of any state."""
+    """Return the NUMA node of a page in any state."""
     return int(page.arena.page_to_nid(page.pfn))
 
 
 def page_zone(page: Page) -> str:
-    """Return the zone of a page, of any state."""
+    """Return the zone of a page in any state."""
     return str(page.arena.page_zone(page.pfn))
 
 
 def page_to_section(page: Page) -> int:
-    """Return the section of a page, of any state."""
+    """Return the section of a page in any state."""
     return int(page.arena.page_to_section(page.pfn))
 
 
 def page_address(page: Page) -> int:
-    """Return where a page lies in this process's direct map. It is a pointer: it holds nothing."""
+    """Return a page's address in this process's direct map. It is a pointer: it holds nothing."""
     return page.arena._seat.direct_address + page.pfn * page.arena.frame_bytes
 
 
 def kmap_local_page(page: Page) -> memoryview:
-    """Return one page's bytes, writable.
+    """Return one page's bytes as a writable buffer.
 
     Raises
     ------
     StaleHandleError : the page is free.
 
-    Ownership: the buffer holds one reference (a mapping), until `kunmap_local` or the last buffer
-    taken from it is gone.
+    Ownership: the buffer holds one reference (a mapping), until `kunmap_local`, or until the last
+    buffer made from it is deallocated.
     """
     hold = hold_page(page, L.BY_MAPPING)
     return memoryview(make_view(hold, page_address(page), page.arena.frame_bytes, True, 0))
 
 
 def kunmap_local(mapped: memoryview) -> None:
-    """Give back what `kmap_local_page` returned. Again: nothing. BufferError: it is in use."""
+    """Release a buffer of `kmap_local_page`. Again: nothing. BufferError if it is in use."""
     mapped.release()
 
 
@@ -316,22 +316,22 @@ def kunmap_local(mapped: memoryview) -> None:
 def alloc_pages(
     arena: Arena, order: int = 0, *, node: int | None = None, zone: str | None = None
 ) -> Page:
-    """Allocate 2**order pages that lie side by side, as a scamem of their own.
+    """Allocate 2**order adjacent pages, as a scamem of their own.
 
     Parameters
     ----------
     order : 0 to 20.
-    node, zone : where from, as `arena.alloc`.
+    node, zone : as `arena.alloc`.
 
     Returns
     -------
-    Page : the first of them; the others have the numbers that follow. They hold whatever their
-        last owner left there.
+    Page : the first page; the others have the numbers that follow. They hold whatever their last
+        owner left there.
 
     Raises
     ------
-    ValueError : the order.
-    OutOfMemoryError : not so many pages are free, or none side by side; `vmalloc` scatters.
+    ValueError : the order is out of range.
+    OutOfMemoryError : there are not enough free pages, or not adjacent; `vmalloc` needs no run.
 
     Ownership: the page holds one reference, dropped by `free_pages` or `put_page`.
     """
@@ -360,11 +360,11 @@ def alloc_page(arena: Arena, *, node: int | None = None, zone: str | None = None
 
 
 def free_pages(page: Page, order: int = 0) -> None:
-    """Drop the reference that `alloc_pages` gave; the pages are free once nobody else has one.
+    """Drop the reference from `alloc_pages`; the last reference frees the pages.
 
     Raises
     ------
-    ValueError : the page was not allocated by `alloc_pages`, or with another order.
+    ValueError : the page is not from `alloc_pages`, or has another order.
     PageNotHeldError : it was freed before.
     """
     if page.order != order:

@@ -1,1 +1,1 @@
-"""Scamem objects as Python sees them: references, pins, and lookups from a page."""
+"""Scamem objects as Python sees them: references, pins, and the lookups from a page."""

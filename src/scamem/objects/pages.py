@@ -1,15 +1,14 @@
-"""From frames to everything: object, node, zone and section, for a number or an array of pfns.
+"""Look up a frame's object, node, zone and section, for one pfn or an array of them.
 
-The mail asks whether node, zone and section can be had from the pfn by a lookup: here the zones are
-ranges of pfns, and a table of sections answers it. Whose a frame is says its memdesc. See the
-methods of the same names of Arena.
+The linux-mm mail asks whether node, zone and section can be found from the pfn. Here they can:
+zones are ranges of pfns, and sections have a table. The memdesc says which object has the frame.
+Users call these as methods of Arena.
 """
 
 from __future__ import annotations
 
 import operator
 from array import array
-from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -30,18 +29,24 @@ from .scamem import Scamem
 OBJECT_OF_PAGE = np.dtype([("object", np.uint64), ("generation", np.uint64)])
 
 
-@lru_cache
-def _of_sections(spans: tuple[Span, ...]) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
-    """Return the node and the kind of each section."""
+def _of_sections(seat: Seat) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
+    """Return the node and the kind of each section; the first call computes them."""
+    found: tuple[NDArray[np.int16], NDArray[np.int8]] | None = seat.section_places
+    if found is None:
+        found = seat.section_places = _places(seat.geometry.spans)
+    return found
+
+
+def _places(spans: tuple[Span, ...]) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
     lengths = [span.sections for span in spans]
     nodes = np.repeat(np.array([span.node for span in spans], np.int16), lengths)
     kinds = np.repeat(np.array([span.kind for span in spans], np.int8), lengths)
     return nodes, kinds
 
 
-# Each lookup takes a number, or an array of pfns of any shape. It answers for frames of any state:
-# node, zone and section are those of free and offline frames too. Raises, all of them: IndexError
-# for a frame that the arena does not have, TypeError for what is no whole number.
+# Each lookup takes one pfn or an array of any shape, and works for frames in any state: free and
+# offline frames have a node, zone and section too. All of them raise IndexError for a frame that
+# the arena does not have, and TypeError for something other than a whole number.
 
 
 @overload
@@ -53,15 +58,17 @@ def page_to_nid(arena: Seated, pfns: Any, *, verify: bool = False) -> Any:
 
     Parameters
     ----------
-    pfns : a frame's number, or an array of them of any shape.
-    verify : ask the kernel where each frame really is now, instead of saying where policy put it;
-        -2 (ENOENT) for a frame without memory. On an arena made for a described machine that is
-        another number.
+    pfns : a frame number, or an array of them of any shape.
+    verify : ask the kernel where each frame is now, instead of where the policy put it; -2 (ENOENT)
+        for a frame without memory. An arena that was created for a described machine gives other
+        numbers.
     """
     seat = arena._seat
     if not verify:
-        nodes, _ = _of_sections(seat.geometry.spans)
-        return (int if isinstance(pfns, int) else np.asarray)(nodes[_sections_of(seat, pfns)])
+        nodes = _of_sections(seat)[0]
+        if isinstance(pfns, int):
+            return int(nodes[_number(seat, pfns) >> seat.geometry.section_shift])
+        return nodes[_sections_of(seat, pfns)]
     seat.check_open()
     numbers = _numbers(seat, pfns)
     real = _real_nodes(seat, np.ascontiguousarray(numbers).reshape(-1))
@@ -83,9 +90,11 @@ def page_zone(arena: Seated, pfns: int) -> str: ...
 def page_zone(arena: Seated, pfns: ArrayLike) -> NDArray[np.str_]: ...
 def page_zone(arena: Seated, pfns: Any) -> Any:
     """Return the zone of a frame, or of each of several: "NORMAL" or "HUGE"."""
-    _, kinds = _of_sections(arena._seat.geometry.spans)
-    found = kinds[_sections_of(arena._seat, pfns)]
-    return ZONE_NAMES[found] if isinstance(pfns, int) else np.array(ZONE_NAMES)[found]
+    seat = arena._seat
+    kinds = _of_sections(seat)[1]
+    if isinstance(pfns, int):
+        return ZONE_NAMES[kinds[_number(seat, pfns) >> seat.geometry.section_shift]]
+    return np.array(ZONE_NAMES)[kinds[_sections_of(seat, pfns)]]
 
 
 @overload
@@ -93,12 +102,12 @@ def page_to_scamem(arena: Seated, pfns: int) -> Scamem | None: ...
 @overload
 def page_to_scamem(arena: Seated, pfns: ArrayLike) -> NDArray[np.object_]: ...
 def page_to_scamem(arena: Seated, pfns: Any) -> Any:
-    """Return the object that a frame belongs to, None if it is free or has no memory.
+    """Return the object that a frame belongs to; None if the frame is free or has no memory.
 
-    Of several frames: an array of objects and None, the same Scamem wherever the same object is;
-    see `page_to_object` for numbers instead.
+    For several frames: an array of objects and None, with one Scamem per object. See
+    `page_to_object` for numbers instead of references.
 
-    Ownership: each Scamem is a reference of its own.
+    Ownership: each Scamem holds its own reference.
     """
     seat = arena._seat
     seat.check_open()
@@ -115,12 +124,12 @@ def page_to_scamem(arena: Seated, pfns: Any) -> Any:
 
 
 def page_to_object(arena: Seated, pfns: ArrayLike) -> NDArray[np.void]:
-    """Return the number and generation of the object of each frame: a look, nothing is held.
+    """Return the number and generation of each frame's object, without taking a reference.
 
     Returns
     -------
-    Structured array of `pfns`' shape, fields "object" and "generation" (uint64); 0 and 0 where a
-    frame belongs to none.
+    Structured array of the shape of `pfns`, with fields "object" and "generation" (uint64); both
+    are 0 where a frame belongs to no object.
     """
     seat = arena._seat
     seat.check_open()
@@ -146,7 +155,7 @@ def _scamems_of(seat: Seat, looked: NDArray[np.void]) -> NDArray[np.object_]:
             try:
                 objects[k] = Scamem(seat, hold_object(seat, index, generation, L.BY_HAND))
             except StaleHandleError:
-                continue  # freed since the look: its frames were nobody's at some moment
+                continue  # freed since the look, so its frames were free at some moment
     found: NDArray[np.object_] = objects[places.reshape(looked.shape)]
     return found
 
@@ -182,7 +191,7 @@ def _numbers(seat: Seat, pfns: ArrayLike) -> NDArray[np.int64]:
 
 
 def _real_nodes(seat: Seat, numbers: NDArray[np.int64]) -> NDArray[np.int16]:
-    """Ask the kernel; frames that have memory are mapped first, since it looks at mappings."""
+    """Ask the kernel. It looks at mappings, so frames with memory are mapped first."""
     shift = seat.geometry.section_shift
     words = np.array(section_words(seat.member, 0, seat.geometry.sections), dtype=np.uint64)[
         numbers >> shift
@@ -201,7 +210,7 @@ def _real_nodes(seat: Seat, numbers: NDArray[np.int64]) -> NDArray[np.int16]:
 
 
 def _runs(numbers: NDArray[Any]) -> list[tuple[int, int]]:
-    """Return {first, count} of each run of sorted numbers that follow each other."""
+    """Return (first, count) of each run of consecutive numbers in a sorted array."""
     if not numbers.size:
         return []
     breaks = np.flatnonzero(np.diff(numbers) != 1) + 1

@@ -14,20 +14,19 @@ from .spans import frames_of_runs, spans_of
 
 @cython.cclass
 class Pin:
-    """A range of an object's frames, held for I/O.
+    """A range of an object's frames, held for I/O. `Scamem.pin` makes one.
 
     Attributes
     ----------
     start, nframes : the range, in frames from the object's start.
 
-    I/O goes straight between a descriptor and the frames, at any scatter: no contiguous view is
-    made and nothing is copied in Python. Each method works on `nbytes` bytes from `start` (bytes
-    from the pin's start; None: up to its end), and returns how many it transferred.
+    Data moves directly between a descriptor and the frames, however scattered they are: there is no
+    contiguous view, and no copy in Python. Each transfer method works on `nbytes` bytes (None: all)
+    from byte `start` of the pin, and returns how many bytes it transferred.
 
-    Ownership: one reference, dropped by `close`, deallocation or death of the process. A transfer
-    holds one of its own, so another thread may close the pin meanwhile.
-    Threads: any; transfers release the GIL. fork: the child's copy is held by a reference of its
-    own.
+    Ownership: one reference, dropped by `close`, deallocation, or the process's death. A transfer
+    holds its own, so another thread may close the pin meanwhile.
+    Threads: any; transfers release the GIL. fork: the child's copy holds its own reference.
     """
 
     def __init__(self) -> None:
@@ -43,7 +42,7 @@ class Pin:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the range: nframes times the size of a frame."""
+        """Bytes in the range: nframes times the size of a frame."""
         return self.nframes * L.FRAME_BYTES
 
     def spans(self, start: cython.longlong, nbytes: object) -> bytes:
@@ -59,40 +58,41 @@ class Pin:
     def iovec(self, start: int = 0, nbytes: object = None) -> object:
         """Return where the range lies in this process: uint64, shape (spans, 2).
 
-        Each row is an address and a length in bytes; runs that lie side by side are one. The
-        array's memory is a `struct iovec[spans]`, as readv, io_uring and ctypes want it.
+        Each row is an address and a length in bytes; adjacent runs are merged. The array's memory
+        is a `struct iovec[spans]`, as readv, io_uring and ctypes expect it.
 
         Raises
         ------
         IndexError : the range is not inside the pin; names both.
         ClosedError : the pin was closed.
 
-        Ownership: addresses are good for as long as this process holds the object.
+        Ownership: the addresses are valid as long as this process holds the object.
         """
         return np.frombuffer(self.spans(start, nbytes), dtype=np.uint64).reshape(-1, 2)
 
     def read_from(
         self, fd: object, offset: object = None, nbytes: object = None, *, start: int = 0
     ) -> int:
-        """Read from a file, pipe or device into the frames, until the range is full or it ends.
+        """Read from a file, pipe or device into the frames, until the range is full or input ends.
 
         Parameters
         ----------
-        fd : a descriptor, or a file that is not buffered, or buffered with an offset.
-        offset : bytes from the file's start; None: from the descriptor's position, which moves on.
+        fd : a descriptor, or an unbuffered file; a buffered file only with an offset.
+        offset : bytes from the file's start; None: read from the descriptor's position, and
+            advance it.
         nbytes, start : the range; see Pin.
 
         Returns
         -------
-        int : bytes read; fewer than asked only at the end of the file.
+        int : bytes read; fewer than asked for only at the end of the file.
 
         Raises
         ------
-        OSError : of the right kind; says how far it came, also in `bytes_done`. BlockingIOError
-            from a descriptor that does not block. EINVAL with O_DIRECT: not whole blocks.
+        OSError : the subclass for the error; `bytes_done` says how much was read before.
+            BlockingIOError for a non-blocking descriptor. EINVAL with O_DIRECT: not whole blocks.
         IndexError, ClosedError : as `iovec`. TypeError : a buffered file without an offset.
 
-        Signals: handlers run between the calls; what one raises ends the transfer.
+        Signals: handlers run between system calls; an exception in one ends the transfer.
         """
         held: Hold = self.another()
         done: cython.longlong = transfer_file(self.spans(start, nbytes), fd, offset, False)
@@ -102,11 +102,11 @@ class Pin:
     def write_to(
         self, fd: object, offset: object = None, nbytes: object = None, *, start: int = 0
     ) -> int:
-        """Write the frames to a file, pipe or device, all of the range; see `read_from`.
+        """Write the whole range to a file, pipe or device; see `read_from`.
 
         Raises
         ------
-        BrokenPipeError : nobody reads the pipe any more.
+        BrokenPipeError : the pipe has no reader any more.
         OSError, IndexError, ClosedError, TypeError : as `read_from`.
         """
         held: Hold = self.another()
@@ -115,15 +115,15 @@ class Pin:
         return done
 
     def send(self, sock: object, nbytes: object = None, *, start: int = 0) -> int:
-        """Send the frames to a plain socket, all of the range; returns the bytes sent.
+        """Send the whole range to a plain socket; return the bytes sent.
 
-        The socket's timeout is for the whole of it, as with `sendall`. A socket of messages
-        (SOCK_DGRAM, SOCK_SEQPACKET) sends one, of at most 1,024 runs.
+        The socket's timeout covers the whole transfer, as in `sendall`. A message socket
+        (SOCK_DGRAM, SOCK_SEQPACKET) sends one message, of at most 1,024 runs.
 
         Raises
         ------
-        TimeoutError, BlockingIOError : `bytes_done` were sent before.
-        OSError, IndexError, ClosedError : as `read_from`. TypeError : no plain socket (TLS).
+        TimeoutError, BlockingIOError : `bytes_done` says how much was sent before.
+        OSError, IndexError, ClosedError : as `read_from`. TypeError : not a plain socket (TLS).
         """
         held: Hold = self.another()
         done: cython.longlong = transfer_socket(self.spans(start, nbytes), sock, True)
@@ -135,8 +135,8 @@ class Pin:
 
         Returns
         -------
-        int : bytes received; fewer than asked only when the other side sends no more. A socket of
-            messages receives one; OSError (EMSGSIZE) if it was longer than the range.
+        int : bytes received; fewer than asked for only if the peer sends no more. A message socket
+            receives one message; OSError (EMSGSIZE) if that was longer than the range.
         """
         held: Hold = self.another()
         done: cython.longlong = transfer_socket(self.spans(start, nbytes), sock, False)
@@ -150,7 +150,7 @@ class Pin:
         return self.held.member.hold_again(self.held, L.BY_PIN)
 
     def close(self) -> None:
-        """Unpin. Again: nothing."""
+        """Release the pin. A second call does nothing."""
         held: Hold = self.held
         self.held = None
         if held is not None:

@@ -16,17 +16,18 @@ from .spans import frames_of_runs
 
 @cython.cclass
 class Scamem:
-    """Frames that need not lie side by side, as one object with one reference count.
+    """An object: page frames that need not be adjacent, with one reference count.
 
-    Made by `Arena.alloc`, by a name, a handle or a page; it is itself one reference.
+    `Arena.alloc` returns one, and so does a lookup by name, handle or page. Each Scamem is a
+    reference.
 
     Attributes
     ----------
     arena : the arena that it belongs to.
-    index, generation : which object of the arena it is, for as long as the arena is.
+    index, generation : identify the object, uniquely for the arena's whole life.
 
-    Ownership: the Python object holds one reference, dropped by `close`, deallocation or death.
-    Threads: any. fork: the child holds references of its own.
+    Ownership: one reference, dropped by `close`, deallocation, or the process's death.
+    Threads: any. fork: the child holds its own references.
     """
 
     def __init__(self, seat: object, held: Hold) -> None:
@@ -37,7 +38,7 @@ class Scamem:
 
     @property
     def arena(self) -> object:
-        """The Arena that it belongs to."""
+        """The Arena that the object belongs to."""
         return self.seat.arena
 
     @property
@@ -49,19 +50,19 @@ class Scamem:
 
     @property
     def nr(self) -> int:
-        """Frames of the object."""
+        """Number of frames in the object."""
         return int(self.seat.member.nr(self.hold))
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the object: nr times the size of a frame."""
+        """Bytes in the object: nr times the size of a frame."""
         return self.nr * L.FRAME_BYTES
 
     @property
     def refcount(self) -> int:
-        """What the mail counts: areas, mappings, pins, objects in hand and loans, of everybody.
+        """References held by all processes: areas, mappings, pins, objects in hand and loans.
 
-        Dead members are reaped first.
+        The mail counts the same. Dead members are reaped first.
         """
         self.seat.reap()
         return sum(holder.count for holder in holders(self.seat, self.index))
@@ -78,32 +79,33 @@ class Scamem:
         return frames_of_runs(self.runs)
 
     def map(self, *, writable: bool = True, private: bool = False) -> object:
-        """Map the object as one contiguous view into this process.
+        """Map the object into this process as one contiguous view.
 
         Parameters
         ----------
-        writable : False for a view that cannot be written.
+        writable : False for a read-only view.
         private : copy-on-write: what is written to the view stays in this process. A page (4 KiB)
-            that was not written here shows what others write, so it is no snapshot (see
-            `Array.snapshot`). Each call makes another view. Memory of its own is taken page by
-            page, as it is written; of huge pages all of it is set aside at once, and a forked child
-            that writes when the pool is empty is ended by SIGBUS.
+            that this process has not written still shows what others write, so it is no snapshot
+            (see `Array.snapshot`). Each call makes a new view. Private memory is taken page by
+            page, on the first write. For huge pages all of it is reserved at once, and a forked
+            child that writes while the pool is empty is killed by SIGBUS.
 
         Returns
         -------
-        View : a buffer (memoryview, np.frombuffer) of nbytes bytes.
+        View : a buffer of nbytes bytes (for memoryview or np.frombuffer).
 
         Raises
         ------
         TooScatteredError : the object has more runs than this process may still map.
-        OutOfMemoryError : no address space is left; for a private view of huge pages also: the pool
-            has not as many free.
-        BlindError : a private view is asked for, and the frame file cannot be reached any more.
+        OutOfMemoryError : no address space is left; for a private view of huge pages, also if the
+            pool has too few free pages.
+        BlindError : for a private view: the frame file cannot be reached any more.
 
-        Ownership: the view holds one reference (a mapping), until the last buffer taken from it is
-        gone. fork: the child's copy of the view holds one of its own; of a private view it has what
-        was written before the fork, and neither sees what the other writes afterwards.
-        Cost: nothing for one run that is not private; one mmap a run otherwise.
+        Ownership: the view holds one reference (a mapping), until the last buffer over it is
+        deallocated.
+        fork: the child's copy holds its own. A private view in the child has what was written
+        before the fork; parent and child do not see each other's later writes.
+        Cost: nothing for a single run that is not private; otherwise one mmap per run.
         """
         if private:
             writable = True
@@ -116,38 +118,38 @@ class Scamem:
         ----------
         start : first frame, in frames from the object's start.
         nframes : frames to hold; None: up to the end.
-        io : the kernel or a device will touch the frames, perhaps beyond this process's death.
+        io : the kernel or a device may access the frames even after this process has died.
 
         Raises
         ------
         IndexError : the range is not inside the object; names both.
         ClosedError : this Scamem was closed.
 
-        Ownership: the Pin holds one reference; its close() or death drops it. It holds frames of
-        the arena; it does not lock pages in RAM.
-        Cost: no system call, no page touched, at any size.
+        Ownership: the Pin holds one reference; its `close` or the process's death drops it. It
+        keeps the frames allocated; it does not lock pages in RAM.
+        Cost: no system call, and no page is touched, at any size.
         """
         return pin_frames(self.hold if self.held is None else self.held, start, nframes, io)
 
     def resize(self, nbytes: int) -> None:
-        """Make the object larger or smaller in place; no byte is copied or moved.
+        """Grow or shrink the object in place; no byte is copied or moved.
 
         Parameters
         ----------
         nbytes : the new size, rounded up to whole frames; at least one frame is kept.
 
-        New frames are added at the end and hold whatever their last object left there. Views,
-        arrays and pins that exist, in any process, go on as they are; `map` and `pin` see all of
-        it from then on. Resizing by several members at once is settled one after the other.
+        New frames are added at the end, and hold whatever their last owner left there. Existing
+        views, arrays and pins, in any process, stay as they are; later calls of `map` and `pin` see
+        the new size. If several members resize at once, one follows the other.
 
         Raises
         ------
-        OutOfMemoryError : there are no frames to grow by; nothing is changed.
-        ObjectBusyError : asked to shrink, and somebody else holds the object, or this process has
-            views or pins of it: frames that somebody may look at are not taken away.
+        OutOfMemoryError : there are no frames to grow by; nothing was changed.
+        ObjectBusyError : cannot shrink: another process holds the object, or this process has views
+            or pins of it. Frames in use are never taken away.
         ClosedError : this Scamem was closed.
 
-        Cost: some microseconds, and 1 to 2 ns a frame that is added or given back.
+        Cost: some microseconds, and 1 to 2 ns per frame added or freed.
         """
         resize.resize(self.seat, self.hold, nbytes)
 
@@ -156,19 +158,19 @@ class Scamem:
 
         Parameters
         ----------
-        other : an object of the same arena and zone, which nothing but this Scamem holds: no other
-            process, name, view, pin, array or loan. It is closed, and its object is gone.
+        other : an object of the same arena and zone. Only this Scamem may hold it: no other
+            process, name, view, pin, array or loan. It is closed, and its object ceases to exist.
 
-        Views and pins of this object go on as they are, in any process; what is mapped from then
-        on shows the new frames too.
+        Existing views and pins of this object, in any process, stay as they are; later ones include
+        the new frames.
 
         Raises
         ------
-        ObjectBusyError : something else holds the other object; nothing is changed.
-        ValueError : it is of another arena, or this very object.
+        ObjectBusyError : something else holds the other object; nothing was changed.
+        ValueError : it belongs to another arena, or is this very object.
         ClosedError : one of the two was closed.
 
-        Cost: some microseconds, and 1 ns a frame that moves.
+        Cost: some microseconds, and 1 ns per frame moved.
         """
         held: Hold = other.hold
         if other.seat is not self.seat or other.index == self.index:
@@ -179,7 +181,10 @@ class Scamem:
         other.held = None
 
     def close(self) -> None:
-        """Drop this reference now. Views, pins and arrays made from it go on. Again: nothing."""
+        """Drop this reference. A second call does nothing.
+
+        Views, pins and arrays made from it stay valid.
+        """
         held: Hold = self.held
         self.held = None
         if held is not None:

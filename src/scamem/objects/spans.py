@@ -19,14 +19,14 @@ def find_spans(
     into: cython.pointer(iovec),
     room: word,
 ) -> word:
-    """Write the spans of a range of an object where there is room for so many, or count them.
+    """Write the spans of a range of an object to `into`, or count them if `into` is NULL.
 
-    Returns how many they are, or DAMAGED. `into` NULL: only count. Needs: the object is held. Runs
-    that lie side by side are one span.
+    Returns how many there are, or DAMAGED; also if there are more than `room`. Needs: the object is
+    held. Adjacent runs are merged into one span.
     """
     found: word = 0
     address: word = 0  # of the end of the last span
-    at: word = 0  # bytes of the object that were passed
+    at: word = 0  # bytes of the object seen so far
     end: word = start + nbytes
     first: word
     last: word
@@ -63,16 +63,16 @@ def spans_of(held: Hold, start: word, nbytes: word) -> bytes:
 
     Parameters
     ----------
-    start, nbytes : bytes, inside the object, and held by a pin or an array.
+    start, nbytes : bytes, inside the object, which a pin or an array holds.
 
-    Ownership: addresses are good for as long as somebody in this process holds the object.
+    Ownership: the addresses are valid as long as this process holds the object.
     """
     member: Member = held.member
     count: word
     nr: word
     nr = member.nr(held)
     if start > nr * L.FRAME_BYTES or nbytes > nr * L.FRAME_BYTES - start:
-        raise member.refuse(L.DAMAGED)  # nobody takes frames away from what is pinned or an array
+        raise member.refuse(L.DAMAGED)  # a pinned object never loses frames
     with cython.nogil:
         count = find_spans(member, held.index, start, nbytes, cython.NULL, 0)
     if count >= L.STATUS:

@@ -1,1 +1,1 @@
-"""Objects that several processes work on: growable arrays and rings."""
+"""Objects that several processes use at once: growable arrays and rings."""

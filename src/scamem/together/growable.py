@@ -1,17 +1,18 @@
-"""An array that one process appends to while others read: rows never move, and never half appear.
+"""An array that one process appends to while others read. Rows never move, and appear whole.
 
-State. Frame 0 of the object says what a row is, in words that do not change; LENGTH counts the rows
-that are wholly there, FRAMES the frames that the object surely has. The rows lie behind, one after
-the other. Every opening maps the object at the start of reserved addresses, so that what it grows
-by comes behind what is there.
+State. Frame 0 of the object says what a row is, in words that do not change. LENGTH counts the
+complete rows, FRAMES the frames that the object is known to have. The rows follow, one after the
+other. Every opening maps the object at the start of reserved addresses, so that frames that it
+grows by come directly behind.
 
-Steps. append: the writer sees to it that there are frames (the object is resized, then FRAMES is
-stored), writes the row, then stores LENGTH (release). A reader loads LENGTH (acquire), maps what
-it has not mapped of the frames below FRAMES, and looks at nothing beyond LENGTH.
+Steps. append: the writer makes sure that there are frames (it resizes the object, then stores
+FRAMES), writes the row, then stores LENGTH (release). A reader loads LENGTH (acquire), maps the
+frames below FRAMES that it has not mapped yet, and reads nothing beyond LENGTH.
 
-Why safe: who dies before it stores LENGTH has appended nothing, and the next writer writes over it;
-who dies between growing the object and storing FRAMES leaves frames that the next writer counts in.
-Rows below LENGTH are not written again, and frames are not given up while anybody holds the object.
+Why safe: a writer that dies before it stores LENGTH has appended nothing, and the next writer
+overwrites its row. One that dies between growing the object and storing FRAMES leaves frames that
+the next writer includes. Rows below LENGTH are not written again, and frames are not freed while
+any process holds the object.
 """
 
 from __future__ import annotations
@@ -39,43 +40,50 @@ from .shared import HEAD_WORDS, SharedObject
 from .shared_words import SharedWords
 
 GROWABLE = 0x776F72672D6D6373  # "scm-grow"
-RESERVED = 1  # bytes of addresses that every opening reserves
+RESERVED = 1  # bytes of address space that every opening reserves
 DIMENSIONS = 2  # of a row
 DTYPE_BYTES = 3  # of its description, as in the .npy format
 LENGTH = 8
 FRAMES = 16
-WRITER = 24  # the claim of who appends
+WRITER = 24  # the writer's claim
 ENDED = 26
 READERS_WAIT = 40
 SHAPE = 64  # of a row
 DTYPE = 128  # to the end of the frame
 DIMENSIONS_MAX = DTYPE - SHAPE
-GROWTH_SHARE = 8  # an object grows by this part of itself, at least
+GROWTH_SHARE = 8  # an object grows by at least an eighth
 GROWTH_FRAMES_MIN = 16
 
 
 class GrowableArray(SharedObject):
-    """An append-only array: one process appends, any number follow, and nothing is ever copied.
+    """An append-only array: one process appends, any number follow, and nothing is copied.
 
-    Made by `arena.growable(...)`; goes to another process by any pickling (always by handle), or as
-    `GrowableArray(obj)` of its `scamem`.
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> rows = arena.growable(3)
+    >>> rows.append([1, 2, 3])
+    0
+    >>> rows.array.tolist()
+    [[1.0, 2.0, 3.0]]
+
+    `arena.growable(...)` makes one. It goes to another process by any pickling (always by handle),
+    or by publishing its `scamem`, from which the other process makes `GrowableArray(obj)`.
 
     Parameters
     ----------
-    obj : its Scamem, for example from a name. ScamemError if it is none.
+    obj : the Scamem of a growable array; ScamemError for another object.
 
     Attributes
     ----------
-    scamem : the object, to be published. `dtype`, `row_shape` : of a row.
+    scamem : the object, for publishing. `dtype`, `row_shape` : of a row.
 
-    Who first appends is the writer, until `close`, or death: then another process may go on
-    with it. Two that live: BusyError for the second. Rows that a
-    dead writer had not finished never appear.
+    The first process to append becomes the writer, until it closes this object or dies; then
+    another one may continue. While it lives, others that append get BusyError. Rows that a writer
+    had not finished when it died never appear.
 
-    Ownership: two references (hand, mapping) until `close` or deallocation; arrays of it hold the
-    mapping. Address space is reserved for all that it may grow to.
-    Threads: one at a time appends, or is the first to see what was appended (BusyError).
-    fork: the child reads on from its own mapping; it may append if its parent does not.
+    Ownership: two references (hand, mapping) until `close` or deallocation; its arrays hold the
+    mapping. Address space is reserved for the largest size.
+    Threads: one at a time may append, or be the first to read new rows; others get BusyError.
+    fork: the child reads on through its own mapping; it can append if its parent does not.
     """
 
     magic = GROWABLE
@@ -92,8 +100,8 @@ class GrowableArray(SharedObject):
         self.dtype, self.row_shape = _row_of(self.words, memoryview(head), obj)
         self._row_bytes = self.dtype.itemsize * math.prod(self.row_shape)
         self._growing = growing.Growing(obj.seat, obj.hold, self.words.load(RESERVED))
-        self._rows: NDArray[Any]  # those that fit into what is mapped: written through
-        self._shown: Any  # the same ones, read-only
+        self._rows: NDArray[Any]  # rows that fit into the mapped frames, writable
+        self._shown: Any  # the same rows, read-only
         self._refit()
         self._now: Array = self._shown[:0]
         self._open = True
@@ -102,7 +110,19 @@ class GrowableArray(SharedObject):
     def create(
         cls, seat: Seat, row_shape: Any, dtype: DTypeLike, reserve: int | None
     ) -> GrowableArray:
-        """Make one without rows; see Arena.growable."""
+        """Create one without rows; see Arena.growable.
+
+        Parameters
+        ----------
+        row_shape : an int or ints; (): rows are single elements.
+        dtype : any dtype that holds no Python objects.
+        reserve : bytes of address space that each process reserves; None: the arena's capacity.
+
+        Raises
+        ------
+        OutOfMemoryError : no frame or no address space is left; `limit` says which.
+        TypeError, ValueError : as NumPy.
+        """
         kind, shape = checked_dtype(dtype), checked_shape(row_shape)
         if kind.subdtype is not None:
             kind, inner = kind.subdtype
@@ -130,7 +150,7 @@ class GrowableArray(SharedObject):
         return cls(obj)
 
     def _refit(self) -> None:
-        """Make arrays of the rows that fit into what is mapped."""
+        """Make arrays of the rows that fit into the mapped frames."""
         view, frame = self._growing.view, self.scamem.seat.frame_bytes
         room = max(0, view.nbytes - frame)
         shape = (room // self._row_bytes, *self.row_shape)
@@ -141,21 +161,21 @@ class GrowableArray(SharedObject):
     # --- reading -------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """Rows that are wholly there."""
+        """Return the number of complete rows."""
         self._check_open()
         return self.words.load(LENGTH)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(rows, *row_shape) as of now."""
+        """(rows, *row_shape), as of now."""
         return (len(self), *self.row_shape)
 
     @property
     def array(self) -> Array:
-        """The rows that are there now, as a read-only array, which goes to others by handle.
+        """The rows that are there now, as a read-only array; it goes to processes by handle.
 
-        It stays valid, and as long as it is: ask again for more. Nothing new: the same array, for
-        the price of one load.
+        It stays valid and keeps its length; read the attribute again for new rows. If there are
+        none, it is the same array, at the cost of one load.
         """
         length = len(self)
         if length == len(self._now):
@@ -194,16 +214,16 @@ class GrowableArray(SharedObject):
 
         Parameters
         ----------
-        timeout : seconds; None: as long as the writer lives. ValueError: it is negative or NaN.
+        timeout : seconds; None: as long as the writer lives. ValueError if negative or NaN.
 
         Returns
         -------
-        int : `rows` or fewer only if the writer closed it before.
+        int : `rows` or fewer only if the writer closed the array first.
 
         Raises
         ------
-        PeerDiedError : the writer died before.
-        WaitTimeoutError : they did not come in time.
+        PeerDiedError : the writer died first.
+        WaitTimeoutError : the rows did not come in time.
         """
         deadline = Deadline(timeout)
         if len(self) <= rows:
@@ -219,13 +239,13 @@ class GrowableArray(SharedObject):
     # --- appending -----------------------------------------------------------------------------
 
     def append(self, row: Any) -> int:
-        """Append one row, cast and broadcast as assignment does; return its index.
+        """Append one row, cast and broadcast as in an assignment; return its index.
 
         Raises
         ------
         BusyError : another process, or another thread of this one, appends.
         OutOfMemoryError, TooScatteredError : nothing was appended.
-        ValueError, TypeError : as NumPy's where the row does not fit.
+        ValueError, TypeError : as NumPy, if the row does not fit.
         """
         self._check_open()
         self._begin()
@@ -238,7 +258,7 @@ class GrowableArray(SharedObject):
             self._lock.release()
 
     def extend(self, rows: ArrayLike) -> int:
-        """Append rows, which appear at once; return the index of the first. Errors as `append`."""
+        """Append several rows, which appear at once; return the first index. Errors as `append`."""
         values = np.asarray(rows)
         if values.ndim == 0 or values.shape[1:] != self.row_shape:
             raise ValueError(
@@ -255,7 +275,7 @@ class GrowableArray(SharedObject):
             self._lock.release()
 
     def _make_room(self, count: int) -> int:
-        """Be the writer, with room for so many rows; return the index of the first."""
+        """Become the writer, with room for `count` rows; return the index of the first."""
         if self._take_role(WRITER, "appends to"):
             self.words.store(ENDED, 0)
             self.words.store(FRAMES, self.scamem.nr)  # the last writer may have died before
@@ -296,7 +316,7 @@ class GrowableArray(SharedObject):
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the rows that are there."""
+        """Bytes in the rows that are there now."""
         return len(self) * self._row_bytes
 
     def _end(self) -> None:
@@ -317,7 +337,7 @@ class GrowableArray(SharedObject):
 def _row_of(
     words: SharedWords, head: memoryview, obj: Scamem
 ) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Read what a row is; ScamemError if the head does not say so."""
+    """Read the row's dtype and shape from the head; ScamemError if it has none."""
     try:
         shape = tuple(
             words.load(at)

@@ -1,24 +1,26 @@
 """A ring of bytes between two processes, mapped twice in a row so that nothing wraps around.
 
 State. Frame 0 of the object has the words below; the other frames are the ring. WRITTEN and READ
-count bytes since the ring was made and never wrap in practice (64 bits); the byte of number n lies
-at n modulo the capacity. Only the writer stores WRITTEN, only the reader READ.
+count bytes since the ring was created and never wrap in practice (64 bits). Byte number n lies at n
+modulo the capacity. Only the writer stores WRITTEN, and only the reader READ.
 
-Steps. The writer fills bytes between WRITTEN and READ + capacity, then stores WRITTEN (release);
-the reader loads WRITTEN (acquire), looks at what is below it, then stores READ, which gives those
-bytes back. Whoever must wait says so in a word of its own, looks again, and waits on the other's.
+Steps. The writer fills bytes between WRITTEN and READ + capacity, then stores WRITTEN (release).
+The reader loads WRITTEN (acquire), reads what is below it, then stores READ, which gives those
+bytes back. A process that must wait sets its own waiting word, looks again, and then waits on the
+other's counter.
 
-`write` waits until all of its bytes fit and stores WRITTEN once, so a record is in the ring or it
-is not. Two records are written in parts. One is longer than the ring. The other meets a reader who
-asked for more bytes than there are: it gives no room before it has them, and the writer would get
-no room without giving them. Such a reader says in READER_WANTS how far WRITTEN has to come. It is
-believed only while the reader lives and what it wants fits into the ring.
+`write` waits until all of its bytes fit and stores WRITTEN once, so the ring has all of a record or
+none of it. Two kinds of record are written in parts. One is longer than the ring. The other meets a
+reader that asked for more bytes than there are: the reader frees no room before it has them, and
+the writer gets no room unless it delivers them. Such a reader stores in READER_WANTS how far
+WRITTEN has to come. The writer honours it only while the reader lives, and if what it wants fits
+into the ring.
 
 Why safe: a writer that dies before it stores WRITTEN has written nothing; a reader that dies before
-it stores READ has read nothing. The next one to take the role goes on from these words. A `write`
-that fails says how many of its bytes are in the ring by what WRITTEN has become, which is right
-wherever a signal met it, since nobody else stores that word. A wake for READER_WANTS that comes
-between a look and a nap costs one nap: no event word changes with it.
+it stores READ has read nothing. The next process in the role continues from these words. A `write`
+that fails reports how many of its bytes are in the ring, as the change of WRITTEN. That is right
+wherever a signal interrupted it, since no other process stores that word. A wake for READER_WANTS
+that comes between a look and a nap costs one nap: no event word changes with it.
 
 Tried and failed: to write as many bytes as there is room for. After a timeout the reader took the
 rest of the record for the beginning of the next.
@@ -52,26 +54,35 @@ READER_WANTS = 56
 
 
 class RingBuffer(SharedObject):
-    """A ring of bytes that one process writes and another reads, without a copy between them.
+    """A ring of bytes that one process writes and another reads, without a copy in between.
 
-    The ring's frames are mapped twice, one behind the other, so every stretch of it that is ready
-    is one contiguous buffer, wherever it begins. Made by `arena.ring(nbytes)`; goes to another
-    process by any pickling (always by handle), or as `RingBuffer(obj)` of its `scamem`.
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> ring = arena.ring("64K")
+    >>> ring.write(b"hello")
+    5
+    >>> ring.read(5)
+    b'hello'
+
+    The ring's frames are mapped twice in a row, so everything that is ready is one contiguous
+    buffer. `arena.ring(nbytes)` makes a ring, with a capacity of whole frames. It goes to another
+    process by any pickling (always by handle), or by publishing its `scamem`, from which the other
+    process makes `RingBuffer(obj)`.
 
     Parameters
     ----------
-    obj : the ring's Scamem, for example from a name. ScamemError if it is none.
+    obj : the Scamem of a ring; ScamemError for another object.
 
     Attributes
     ----------
-    scamem : the object, to be published; `capacity` : bytes of the ring.
+    scamem : the object, for publishing. `capacity` : of the ring, in bytes.
 
-    Who first writes is its writer, who first reads its reader, until `close`, or death: then
-    another process may take over. Two that live: BusyError for the second.
+    The first process to write becomes the writer, and the first to read becomes the reader, until
+    it closes the ring or dies; then another one may take over. While it lives, others get
+    BusyError.
 
     Ownership: two references (hand, mapping) until `close` or deallocation.
-    Threads: one writes, one reads; a second one that does so at the same time gets BusyError.
-    fork: the child may take a role that its parent does not have.
+    Threads: one writes and one reads; another that does so at the same time gets BusyError.
+    fork: the child can take a role that its parent does not have.
     """
 
     magic = RING
@@ -96,7 +107,7 @@ class RingBuffer(SharedObject):
 
     @classmethod
     def create(cls, seat: Seat, nbytes: int) -> RingBuffer:
-        """Make a ring of at least so many bytes; see Arena.ring."""
+        """Create a ring of at least `nbytes` bytes; see Arena.ring."""
         if nbytes <= 0:
             raise ValueError(f"asked for a ring of {nbytes:,} bytes; at least 1 is needed")
         frame = seat.frame_bytes
@@ -110,7 +121,7 @@ class RingBuffer(SharedObject):
         return cls(obj)
 
     def __len__(self) -> int:
-        """Bytes that were written and not read."""
+        """Return the number of bytes that were written and not read."""
         self._check_open()
         return self._ready()
 
@@ -129,31 +140,31 @@ class RingBuffer(SharedObject):
     # --- the writer ----------------------------------------------------------------------------
 
     def write(self, data: Any, timeout: float | None = None) -> int:
-        """Write a buffer's bytes, waiting for room as it must; return how many.
+        """Write a buffer's bytes, waiting for room if necessary; return how many.
 
             try:
                 ring.write(record, timeout=0.1)
             except scamem.WaitTimeoutError as error:
                 assert error.bytes_done == 0  # dropped as a whole: it fits into the ring
 
-        What fits into the ring is written at once or not at all. What is longer goes in parts, and
-        so does what a reader waits for that asked for more bytes than there are: it can free no
-        room before it has them.
+        A record that fits into the ring is written at once or not at all. A longer record is
+        written in parts. So is one for which a reader waits that asked for more bytes than there
+        are: it frees no room before it has them.
 
         Parameters
         ----------
         data : any C-contiguous buffer, of any length.
-        timeout : seconds to wait for room, each time; None: as long as the reader lives.
+        timeout : seconds to wait for room, for each part; None: as long as the reader lives.
 
         Raises
         ------
         BusyError : another process, or another thread of this one, writes.
-        PeerDiedError : the reader died, and there is not room enough.
-        WaitTimeoutError : there was not room enough in time.
+        PeerDiedError : the reader died, and there is not enough room.
+        WaitTimeoutError : there was not enough room in time.
         ValueError : the timeout is negative or NaN.
 
-        `bytes_done` of any error, KeyboardInterrupt among them, says how many of the bytes are in
-        the ring; they stay there.
+        Every error, also KeyboardInterrupt, has `bytes_done`: how many of the bytes are in the
+        ring. They stay there.
         """
         source = memoryview(data).cast("B") if memoryview(data).nbytes else memoryview(b"")
         self._check_open()
@@ -172,7 +183,7 @@ class RingBuffer(SharedObject):
             self._lock.release()
 
     def _write(self, source: memoryview, timeout: float | None) -> None:
-        """Write bytes: at once where they fit, else in parts."""
+        """Write bytes: at once if they fit, else in parts."""
         done = 0
         while done < len(source):
             left = len(source) - done
@@ -183,15 +194,15 @@ class RingBuffer(SharedObject):
             done += len(into)
 
     def reserve(self, nbytes: int | None = None, timeout: float | None = None) -> memoryview:
-        """Return the next bytes to be written, as one writable buffer; `commit` publishes them.
+        """Return room for the next bytes, as one writable buffer; `commit` publishes what is in it.
 
         Parameters
         ----------
-        nbytes : how many, at most the capacity; None: as many as there is room for, at least one.
+        nbytes : how many, at most the capacity; None: all the room there is, at least one byte.
         timeout : seconds to wait for room; None: as long as the reader lives.
 
-        Errors as `write`; nothing is written. Ownership: the buffer is the ring; it is the reader's
-        after `commit`.
+        Errors: as `write`; nothing is written. Ownership: the buffer is the ring's memory; it
+        belongs to the reader after `commit`.
         """
         self._check_open()
         deadline = Deadline(timeout)
@@ -204,14 +215,15 @@ class RingBuffer(SharedObject):
             self._lock.release()
 
     def _become_writer(self) -> None:
-        """Have the writer's role; BusyError: another process has it."""
+        """Take the writer's role; BusyError if another process has it."""
         if self._take_role(WRITER, "writes"):
             self.words.store(ENDED, 0)
 
     def _room(self, least: int, deadline: Deadline, *, in_parts: bool = False) -> memoryview:
-        """Wait for room for so many bytes; return all the room there is.
+        """Wait for room for `least` bytes; return all the room there is.
 
-        With `in_parts` less than `least`, but not nothing, where the reader waits for more bytes.
+        With `in_parts`, return less than `least` (at least one byte) if the reader waits for more
+        bytes.
         """
         if self.capacity - self._ready() < least:
             self._wait(
@@ -228,7 +240,7 @@ class RingBuffer(SharedObject):
         return self._bytes[start : start + free]
 
     def _reader_is_stuck(self) -> bool:
-        """Tell whether a living reader asked for more bytes than there are, and they would fit."""
+        """Return whether a living reader wants more bytes than there are, and they would fit."""
         written, wanted = self.words.load(WRITTEN), self.words.load(READER_WANTS)
         if not written < wanted <= self.words.load(READ) + self.capacity:
             return False
@@ -236,7 +248,7 @@ class RingBuffer(SharedObject):
         return claim != 0 and self._lives(claim)
 
     def commit(self, nbytes: int) -> None:
-        """Publish the next `nbytes` bytes, which `reserve` gave and were filled since."""
+        """Publish the next `nbytes` bytes, in the buffer that `reserve` returned."""
         self._check_open()
         self._take_role(WRITER, "writes")
         if not 0 <= nbytes <= self.capacity - self._ready():
@@ -247,7 +259,7 @@ class RingBuffer(SharedObject):
     # --- the reader ----------------------------------------------------------------------------
 
     def peek(self, nbytes: int | None = None, timeout: float | None = None) -> memoryview:
-        """Return the next bytes to be read, as one read-only buffer; `consume` gives them back.
+        """Return the next bytes, as one read-only buffer; `consume` gives them back to the writer.
 
         Parameters
         ----------
@@ -256,16 +268,16 @@ class RingBuffer(SharedObject):
 
         Returns
         -------
-        memoryview : fewer bytes, or none, where the writer closed the ring before.
+        memoryview : fewer bytes, or none, if the writer closed the ring first.
 
         Raises
         ------
         BusyError : another process reads.
-        PeerDiedError : the writer died before it wrote so many; `peek()` gives what there is.
-        WaitTimeoutError : nothing was taken.
+        PeerDiedError : the writer died before it wrote enough; `peek()` returns what there is.
+        WaitTimeoutError : the bytes did not come in time; none were taken.
         ValueError : the timeout is negative or NaN.
 
-        Ownership: the buffer is the ring; it is the writer's after `consume`.
+        Ownership: the buffer is the ring's memory; it belongs to the writer after `consume`.
         """
         self._check_open()
         deadline = Deadline(timeout)
@@ -283,10 +295,10 @@ class RingBuffer(SharedObject):
             self._lock.release()
 
     def _await_bytes(self, least: int, deadline: Deadline) -> None:
-        """Wait until so many bytes are ready, or the writer has closed the ring."""
-        self._wants = True  # until bytes are consumed: a reader that polls is as stuck as one here
+        """Wait until `least` bytes are ready, or the writer has closed the ring."""
+        self._wants = True  # until bytes are consumed, so that a reader that polls gets them too
         self.words.store(READER_WANTS, self.words.load(READ) + least)
-        self._tell(READ, WRITER_WAITS)  # who has no room for all of a record gives a part
+        self._tell(READ, WRITER_WAITS)  # a writer without room for its record delivers a part
         self._wait(
             lambda: self._ready() >= least or self.words.load(ENDED) != 0,
             WRITTEN,
@@ -296,12 +308,12 @@ class RingBuffer(SharedObject):
         )
 
     def _become_reader(self) -> None:
-        """Have the reader's role; BusyError: another process has it."""
+        """Take the reader's role; BusyError if another process has it."""
         if self._take_role(READER, "reads"):
             self.words.store(READER_WANTS, 0)
 
     def consume(self, nbytes: int) -> None:
-        """Give the next `nbytes` bytes back to the writer: they were read."""
+        """Give the next `nbytes` bytes, which were read, back to the writer."""
         self._check_open()
         self._become_reader()
         if not 0 <= nbytes <= self._ready():
@@ -315,7 +327,7 @@ class RingBuffer(SharedObject):
         self._tell(READ, WRITER_WAITS)
 
     def read(self, nbytes: int | None = None, timeout: float | None = None) -> bytes:
-        """Return a copy of the next bytes and give them back; parameters and errors as `peek`."""
+        """Return a copy of the next bytes and consume them; parameters and errors as `peek`."""
         found = self.peek(nbytes, timeout)
         data = bytes(found)
         self.consume(len(data))
@@ -331,7 +343,7 @@ class RingBuffer(SharedObject):
         return nbytes
 
     def _tell(self, event: int, waiting: int) -> None:
-        """Wake who waits on a word that was stored; a barrier lies between store and look."""
+        """Wake a process that waits on a stored word. There is a barrier between store and look."""
         if self.words.compare_exchange(waiting, 1, 0):
             self.words.wake(event)
 

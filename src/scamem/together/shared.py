@@ -1,16 +1,18 @@
-"""Objects that processes work on together: a first frame of words, and data behind it.
+"""Objects that processes use together: a first frame of words, and data behind it.
 
-State. Words of the head that this module knows: what the object is, and for each role (the one who
-writes, the one who reads) who has it: {slot 16, incarnation 32, which opening of the object 16}, 0
-if nobody. A role is taken by compare-exchange, from nobody or from somebody dead, and given up by
-compare-exchange from oneself.
+State. The head's words that this module knows: what the object is, and for each role (the writer,
+the reader) which process has it: {slot 16, incarnation 32, number of the opening 16}, or 0. A role
+is taken by compare-exchange, from 0 or from a dead process's claim, and given up by
+compare-exchange from one's own.
 
-Why safe: incarnations never repeat in 32 bits of joins, so a claim of a dead member never passes
-for its slot's next owner. A claim is no lock: whoever has it lives, and others are told so at once.
-A member that dies between data and the word that publishes them has published nothing.
+Why safe: incarnations do not repeat in 32 bits of joins, so a dead member's claim is never taken
+for that of its slot's next owner. A claim is not a lock: its owner is alive, and others get an
+error at once. A member that dies between the data and the word that publishes it has published
+nothing.
 
-Who finishes: nobody has to. What a dead member's claim means is asked at each look, of the kernel
-(is its slot locked) and of the slot's incarnation; the next one to want the role replaces it.
+Who finishes: nothing needs finishing. Each look at a claim asks the kernel whether its slot is
+locked, and the slot for its incarnation. The next process that wants the role replaces a dead
+member's claim.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from scamem.objects.scamem import Scamem
 
 from .shared_words import SharedWords
 
-HEAD_WORDS = 512  # a frame of them; the 32nd to 35th stay 0: test builds stop a process by them
+HEAD_WORDS = 512  # one frame; words 32 to 35 stay 0: test builds stop a process with them
 OPENING_SHIFT = 48
 OPENINGS = 1 << 16
 
@@ -40,7 +42,7 @@ _openings = itertools.count(1)
 
 
 class SharedObject:
-    """An opening of an object that several processes work on; see RingBuffer, GrowableArray.
+    """An opening of an object that several processes use; see RingBuffer, GrowableArray.
 
     Attributes
     ----------
@@ -50,7 +52,7 @@ class SharedObject:
     """
 
     magic: int  # of the first word: which kind of object it is
-    what: str  # it is called so in messages
+    what: str  # what messages call it
     _open = False
 
     def __init__(self, obj: Scamem) -> None:
@@ -65,19 +67,19 @@ class SharedObject:
     # --- roles ---------------------------------------------------------------------------------
 
     def _identity(self) -> int:
-        """Return the claim that this opening makes; a forked child has another."""
+        """Return this opening's claim; a forked child has another."""
         member = self.scamem.seat.member
         slot = member.my_word(L.MINE_SLOT)
-        if slot != self._slot:  # the first time, or forked: the parent's threads are not here
+        if slot != self._slot:  # first call, or a forked child: the parent's threads are not here
             incarnation = member.my_word(L.MINE_INCARNATION) & L.MASK_32
-            member.is_slot_dead(slot)  # a forked child says what its pid is when it first enters
+            member.is_slot_dead(slot)  # a forked child stores its pid when it first enters
             self._lock = threading.Lock()
             self._claim = slot | incarnation << 16 | self._opening << OPENING_SHIFT
             self._slot = slot
         return self._claim
 
     def _take_role(self, at: int, doing: str) -> bool:
-        """Have a role; tell whether it was taken just now.
+        """Take a role; return True if this opening did not have it before.
 
         Raises
         ------
@@ -99,11 +101,11 @@ class SharedObject:
                 return True
 
     def _give_role(self, at: int) -> bool:
-        """Give a role up; False if this opening does not have it."""
+        """Give a role up; return False if this opening does not have it."""
         return self.words.compare_exchange(at, self._identity(), 0)
 
     def _lives(self, claim: int) -> bool:
-        """Tell whether the member that made a claim is one still."""
+        """Return whether the member that made a claim is still a member."""
         member = self.scamem.seat.member
         slot = claim & L.MASK_16
         if slot == member.my_word(L.MINE_SLOT):
@@ -120,7 +122,7 @@ class SharedObject:
         return not member.is_slot_dead(slot)
 
     def _pid(self, claim: int) -> int:
-        """Return the process that made a claim, 0 if its slot is another's by now."""
+        """Return the pid that made a claim; 0 if its slot belongs to another member by now."""
         about = L.SLOTS + L.SLOT_WORDS * (claim & L.MASK_16)
         member = self.scamem.seat.member
         if member.read_word(about + L.SLOT_INCARNATION) & L.MASK_32 != claim >> 16 & L.MASK_32:
@@ -130,7 +132,7 @@ class SharedObject:
     # --- one thread at a time ------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Keep other threads off; `self._lock.release()` lets them on again. Waits for nobody."""
+        """Keep other threads out, until `self._lock.release()`. Does not wait: BusyError."""
         self._identity()
         if not self._lock.acquire(blocking=False):
             raise BusyError(
@@ -148,21 +150,22 @@ class SharedObject:
         deadline: Deadline,
         waiting: int = 0,
     ) -> None:
-        """Wait until something is there, looking again at least once a second.
+        """Wait until `is_there()`; look again at least once a second.
 
         Parameters
         ----------
-        event : word whose change wakes; `waiting` is the word that says that somebody waits on it.
-        peer : word of the role that would bring it.
+        event : the word whose change wakes the wait. `waiting` : the word that says that there is a
+            waiter.
+        peer : the word of the role that can bring what is awaited.
 
         Raises
         ------
-        PeerDiedError : the process that had this role is dead, or none is left that could take it.
+        PeerDiedError : the process in this role is dead, or no process is left that could take it.
         WaitTimeoutError : the deadline has passed.
         """
         for nap_s in deadline.slices():
             seen = self.words.load(event)
-            if waiting:  # a full barrier: whoever changes the event afterwards sees it
+            if waiting:  # a full barrier: a later change of the event sees it
                 self.words.compare_exchange(waiting, 0, 1)
             if is_there():
                 return
@@ -178,10 +181,10 @@ class SharedObject:
         )
 
     def _see_who_is_left(self, peer: int, is_there: Callable[[], bool]) -> None:
-        """Raise PeerDiedError if nobody can bring what is waited for."""
+        """Raise PeerDiedError if no process is left that could bring what is awaited."""
         claim = self.words.load(peer)
         if claim:
-            if self._lives(claim) or is_there():  # it may have brought it, and died since
+            if self._lives(claim) or is_there():  # it may have delivered, and died since
                 return
             pid = self._pid(claim)
         else:
@@ -199,8 +202,8 @@ class SharedObject:
         )
 
     def _has_company(self) -> bool:
-        """Tell whether anybody but this process holds the object: a member, a name, a loan."""
-        self.scamem.seat.reap()  # the dead hold it until somebody does
+        """Return whether another member, a name or a loan holds the object."""
+        self.scamem.seat.reap()  # dead members hold it until they are reaped
         own = self.scamem.seat.member.my_word(L.MINE_SLOT)
         return any(
             holder.loans or holder.kind != "member" or holder.slot != own
@@ -210,10 +213,10 @@ class SharedObject:
     # --- the end -------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give up what roles this opening has, and let go of the object. Again: nothing.
+        """Give up this opening's roles, and release the object. A second call does nothing.
 
-        Readers get what a writer that closes has written, and are told that nothing will follow;
-        another process may go on with it. Arrays and buffers of it stay readable.
+        Readers still get what was written before the writer closed, and learn that nothing will
+        follow. Another process may continue. Arrays and buffers of the object stay readable.
         """
         if not self._open:
             return
@@ -224,10 +227,10 @@ class SharedObject:
         self.scamem.close()
 
     def _end(self) -> None:
-        """Give up what roles this opening has, and tell whoever waits. The arena is open."""
+        """Give up this opening's roles, and wake waiters. The arena is open."""
 
     def _drop(self) -> None:
-        """Let go of words and views."""
+        """Release words and views."""
 
     def _check_open(self) -> None:
         if not self._open:
@@ -237,7 +240,7 @@ class SharedObject:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By handle, in every pickler: both ends share it."""
+        """Pickle by handle, in every pickler: both ends share the object."""
         return type(self)._load, (sent_by(handle(self.scamem), sys._getframe(1)),)
 
     @classmethod
@@ -253,7 +256,7 @@ class SharedObject:
     # --- heads ---------------------------------------------------------------------------------
 
     def _check_head(self) -> None:
-        """See that the object is one of this kind; ScamemError if not."""
+        """Check that the object is of this kind; ScamemError if not."""
         if self.words.load(0) != self.magic:
             raise ScamemError(
                 f"object {self.scamem.index} is not a {self.what}, or its header was overwritten"

@@ -1,7 +1,8 @@
-"""64-bit words in frames of an object, as several processes use them: ordered, and waited on.
+"""64-bit words in frames of an object, for several processes: ordered, and waited on.
 
-What was stored before a `store` is seen by whoever `load`s what it stored (release and acquire, on
-x86-64 and aarch64). `compare_exchange` orders everything before it against everything after it.
+A `load` that sees a value sees everything that was stored before the `store` of that value (release
+and acquire, on x86-64 and aarch64). `compare_exchange` orders everything before it against
+everything after it.
 """
 
 import cython
@@ -18,9 +19,9 @@ from cython.cimports.scamem.core.store.words import (
 
 @cython.cclass
 class SharedWords:
-    """Words at an address that is mapped for as long as `base` is there.
+    """Words at an address that stays mapped as long as `base` exists.
 
-    Ownership: it holds `base`. Threads: any. fork: works in the child, if the mapping does.
+    Ownership: it holds `base`. Threads: any. fork: works in the child if the mapping does.
     """
 
     def __init__(self, base: object, address: int, count: int) -> None:
@@ -29,27 +30,27 @@ class SharedWords:
         self.count = count
 
     def load(self, at: word) -> word:
-        """Return a word; whoever stored it stored before what it stored before."""
+        """Return a word, and see everything that was stored before it."""
         if at >= self.count:
             raise IndexError(f"word {at} of {self.count}")
         return load_acquire(self.words, at)
 
     def store(self, at: word, value: word) -> None:
-        """Store a word, after all that was stored before."""
+        """Store a word, after everything that was stored before."""
         if at >= self.count:
             raise IndexError(f"word {at} of {self.count}")
         store(self.words, at, value)
 
     def compare_exchange(self, at: word, old: word, value: word) -> bool:
-        """Store a word if `old` is there, as one step; tell whether it was."""
+        """Store `value` if the word is `old`, in one step; return whether it was."""
         if at >= self.count:
             raise IndexError(f"word {at} of {self.count}")
         return compare_exchange(self.words, at, old, value)
 
     def wait(self, at: word, seen: word, timeout_s: float) -> None:
-        """Wait until somebody wakes the word's waiters, at most so long; not if it changed.
+        """Wait until the word is woken, at most `timeout_s`; return at once if it has changed.
 
-        It may return early: look again. Wakes are by the word's lower half; a wait is at most 1 s.
+        It may return early: look again. The futex is the word's lower half; a wait is at most 1 s.
         """
         nap_ns: word = cython.cast(word, max(0.0, min(1.0, timeout_s)) * 1e9)
         if at >= self.count:

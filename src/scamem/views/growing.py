@@ -1,4 +1,4 @@
-"""Views that grow at the address where they are, as their object grows."""
+"""Views that grow in place, at a fixed address, as their object grows."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from .view import cut_view, grow_view, make_growing_view
 
 
 class Growing:
-    """A view of an object at one address for as long as it grows there.
+    """A view of an object that keeps its address while it grows.
 
     Attributes
     ----------
-    view : shows the first frames of the object; what looks at it stays valid as it grows.
-    frames : how many of them are mapped.
+    view : shows the first frames of the object; buffers over it stay valid as it grows.
+    frames : how many frames are mapped.
 
-    Ownership: one reference (a mapping), and as much address space as was reserved.
-    Threads: one at a time. fork: the child has its own, as of then.
+    Ownership: one reference (a mapping), and all of the reserved address space.
+    Threads: one at a time. fork: the child has its own copy, as of the fork.
     """
 
     def __init__(self, seat: Seat, hold: Hold, reserved: int) -> None:
@@ -41,14 +41,14 @@ class Growing:
         self.view = make_growing_view(held, address, self.reserved)
 
     def grow(self, frames: int) -> None:
-        """Map the object's frames up to the `frames`-th; nothing if they are.
+        """Map the first `frames` frames of the object; do nothing if they are mapped.
 
         Raises
         ------
-        ClosedError : a mapping failed half way before, so that the addresses behind are lost.
-        IndexError : the object has not so many.
-        ValueError : more than were reserved for.
-        TooScatteredError, OutOfMemoryError : as Scamem.map; what was mapped stays.
+        ClosedError : an earlier mapping failed half way, so the addresses behind it are lost.
+        IndexError : the object has fewer frames.
+        ValueError : more than the reserved address space.
+        TooScatteredError, OutOfMemoryError : as Scamem.map; what was mapped before stays.
         """
         size = self._seat.frame_bytes
         if frames <= self.frames:

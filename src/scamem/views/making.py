@@ -1,7 +1,7 @@
-"""Contiguous views of objects: plain ones, private ones, and ones stitched from several objects.
+"""Make contiguous views of objects: plain, private, or stitched from several objects.
 
-A view of one run lies in the direct map and costs nothing. One of several runs is a mapping of its
-own; while it is in use, asking for the same view again gives the same one.
+A view of one run lies in the direct map and costs nothing. A view of several runs is a separate
+mapping; while it is in use, asking for the same view again returns the same one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .view import View, make_view, runs_unmapped
 if TYPE_CHECKING:
     from .view import Part
 
-KEPT_MIN = 64  # weak references to views, before those of views that are gone are dropped
+KEPT_MIN = 64  # weak references to views, before dead ones are dropped
 
 mapping.budget.given_back = runs_unmapped
 
@@ -30,8 +30,8 @@ mapping.budget.given_back = runs_unmapped
 def contiguous(
     seat: Seat, hold: Hold, by: int, *, writable: bool = True, private: bool = False
 ) -> View:
-    """Return a contiguous view of a held object, holding it by a reference of kind `by`."""
-    held = hold.another(by)  # first: of an object with a view, frames are not taken away
+    """Return a contiguous view of a held object; it takes a new reference of kind `by`."""
+    held = hold.another(by)  # first: an object with a mapping never loses frames
     if private:
         return copy_on_write(seat, held)
     runs = mapping.merged(seat.member.runs(held))
@@ -54,10 +54,10 @@ def contiguous(
 
 
 def _keep(seat: Seat, key: tuple[int, int, int, bool], view: View) -> None:
-    """Remember a view for as long as it is in use.
+    """Remember a view as long as it is in use.
 
-    Without a callback on its end: what runs there may run inside anything, and a signal that
-    arrives just then is lost.
+    Without a weak-reference callback: a callback can run inside any other code, and an exception
+    from a signal handler that runs in it is lost.
     """
     views = seat.views
     views[key] = weakref.ref(view)
@@ -66,7 +66,7 @@ def _keep(seat: Seat, key: tuple[int, int, int, bool], view: View) -> None:
 
 
 def direct_address_of(seat: Seat, hold: Hold, writable: bool = True) -> int:
-    """Return where a held object of one run lies in the direct map, 0 if it has several."""
+    """Return where a held object of one run lies in the direct map; 0 if it has several runs."""
     address: int = seat.member.address_of(hold)
     if writable or address == 0:
         return address
@@ -74,7 +74,7 @@ def direct_address_of(seat: Seat, hold: Hold, writable: bool = True) -> int:
 
 
 def offset_in_object(hold: Hold, address: int) -> int:
-    """Return which byte of a held object of one run an address of the direct map is."""
+    """Return which byte of a held object of one run lies at this address of the direct map."""
     seat: Seat = hold.member.seat
     first, _ = hold.member.first_run(hold)
     base = seat.direct.address
@@ -84,7 +84,7 @@ def offset_in_object(hold: Hold, address: int) -> int:
 
 
 def read_only_address(seat: Seat) -> int:
-    """Return where the read-only direct map is, made and noted for fork when first asked for."""
+    """Return the read-only direct map's address. The first call maps it and notes it for fork."""
     with seat.lock:
         seat.read_only_address = seat.direct.make_read_only(seat.member.add_range)
     return seat.read_only_address
@@ -107,20 +107,19 @@ def copy_on_write(seat: Seat, held: Hold) -> View:
 
 
 def stitched(seat: Seat, parts: Iterable[Part], *, writable: bool) -> View:
-    """Return one view of stretches of objects, one behind the other; a frame may come twice.
+    """Return one view of several parts of objects, one after the other. A frame may occur twice.
 
     Parameters
     ----------
-    parts : (reference, first frame, frames) of each stretch, frames counted from the object's
-        start.
+    parts : (reference, first frame, frames) for each part; frames count from the object's start.
 
     Raises
     ------
-    IndexError : a stretch is not inside its object.
+    IndexError : a part is not inside its object.
     TooScatteredError, OutOfMemoryError : as Scamem.map.
 
     Ownership: the view holds one more reference (a mapping) on each object.
-    Cost: one mmap a run.
+    Cost: one mmap per run.
     """
     size = seat.frame_bytes
     kept = tuple((hold.another(L.BY_MAPPING), start, count) for hold, start, count in parts)
@@ -134,7 +133,7 @@ def stitched(seat: Seat, parts: Iterable[Part], *, writable: bool) -> View:
 
 
 def _note(seat: Seat, address: int, nbytes: int) -> None:
-    """Let fork know of a mapping that is about to be a view's."""
+    """Tell fork about a mapping that is about to become a view's."""
     try:
         seat.member.add_range(address, nbytes)
     except BaseException:
@@ -144,7 +143,7 @@ def _note(seat: Seat, address: int, nbytes: int) -> None:
 
 
 def runs_within(hold: Hold, start: int, count: int) -> Iterator[tuple[int, int]]:
-    """Yield the runs of a stretch of a held object; IndexError if it is not inside."""
+    """Yield the runs of a part of a held object; IndexError if it is not inside."""
     nr = hold.member.nr(hold)
     if not 0 <= start <= start + count <= nr:
         size = counted(nr, "frame")
@@ -159,7 +158,7 @@ def runs_within(hold: Hold, start: int, count: int) -> Iterator[tuple[int, int]]
 
 
 def overlaps(parts: Sequence[Part]) -> bool:
-    """Tell whether stretches of objects have a frame in common."""
+    """Return whether parts of objects have a frame in common."""
     ordered = sorted((hold.index, start, count) for hold, start, count in parts)
     return any(
         index == other and start + count > behind

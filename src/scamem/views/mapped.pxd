@@ -1,8 +1,8 @@
 from scamem.membership.member cimport Member
 
 cdef enum:
-    CHANGED = -1  # somebody else changed it, or took a view: look again
-    LEFT = -2  # this process is no member any more
+    CHANGED = -1  # another thread changed it or took a view: try again
+    LEFT = -2  # this process is not a member any more
     NO_RANGE = -3  # the table that fork opens and closes is full
 
 cdef class Mapped:

@@ -1,23 +1,23 @@
-"""Frames mapped at an address of their own, of one object or of several, and unmapped in parts.
+"""Map frames of one object or several at a separate address, and unmap parts of the mapping.
 
 State. A range of addresses, the frames that it shows, and one reference (BY_MAPPING) for each
-object among them; an entry {address, bytes} in the table of mappings that fork opens and closes.
+object among them. An entry {address, bytes} in the table of mappings that fork opens and closes.
 
-Steps of an unmapping. Prepare all that is made of Python objects: the frames left before and
-behind, and for a part behind a hole a Mapped of its own with references of its own. Then, under the
-process-local lock: unmap, change the table, change the ranges. Then let go of what is not shown
-any more.
+Steps of unmapping. First prepare everything that is a Python object: the frames left before and
+behind, and for a part behind a hole a new Mapped with its own references. Then, under the
+process-local lock: unmap, change the table, change the ranges. Then release the objects that are no
+longer shown.
 
-Why safe: fork's prepare waits for the local lock, so every child sees mapping, table and range
-before all of it or after; the list of frames follows before any other thread can run Python. An
-entry never covers an address that was given up, which a stranger may have got: no fork advises a
-stranger's memory. References are taken before the kernel is asked, and dropped after it has
-unmapped: frames that are shown are always held. Threads: whoever has changed the range or taken a
-view since it was looked at makes the unmapping look again.
+Why safe: fork's prepare waits for the local lock, so a child sees mapping, table and range all
+before the change or all after it. The list of frames follows before another thread can run Python.
+An entry never covers an address that was given up and may be another mapping by now, so fork never
+advises foreign memory. References are taken before the mapping is made and dropped after it is
+unmapped: frames that are shown are always held. Threads: if another thread has changed the range or
+taken a view since it was looked at, the unmapping starts again.
 
-Tried and failed: splitting by mapping both parts anew gives them new addresses. Forgetting the
-entry first, and entering the parts after the kernel had split, let a fork in between leave its
-child with ranges that are not mapped there.
+Tried and failed: to split by mapping both parts anew, which gives them new addresses. To remove the
+entry first and add the parts after the kernel had split the mapping: a child forked in between had
+ranges that were not mapped there.
 """
 
 import weakref
@@ -39,20 +39,20 @@ from .making import read_only_address
 Piece = tuple[int, int, Hold]  # first pfn, frames, and the reference that keeps them
 
 
-@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
+@cython.no_gc_clear  # GC must not clear what __dealloc__ uses; only the decorator works
 @cython.cclass
 class Mapped:
-    """A mapping of frames at an address of its own; made by `map_frames`.
+    """A mapping of frames at a separate address; `map_frames` makes it.
 
     Attributes
     ----------
-    seat : of the arena of its frames.
-    address, nbytes : where it is in this process, and its length in bytes; 0 once it is unmapped.
+    seat : of the arena that has the frames.
+    address, nbytes : where it is in this process, and its length in bytes; 0 once unmapped.
     writable : whether it may be written.
 
     Ownership: one reference (a mapping) on each object that it shows, dropped by `unmap`,
-    deallocation or death of the process. Threads: any. fork: the child has it at the same address,
-    with references of its own.
+    deallocation, or the process's death. Threads: any. fork: the child has it at the same address,
+    with its own references.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Mapped:
 
         Raises
         ------
-        ClosedError : it is unmapped.
+        ClosedError : the mapping was unmapped.
         IndexError : the range is not inside it; names both.
         """
         pieces = self.pieces
@@ -104,12 +104,12 @@ class Mapped:
             process.unlock_local()
 
     def unmap(self, start: int, count: object = None) -> Mapped | None:
-        """Unmap a range of frames; where it is inside, the part behind it becomes a Mapped.
+        """Unmap a range of frames. If it is in the middle, the part behind it becomes a Mapped.
 
         Returns
         -------
-        Mapped : the part behind, with references of its own; None if nothing is left there, or
-            nothing before it: then this one is the part that is left.
+        Mapped : the part behind, with its own references. None if nothing is left behind the range,
+            or nothing before it; in the latter case this object keeps the part behind.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Mapped:
                 raise refused(self.member.error_of(L.NOT_HELD), number)
 
     def views_behind(self, start: int, end: int) -> list:
-        """Return the views behind a range of frames; ViewInUseError if any looks at the range."""
+        """Return the views behind a range of frames; ViewInUseError if one overlaps the range."""
         first: cython.ulonglong = (
             self.address + cython.cast(cython.ulonglong, start) * L.FRAME_BYTES
         )
@@ -169,7 +169,7 @@ class Mapped:
         end: cython.ulonglong,
         parts: list,
     ) -> cython.int:
-        """Carve frames out, counting mappings: 0, CHANGED, LEFT, NO_RANGE, or an errno."""
+        """Unmap frames, and count the mappings; return 0, CHANGED, LEFT, NO_RANGE, or an errno."""
         left, right, views = parts
         before = mapping.merged([(pfn, count) for pfn, count, _ in left])
         after = mapping.merged([(pfn, count) for pfn, count, _ in right])
@@ -185,7 +185,7 @@ class Mapped:
         number: cython.int = self.carve(
             seen, behind, start * L.FRAME_BYTES, end * L.FRAME_BYTES, mappings
         )
-        if number == 0:  # no call of Python before all of it is changed: another thread may fork
+        if number == 0:  # no Python call until all of it has changed: another thread may fork
             self.pieces = shown
             if behind is not None:
                 for moved in views:
@@ -204,7 +204,7 @@ class Mapped:
         end: cython.ulonglong,
         mappings: cython.ulonglong,
     ) -> cython.int:
-        """Unmap bytes start to end, all of it or nothing: range, table and count as well."""
+        """Unmap bytes start to end, with range, table and counts; on failure change nothing."""
         result: cython.int = 0
         mine = self.member.mine
         process.lock_local()
@@ -247,8 +247,8 @@ class Mapped:
 
 
 def unmap_all(mapped: Mapped) -> cython.void:
-    """Unmap what is left: forgotten by fork first, unmapped, counted. Before its holds go."""
-    # A forked child that is no member has no such mapping: what is there now is a stranger's.
+    """Unmap what is left: remove fork's entry, unmap, count. Runs before the holds are dropped."""
+    # A forked child that is no member does not have this mapping: the address is foreign there.
     if mapped.nbytes != 0 and mapped.member.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
         process.lock_local()
         process.remove_range(mapped.member.mine, mapped.address)
@@ -258,13 +258,13 @@ def unmap_all(mapped: Mapped) -> cython.void:
         mapped.nbytes = 0
 
 
-@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
+@cython.no_gc_clear  # GC must not clear what __dealloc__ uses; only the decorator works
 @cython.cclass
 class MappedView:
     """A buffer over a range of a mapping (memoryview, np.frombuffer).
 
-    Like a pointer, it holds no reference of its own: it keeps its mapping, and so long as it is in
-    use the range cannot be unmapped.
+    Like a pointer, it holds no reference to the object. It keeps its mapping alive, and the range
+    cannot be unmapped while the buffer is in use.
 
     Attributes
     ----------
@@ -297,7 +297,7 @@ def new_mapped(seat: object, writable: cython.bint, pieces: list) -> Mapped:
 
 
 def cut(pieces: list, start: int, end: int) -> list:
-    """Return the pieces of frames start to end of pieces."""
+    """Return frames start to end of a list of pieces."""
     found = []
     for pfn, count, held in pieces:
         first, last = max(start, 0), min(end, count)
@@ -309,7 +309,7 @@ def cut(pieces: list, start: int, end: int) -> list:
 
 
 def held_anew(pieces: list) -> list:
-    """Return pieces with references of their own, one for each object."""
+    """Return pieces with new references, one for each object."""
     held: dict = {}
     for _, _, hold in pieces:
         if (hold.index, hold.generation) not in held:
@@ -318,7 +318,7 @@ def held_anew(pieces: list) -> list:
 
 
 def refused(error: object, number: int) -> Exception:
-    """Return the exception for a carving that failed; `error` where this process is no member."""
+    """Return the exception for a failed `carve`; `error` if this process is not a member."""
     import errno as names
     import os
 
@@ -336,20 +336,20 @@ def refused(error: object, number: int) -> Exception:
 
 
 def map_frames(seat: object, pieces: list, writable: bool = True) -> Mapped:
-    """Map frames one behind the other, at an address of their own.
+    """Map frames one after the other, at a separate address.
 
     Parameters
     ----------
-    seat : of the arena of all of them.
+    seat : of the arena that has all of them.
     pieces : (first pfn, frames, reference) in order; one reference (BY_MAPPING) for each object,
-        which the mapping keeps.
+        which the mapping takes over.
 
     Raises
     ------
     TooScatteredError : it takes more mappings than this process may still make.
     OutOfMemoryError : no address space is left.
 
-    Cost: one mremap a run.
+    Cost: one mremap per run.
     """
     made: Mapped = new_mapped(seat, writable, pieces)
     runs = mapping.merged([(pfn, count) for pfn, count, _ in pieces])

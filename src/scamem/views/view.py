@@ -1,10 +1,10 @@
 """A contiguous view of an object in this process, and the reference that keeps it.
 
-A view of one run lies in the direct map and costs nothing; a view of several runs is a mapping of
-its own (address_space.map.vmap), unmapped when the last buffer taken from the view is gone. Buffers
-(memoryview, NumPy) keep the view alive, the view keeps the reference. A view may show frames of
-several objects, and keeps a reference on each; it may be private (copy-on-write), and it may have
-address space behind it to grow into.
+A view of one run lies in the direct map and costs nothing. A view of several runs is a separate
+mapping (address_space.map.vmap), unmapped when the last buffer over it is deallocated. Buffers
+(memoryview, NumPy) keep the view alive, and the view keeps the reference. A view can show frames of
+several objects, with a reference on each. It can be private (copy-on-write), and it can have
+reserved address space behind it to grow into.
 """
 
 import cython
@@ -15,21 +15,21 @@ from cython.cimports.scamem.membership import process
 from cython.cimports.scamem.membership.member import Hold
 
 
-@cython.no_gc_clear  # a cycle's collection leaves what deallocation needs; heard only here
+@cython.no_gc_clear  # GC must not clear what __dealloc__ uses; only the decorator works
 @cython.cclass
 class View:
-    """Memory of an object that Python can look at.
+    """A contiguous view of an object's memory: a buffer for memoryview and np.frombuffer.
 
     Attributes
     ----------
     hold : the reference that keeps it (a mapping's or a pin's).
     address, nbytes : where it is in this process, and its length in bytes.
-    runs : mappings that it is made of; 0 where it lies in the direct map.
+    runs : the mappings that it consists of; 0 if it lies in the direct map.
     writable : whether it may be written.
-    private : whether what is written to it is this process's alone.
-    growing : whether it is of an object that is only appended to.
-    parts : of a view that shows more than one object from its start: (reference, first frame,
-        frames) of each stretch of it, in order; else None. They keep the objects.
+    private : whether writes to it stay in this process.
+    growing : whether the object is append-only.
+    parts : (reference, first frame, frames) of each part, in order, for a view of more than one
+        part. They keep the objects. Else None.
     """
 
     def __init__(self) -> None:
@@ -68,8 +68,8 @@ def new_view(
 
 
 def unmap(view: View) -> cython.void:
-    """Unmap a stitched view: forgotten by fork first, unmapped, counted. Before its hold goes."""
-    # A forked child that is no member has no such mapping: what is there now is a stranger's.
+    """Unmap a stitched view: remove fork's entry, unmap, count. Runs before its hold is dropped."""
+    # A forked child that is no member does not have this mapping: the address is foreign there.
     if view.mapped != 0 and view.hold.member.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
         view.mapped = 0
         process.lock_local()
@@ -89,7 +89,7 @@ def make_view(
     private: bool = False,
     parts: tuple | None = None,
 ) -> View:
-    """Return a view of mapped memory; a stitched one (runs > 0) owns its mapping."""
+    """Return a view of mapped memory. A stitched one (runs > 0) owns its mapping."""
     made: View = new_view(held, address, nbytes, writable, runs)
     made.private = private
     made.parts = parts
@@ -97,7 +97,7 @@ def make_view(
 
 
 def make_growing_view(held: Hold, address: int, length: int) -> View:
-    """Return a read-only view of nothing yet, which owns `length` bytes of reserved addresses."""
+    """Return an empty read-only view, which owns `length` bytes of reserved addresses."""
     made: View = new_view(held, address, 0, False, 1)
     made.length = length
     made.growing = True
@@ -105,13 +105,13 @@ def make_growing_view(held: Hold, address: int, length: int) -> View:
 
 
 def grow_view(view: View, nbytes: int, runs: int) -> None:
-    """Let a view show `nbytes` bytes, for which `runs` more mappings were made."""
+    """Make a view show `nbytes` bytes, for which `runs` more mappings were made."""
     view.nbytes = nbytes
     view.runs += runs
 
 
 def cut_view(view: View) -> None:
-    """Give up the address space behind what a view shows: others may have mapped there."""
+    """Give up the address space behind what a view shows: other mappings may be there already."""
     process.lock_local()
     process.remove_range(view.hold.member.mine, view.address)
     view.length = view.nbytes
@@ -123,5 +123,5 @@ def cut_view(view: View) -> None:
 
 
 def runs_unmapped() -> int:
-    """Return how many mappings of stitched views this process has given back, ever."""
+    """Return how many mappings of stitched views this process has unmapped so far."""
     return process.state[1]

@@ -170,9 +170,10 @@ def enter_patiently(arena: Words, mine: Words, watch: Words) -> word:
 
     For fork's prepare alone. The watch's limit is for all that prepare does.
     """
-    status: word
+    status: word = lock.try_lock(arena, mine[L.MINE_SLOT])  # mostly had, without the clock
     watch[L.WATCH_SEEN] = 0
-    status = attempt(arena, mine, watch)
+    if status == L.BUSY:
+        status = attempt(arena, mine, watch)
     while status == L.BUSY:  # bound: the watch's limit
         if watch[L.WATCH_SPENT_NS] >= watch[L.WATCH_LIMIT_NS]:
             lock.pass_on(arena)
