@@ -1,4 +1,4 @@
-"""Sizes in bytes as people read and write them."""
+"""Sizes in bytes, in the form that people read and write."""
 
 from __future__ import annotations
 
