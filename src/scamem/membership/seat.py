@@ -98,6 +98,7 @@ class Seat:
         self.default_node, self.default_zone = _defaults()
         self.interleaved = itertools.count()
         self.neighbour = 0  # slot of the other member that was found alive last
+        self.section_places: Any = None  # node and kind of each section (objects.pages)
         self._arena: Callable[[], Any] | None = None  # a weak reference
 
     @property

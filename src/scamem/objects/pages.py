@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import operator
 from array import array
-from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -30,9 +29,15 @@ from .scamem import Scamem
 OBJECT_OF_PAGE = np.dtype([("object", np.uint64), ("generation", np.uint64)])
 
 
-@lru_cache
-def _of_sections(spans: tuple[Span, ...]) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
-    """Return the node and the kind of each section."""
+def _of_sections(seat: Seat) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
+    """Return the node and the kind of each section, written down when first asked for."""
+    found: tuple[NDArray[np.int16], NDArray[np.int8]] | None = seat.section_places
+    if found is None:
+        found = seat.section_places = _places(seat.geometry.spans)
+    return found
+
+
+def _places(spans: tuple[Span, ...]) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
     lengths = [span.sections for span in spans]
     nodes = np.repeat(np.array([span.node for span in spans], np.int16), lengths)
     kinds = np.repeat(np.array([span.kind for span in spans], np.int8), lengths)
@@ -60,8 +65,10 @@ def page_to_nid(arena: Seated, pfns: Any, *, verify: bool = False) -> Any:
     """
     seat = arena._seat
     if not verify:
-        nodes, _ = _of_sections(seat.geometry.spans)
-        return (int if isinstance(pfns, int) else np.asarray)(nodes[_sections_of(seat, pfns)])
+        nodes = _of_sections(seat)[0]
+        if isinstance(pfns, int):
+            return int(nodes[_number(seat, pfns) >> seat.geometry.section_shift])
+        return nodes[_sections_of(seat, pfns)]
     seat.check_open()
     numbers = _numbers(seat, pfns)
     real = _real_nodes(seat, np.ascontiguousarray(numbers).reshape(-1))
@@ -83,9 +90,11 @@ def page_zone(arena: Seated, pfns: int) -> str: ...
 def page_zone(arena: Seated, pfns: ArrayLike) -> NDArray[np.str_]: ...
 def page_zone(arena: Seated, pfns: Any) -> Any:
     """Return the zone of a frame, or of each of several: "NORMAL" or "HUGE"."""
-    _, kinds = _of_sections(arena._seat.geometry.spans)
-    found = kinds[_sections_of(arena._seat, pfns)]
-    return ZONE_NAMES[found] if isinstance(pfns, int) else np.array(ZONE_NAMES)[found]
+    seat = arena._seat
+    kinds = _of_sections(seat)[1]
+    if isinstance(pfns, int):
+        return ZONE_NAMES[kinds[_number(seat, pfns) >> seat.geometry.section_shift]]
+    return np.array(ZONE_NAMES)[kinds[_sections_of(seat, pfns)]]
 
 
 @overload

@@ -87,8 +87,10 @@ def copy_records(arena: Words, mine: Words, watch: Words) -> word:
         letting_go.unlock_arena(arena, mine)
         if waiting.enter_patiently(arena, mine, watch) != L.OK:
             return L.BUSY
-        if watch[L.WATCH_SPENT_NS] >= watch[L.WATCH_LIMIT_NS]:
-            return L.STARVED
+        if left % L.COPIES_TIMED == 0:
+            waiting.spend(watch)
+            if watch[L.WATCH_SPENT_NS] >= watch[L.WATCH_LIMIT_NS]:
+                return L.STARVED
     return L.OK
 
 

@@ -336,6 +336,7 @@ cdef extern from *:
     #define SCAMEM_LAYOUT_FORK_NS 0x3b9aca00ULL
     #define SCAMEM_LAYOUT_SPINS 0xc8ULL
     #define SCAMEM_LAYOUT_REAPED_AT_ONCE 0x20ULL
+    #define SCAMEM_LAYOUT_COPIES_TIMED 0x40ULL
     #define SCAMEM_LAYOUT_COPY_LOOKS 0x8ULL
     #define SCAMEM_LAYOUT_PAGE_WORDS 0x200ULL
     #define SCAMEM_LAYOUT_FRAME_BYTES 0x1000ULL
@@ -692,6 +693,7 @@ cdef extern from *:
     const unsigned long long FORK_NS "SCAMEM_LAYOUT_FORK_NS"  # 0x3b9aca00
     const unsigned long long SPINS "SCAMEM_LAYOUT_SPINS"  # 200
     const unsigned long long REAPED_AT_ONCE "SCAMEM_LAYOUT_REAPED_AT_ONCE"  # 32
+    const unsigned long long COPIES_TIMED "SCAMEM_LAYOUT_COPIES_TIMED"  # 64
     const unsigned long long COPY_LOOKS "SCAMEM_LAYOUT_COPY_LOOKS"  # 8
     const unsigned long long PAGE_WORDS "SCAMEM_LAYOUT_PAGE_WORDS"  # 512
     const unsigned long long FRAME_BYTES "SCAMEM_LAYOUT_FRAME_BYTES"  # 4096

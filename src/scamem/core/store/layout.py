@@ -399,6 +399,7 @@ CLEAN_NS = 100000000  # how long a member that cleaned tries to get the lock bac
 FORK_NS = 1000000000  # the time that prepare may take in all
 SPINS = 200  # tries before a wait
 REAPED_AT_ONCE = 32  # records reaped under one hold of the arena's lock: some microseconds
+COPIES_TIMED = 64  # fork reads the clock once per this many records that it copies
 COPY_LOOKS = 8  # how often fork looks at a record before the list is called damaged
 
 PAGE_WORDS = 512  # tables begin on pages, so that each can be given memory separately
