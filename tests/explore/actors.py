@@ -1,7 +1,7 @@
 """What actors do, in phases, each of which calls the core's own procedures.
 
-Membership's loop of looks and naps, with a look for signals in between, is done by phases here:
-that is where Python may run.
+Membership's loop of looks and naps, which checks for signals in between, is split into phases here,
+since Python may run between them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Locked:
 
 @dataclass(frozen=True)
 class GivesUp:
-    """A wait for the lock that a signal ends after its first nap."""
+    """A wait for the lock that a signal ends after the first nap."""
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         if phase == "leave":
@@ -71,7 +71,7 @@ class GivesUp:
 
 @dataclass(frozen=True)
 class Plain:
-    """Something without the arena's lock."""
+    """One action without the arena's lock."""
 
     body: Callable[[Run], Any]
 
@@ -82,7 +82,7 @@ class Plain:
 
 @dataclass(frozen=True)
 class LetGo:
-    """Let go of an object once, without a wait."""
+    """Let go of an object once, without waiting."""
 
     obj: int
     by: int = L.BY_HAND

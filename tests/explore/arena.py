@@ -1,9 +1,9 @@
-"""An arena in private memory whose every store is seen, judged, and may be the last one.
+"""An arena in private memory: every store is seen and judged, and may be the last one.
 
-`ArenaWords` is what the interpreted core takes for the control file. Of each store it asks: does
-the storing member hold the arena's lock, and is the word's old value in the journal, or is it one
-of the words that may be stored without? It keeps digests of its words up to date, so that a state
-is recognised where it comes up again.
+`ArenaWords` is the control file in the interpreted core. At each store it checks two
+things. Does the storing member hold the arena's lock? Is the word's old value in the journal, or is
+it a word that may be stored without a log? It keeps digests of its words up to date, so that a
+state is recognised when it occurs again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scamem.core.store.geometry import Geometry
 
 LOGGED, ANY, UNDER_LOCK, OWN, JOURNAL = range(5)  # who may store a word, and how
 
-# Words that never repeat or only count: two states that differ in them alone are one.
+# Words that never repeat or only count: states that differ only in them are the same.
 EVENT_BITS = range(L.EVENTS_AWAITED, L.EVENTS_AWAITED + (L.EVENTS_MAX >> L.EVENTS_SHIFT))
 IGNORED = frozenset(
     {L.LOCK, L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.REAPED_MEMBERS, L.REAPED_HOLDERS}
@@ -26,16 +26,16 @@ IGNORED = frozenset(
 
 
 class Crash(Exception):
-    """The process that stores died: nothing after this store happened."""
+    """The storing process died: nothing after this store happened."""
 
 
 class Violation(AssertionError):
-    """A rule was broken; the first word of the message names it."""
+    """A rule was broken; the first word of the message names the rule."""
 
 
 @cache
 def kinds_of(geometry: Geometry) -> bytes:
-    """Return who may store each word: LOGGED in the journal first, or one of the others."""
+    """Return how each word may be stored: LOGGED in the journal first, or one of the others."""
     kinds = bytearray(geometry.control_words)
     kinds[L.LOCK] = ANY
     for at in (
@@ -65,14 +65,14 @@ class ArenaWords(array):
     """The control file's words. Make with `ArenaWords.new(geometry)` or `.copy()`."""
 
     kinds: bytes
-    actor: int  # slot of the member that runs; 0: nobody asks
-    countdown: int  # the store at which it dies; 0: it does not
+    actor: int  # slot of the member that runs; 0: stores are not judged
+    countdown: int  # the store at which it dies; 0: it does not die
     stores: int
-    digest: int  # of all words but IGNORED ones and the journal's entries
-    logged_digest: int  # of the words that a roll-back puts back
+    digest: int  # of all words except IGNORED ones and the journal's entries
+    logged_digest: int  # of the words that a roll-back restores
     journal_digest: int
-    logged: set[int]  # words of the transaction under way whose old values are in the journal
-    fresh: int  # the word that was logged last, and not stored yet
+    logged: set[int]  # words of the current transaction whose old values are in the journal
+    fresh: int  # the word that was logged last and is not stored yet
     at_rest: list[int]  # logged_digest whenever the journal became empty
     watch: Callable[[int, int, int], None] | None  # called with place, old and new value
 
@@ -86,14 +86,14 @@ class ArenaWords(array):
         return words
 
     def begin(self) -> None:
-        """Count anew."""
+        """Restart the counts."""
         self.actor = self.countdown = self.stores = 0
         self.fresh = -1
         self.at_rest = []
         self.watch = None
 
     def copy(self) -> ArenaWords:
-        """Return the same words, counting anew."""
+        """Return the same words, with new counts."""
         words = ArenaWords("Q", self.tobytes())
         words.kinds = self.kinds
         words.digest, words.logged_digest = self.digest, self.logged_digest
@@ -103,12 +103,12 @@ class ArenaWords(array):
         return words
 
     def key(self) -> tuple[int, int, int]:
-        """Return what a state is recognised by: words, journal, the lock word's low part."""
+        """Return the key of a state: words, journal, the low part of the lock word."""
         journal = self.journal_digest if array.__getitem__(self, L.JOURNAL_LENGTH) else 0
         return self.digest, journal, array.__getitem__(self, L.LOCK) & (L.LOCK_TICKET_ONE - 1)
 
     def raw(self, at: int, value: int) -> int:
-        """Store a word with no question asked: what makes an arena, and what damages one."""
+        """Store a word without judging it: to make an arena, or to damage one."""
         old = array.__getitem__(self, at)
         if old != value:
             array.__setitem__(self, at, value)
@@ -136,7 +136,7 @@ class ArenaWords(array):
             raise Crash
 
     def judge(self, at: int, value: int) -> None:
-        """Ask whether this store may be made now."""
+        """Check that this store is allowed now."""
         kind = self.kinds[at]
         if kind in (ANY, OWN):
             return
@@ -149,7 +149,7 @@ class ArenaWords(array):
             raise Violation(f"journal: word {at} was stored before its old value was logged")
 
     def judge_length(self, value: int) -> None:
-        """The journal's length may grow by one entry, or fall to 0."""
+        """Check that the journal's length grows by one entry, or falls to 0."""
         length = array.__getitem__(self, L.JOURNAL_LENGTH)
         entry = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * length
         if value == 0:
@@ -178,7 +178,7 @@ class ArenaWords(array):
         return True
 
     def futex_wake(self, at: int, waiters: int) -> None:
-        """Wake nobody: whoever waits does so in steps.py."""
+        """Wake nobody: waiters exist only in steps.py."""
 
     def futex_wait(self, at: int, seen: int, nap_ns: int) -> int:
         raise Violation(f"hang: word {at} is waited for where nobody else runs")

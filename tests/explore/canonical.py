@@ -1,23 +1,24 @@
-"""What states are told apart by: two whose members can go on in the same ways are one.
+"""The canonical form of states: two whose members can continue in the same ways are one.
 
-A state's form says what later transactions can depend on, in names that are no numbers of records:
+A state's form says what later transactions can depend on, with names that are not record numbers:
 
-- An object is named by its first frame (frames are nobody else's); one without frames by what it
-  was promised, and stands in the part of the member that holds it, which alone can.
+- An object is named by its first frame (no other object has its frames). One without frames is
+  named by what it was promised, and is in the part of the member that holds it, which alone can.
 - Each member has a part: its slot's state, its records from the newest to the oldest, what it owns,
   and whether its private table agrees. Members are interchangeable: their parts are sorted.
-- Of each record there is what it stands for: counts, loans, whether it waits on a stack of drops.
+- For each record: its counts, its loans, and whether it waits on a stack of drops.
 - The free frames are a set, whatever the nodes of the tree below uniform ones say (free_runs.py:
   they are not read). A memdesc is the object that it leads to, if any; stale words lead nowhere.
 
-Left out, so that states which differ in it alone are one: which numbers objects, records, runs,
-loans and slots have (free lists hand out any; the tables of these arenas never run short), tickets,
-incarnations and generations (only ever compared with those of the same owner or object: here is
-whether they agree), pids, counters for people, the words of free records (a record is written
-before it is read), where a member looks for loans next (it goes on until it has seen all), and
-times: what ends loans comes more than a minute after they were lent, so all are due. That nothing
-else is lost is tried, not only argued: test_interleave.py goes all ways without merging any two
-states whose words differ, and must meet the same forms.
+States that differ only in the following are one. The numbers of objects, records, runs, loans and
+slots: free lists hand out any, and the tables of these arenas never run short. Tickets,
+incarnations and generations: they are only compared with those of the same owner or object, so the
+form says whether they agree. Pids, and counters for reports. The words of free records: a record is
+written before it is read. Where a member looks for loans next: it continues until it has seen all.
+Times: loans end more than a minute after they were lent, so all are due.
+
+That nothing else is lost is tested, not only argued: test_interleave.py explores without merging
+any two states whose words differ, and must find the same forms.
 """
 
 from __future__ import annotations
@@ -32,30 +33,30 @@ from scamem.core.store import layout as L
 from tests.explore.world import Member
 
 DIGEST_BYTES = 16
-EMPTY = 1 << 16  # names of objects without frames lie above all frames
+EMPTY = 1 << 16  # names of objects without frames are above all frames
 
 
 def digest_of(data: bytes) -> bytes:
-    """Return 128 bits that stand for some bytes."""
-    return sha256(data).digest()[:DIGEST_BYTES]  # the fastest where the processor has it
+    """Return a 128-bit digest of some bytes."""
+    return sha256(data).digest()[:DIGEST_BYTES]  # the fastest if the processor supports it
 
 
 def digest(parts: Any) -> bytes:
-    """Return 128 bits that stand for nested tuples of numbers."""
-    # Version 2 has no references to equal parts: what is equal gives equal bytes.
+    """Return a 128-bit digest of nested tuples of numbers."""
+    # Version 2 has no references to equal parts, so equal values give equal bytes.
     return digest_of(marshal.dumps(parts, 2))
 
 
 @dataclass
 class Form:
-    """An arena's words in names of their own; the members' parts by slot."""
+    """An arena's words with canonical names; the members' parts by slot."""
 
     parts: dict[int, tuple[Any, ...]]
     records: dict[int, list[tuple[int, int]]]  # of each member: {object, record}
     rest: tuple[Any, ...]
 
     def part(self, member: Member) -> tuple[Any, ...]:
-        """Return a member's part: alive with what its private table says, or dead."""
+        """Return a member's part: alive, with the content of its private table, or dead."""
         if not member.alive:
             return 0, (), self.parts.get(member.slot, ())
         mine = member.mine
@@ -117,10 +118,10 @@ def form_of(arena: Any, mine: Any) -> Form:
         memdescs_of(arena, mine, names, generations),
         tuple(arena[sections : sections + mine[L.MINE_SECTIONS]]),
         arena[L.ZONES + L.ZONE_ROOT_LEVEL],
-        arena[L.NEXT_LOAN_ID],  # an id that was used must not come again
+        arena[L.NEXT_LOAN_ID],  # a used id must not occur again
         arena[L.DRAINING],
     )
-    parts.pop(L.SLOT_AREAS, None)  # whose records areas_of() names
+    parts.pop(L.SLOT_AREAS, None)  # areas_of() covers its records
     return Form(parts, records, rest)
 
 
@@ -186,10 +187,10 @@ def areas_of(arena: Any, mine: Any, names: dict[int, int]) -> tuple[tuple[int, i
 def memdescs_of(
     arena: Any, mine: Any, names: dict[int, int], generations: dict[int, int]
 ) -> tuple[int, ...]:
-    """Return for each frame the object that its memdesc leads to, -1 for none, -2 to be watched.
+    """Return the object that each frame's memdesc leads to; -1: none; -2: may lead to one later.
 
-    A free record's generation is that of its next use: a memdesc that has it already would come to
-    lead to what it does not belong to.
+    A free record's generation is that of its next use: a memdesc that already has it would then
+    lead to an object that it does not belong to.
     """
     found = []
     at = mine[L.MINE_MEMDESCS_AT]

@@ -1,4 +1,4 @@
-"""One interpreted core for all tests of this folder that change nothing in it."""
+"""One interpreted core for all tests of this folder that do not change it."""
 
 import pytest
 
@@ -13,6 +13,6 @@ def core() -> Core:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what the explorers counted."""
+    """Print what the explorers counted."""
     for line in figures.LINES:
         terminalreporter.write_line(line)

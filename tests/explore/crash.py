@@ -1,12 +1,13 @@
-"""Crash a member after each of its stores; recover as the next one would; ask what is left.
+"""Crash a member after each of its stores; recover as the next member would; check what is left.
 
-Of a scenario, each store of the operation is made the last one of its process. The next member
-takes over, and at each store of *its* work it dies too, and so does the one after it, as deep as
-asked. Whoever is left reaps the dead. Then I1 to I7 must hold, and the arena must look as if the
-operation had stopped between two of its transactions, or had not begun, or was done: which looks
-are right is found out by killing the member at rest.
+Each store of a scenario's operation is, in one run, the last store of its process. The next member
+takes over. At each store of *its* work it dies too, and so does the one after it, as deep as
+requested. A survivor reaps the dead. Then I1 to I7 must hold, and the arena must look as if the
+operation had not begun, had stopped between two of its transactions, or was done. These correct
+views are found by killing the member at rest.
 
-Two crashes that leave the same words are one: the arena's digest tells.
+Of crashes that leave the same words, only one is explored further: the arena's digest identifies
+them.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ Edge = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Scenario:
-    """One operation of one member, and what was there before."""
+    """One operation of one member, and the state before it."""
 
     name: str
     prepare: Callable[[World], Any]
     operate: Callable[[World, Any], None]
-    actor: int = 0  # which member operates
+    actor: int = 0  # the member that operates
     sections: int = 2
 
 
@@ -59,8 +60,8 @@ class Explorer:
     ) -> None:
         self.scenario = scenario
         self.report = report
-        self.nested = nested  # how many of those who recover die as well
-        self.stride = stride  # at each store, or at every so-many-th, another one each time
+        self.nested = nested  # how many recovering members die as well
+        self.stride = stride  # die at every store, or at every n-th, starting elsewhere each time
         self.base = new_world(core, members=4, sections=scenario.sections)
         self.context = scenario.prepare(self.base)
         self.base.check()
@@ -71,19 +72,19 @@ class Explorer:
         self.trace: list[str] = []
 
     def actor(self, world: World) -> Member | None:
-        """Return the member that operates; None: it has not begun to join."""
+        """Return the member that operates; None if it has not begun to join."""
         actor = self.scenario.actor
         return world.members[actor] if actor < len(world.members) else None
 
     def kill_actor(self, world: World) -> World:
-        """Let the member that operates die."""
+        """Kill the member that operates."""
         actor = self.actor(world)
         if actor is not None:
             actor.alive = False
         return world
 
     def watch_edges(self, world: World) -> None:
-        """Note each state that a transaction stores."""
+        """Record each state change that a transaction stores."""
         mine = world.members[0].mine
         objects = world.geometry.regions()["objects_max"]
         sections = world.geometry.regions()["sections"]
@@ -129,7 +130,7 @@ class Explorer:
             self.recover(crashed, self.nested)
 
     def die(self, before: World, store: int) -> World:
-        """Run the operation up to a store, which is its last."""
+        """Run the operation until a store, which is its last."""
         world = before.copy()
         world.arena.countdown = store
         try:
@@ -140,17 +141,17 @@ class Explorer:
         raise Violation(f"scenario: {self.scenario.name} is not the same twice")
 
     def next_member(self, world: World) -> Member:
-        """Return who recovers: the first of the living that did not operate."""
+        """Return the member that recovers: the first living one that did not operate."""
         for member in self.recoverers(world):
             return member
         raise Violation("scenario: everybody is dead")
 
     def recoverers(self, world: World) -> list[Member]:
-        """Return who is there to recover."""
+        """Return the members that can recover."""
         return [m for m in world.members[1:] if m.alive and m is not self.actor(world)]
 
     def recover(self, crashed: World, deaths: int) -> None:
-        """Let the next member recover; and, while deaths are left, die at each of its stores."""
+        """Let the next member recover; while deaths are left, kill it at each of its stores."""
         state = (crashed.arena.key(), crashed.dead(), deaths)
         if state in self.seen:
             return
@@ -173,7 +174,7 @@ class Explorer:
         self.report.note(world.measured)
         self.judge(world)
         if len(self.recoverers(crashed)) < 2:
-            return  # nobody would be left to recover from one more death
+            return  # no member would be left to recover from one more death
         for store in fresh[self.report.crash_points % self.stride :: self.stride]:
             self.report.nested += 1
             again = crashed.copy()
@@ -196,14 +197,14 @@ class Explorer:
         world.reap(member)
 
     def judge(self, world: World) -> None:
-        """Ask the rules, and whether the arena looks as after a death at rest."""
+        """Check the rules, and that the arena looks as after a death at rest."""
         world.check(world.dead())
         world.nothing_left()
         if view(world) not in self.looks(world):
             raise Violation("atomicity: the operation neither happened nor did not")
 
     def looks(self, world: World) -> set[View]:
-        """Return the right looks, given who is dead by now."""
+        """Return the correct views, given the members that are dead by now."""
         dead = world.dead()
         if dead not in self.right:
             self.right[dead] = set()
@@ -216,7 +217,7 @@ class Explorer:
         return self.right[dead]
 
     def die_at_rest(self) -> list[World]:
-        """Return worlds in which the operation stopped before it began, or at a commit."""
+        """Return worlds in which the member died before the operation began, or at a commit."""
         commits: list[int] = []
         world = self.base.copy()
 

@@ -1,4 +1,4 @@
-"""Waiting for an event: no wake is lost, whoever dies."""
+"""Waiting for an event: no wake is lost, whichever member dies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.explore.world import new_world
 
 @dataclass(frozen=True)
 class AwaitName:
-    """Wait for an event until its counter has changed, as whoever waits for a name does."""
+    """Wait for an event until its counter has changed, as a waiter for a name does."""
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         at = L.EVENTS + L.EVENT_AREAS
@@ -37,7 +37,7 @@ def post(run: Run) -> None:
 
 
 def awaited(core: Core, deaths: int = 0) -> Interleaver:
-    """One waits for an event, another posts it; with a death, a third takes over and posts."""
+    """One waits for an event, another posts it; after a death, a third takes over and posts."""
     world = new_world(core, members=3)
     bits = L.EVENTS_AWAITED + (L.EVENT_AREAS >> L.EVENTS_SHIFT)
     actors: list[tuple[int, list[Operation]]] = [(0, [AwaitName()]), (1, [Locked(post)])]
@@ -49,7 +49,7 @@ def awaited(core: Core, deaths: int = 0) -> Interleaver:
 
 @dataclass(frozen=True)
 class Sleep:
-    """Nap on an event that was announced, until woken once."""
+    """Nap on an announced event, until woken once."""
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         run.arena.futex_wait(L.EVENTS + L.EVENT_AREAS, 0, L.NAP_NS)
@@ -57,13 +57,13 @@ class Sleep:
 
 
 def left_waiting(core: Core) -> Interleaver:
-    """A member is dead that had the lock and was to post; whoever takes over wakes its waiter."""
+    """A member died with the lock before it posted; the member that takes over wakes its waiter."""
     world = new_world(core, members=3)
     world.enter(world.members[1])
     core.events.announce(world.arena, L.EVENT_AREAS)
     world.members[1].alive = False
     actors: list[tuple[int, list[Operation]]] = [(0, [Sleep()]), (2, [Locked(nothing)])]
     found = Interleaver(world, actors, settled(world), 0, {L.LOCK})
-    found.first.naps = ((0, SHARED, L.EVENTS + L.EVENT_AREAS),)  # it naps since before
+    found.first.naps = ((0, SHARED, L.EVENTS + L.EVENT_AREAS),)  # it is already napping
     found.first.actors[0].log = (True,)
     return found

@@ -1,4 +1,4 @@
-"""What an arena's words say in the reference model's terms, and where the two do not agree."""
+"""What an arena's words say, in the reference model's terms, and where the two disagree."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Facts:
     wanted: dict[Key, int]
     names: dict[int, Key]
     loans: dict[int, tuple[Key, int | None]]
-    going: frozenset[int]  # of those that are free: frames that are on their way back
+    going: frozenset[int]  # of the free frames: those still being given back
     online: frozenset[int]
-    usable: frozenset[int]  # of those, frames that are not absent
+    usable: frozenset[int]  # of the online frames: those that are not absent
     unpunched: frozenset[int]  # frames that a trim would take memory from
     changing: int | None  # slot of the member that changes a section
 
 
 def sections(arena: Any, mine: Any) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
-    """Return the frames that are online, those of them that can be used, and unpunched ones."""
+    """Return the frames that are online, those of them that are usable, and unpunched ones."""
     online: set[int] = set()
     usable: set[int] = set()
     unpunched: set[int] = set()
@@ -67,7 +67,7 @@ def read(arena: Any, mine: Any) -> Facts:
         frames = tuple(pfn for start, count in runs for pfn in range(start, start + count))
         state = arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_MASK
         if state == L.OBJECT_STATE_DYING:
-            going.update(frames)  # they go back one run at a time, whoever comes by
+            going.update(frames)  # any member gives them back, one run at a time
             continue
         known = Object(frames, state == L.OBJECT_STATE_LIVE)
         known.tainted = bool(arena[at + L.OBJECT_STATE] & L.OBJECT_TAINTED)
@@ -84,7 +84,7 @@ def read(arena: Any, mine: Any) -> Facts:
 
 
 def add_holder(found: Facts, arena: Any, mine: Any, key: Key, record: int) -> None:
-    """Read one holder record: a member's counts, a name, and the loans that hang on it."""
+    """Read one holder record: a member's counts, a name, and its loans."""
     at = walk.place(mine, L.TABLE_HOLDERS, record)
     owner = arena[at + L.HOLDER_OBJECT] >> L.HOLDER_SLOT_SHIFT & L.MASK_16
     head = walk.low(arena[at + L.HOLDER_LOANS])
@@ -105,7 +105,7 @@ def add_holder(found: Facts, arena: Any, mine: Any, key: Key, record: int) -> No
 
 
 def counts_of(obj: Object, dead: frozenset[int]) -> dict[int, dict[str, int]]:
-    """Return who holds an object how often. Of the dead only that, and their I/O: they counted."""
+    """Return who holds an object, and how often. Of the dead: only that, and their I/O."""
     return {
         member: {kind: n for kind, n in kinds.items() if n and (kind == IO or member not in dead)}
         for member, kinds in obj.held.items()
@@ -113,7 +113,7 @@ def counts_of(obj: Object, dead: frozenset[int]) -> dict[int, dict[str, int]]:
 
 
 def differences(model: Reference, found: Facts, dead: frozenset[int]) -> list[str]:
-    """Say where the arena and the model do not agree."""
+    """Return where the arena and the model disagree."""
     wrong = []
     if found.free != model.free():
         wrong.append(f"free frames {sorted(found.free)}, should be {sorted(model.free())}")
@@ -138,7 +138,7 @@ def differences(model: Reference, found: Facts, dead: frozenset[int]) -> list[st
 
 
 def wrong_memory(model: Reference, found: Facts) -> list[str]:
-    """Say which frames are online, absent or without memory, and should not be."""
+    """Return which frames are online, absent or without memory, and should not be."""
     wrong = []
     if found.online != model.online or found.usable != model.frames:
         wrong.append(

@@ -1,6 +1,6 @@
-"""Which operations members may choose from: one family for each question, and all together.
+"""The operations that members choose from: one family for each question, and all together.
 
-Each is bounded, so that there is an end: so many loans at once, objects in hand, living members.
+Each family is bounded, so that the search ends: loans at a time, objects in hand, living members.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def drops(pair: Pair, member: Member) -> Moves:
 
 
 def lending(pair: Pair, member: Member) -> Moves:
-    """Lend, load, what is in transit ends, and what is held needs no loan."""
+    """Lend, load, expire loans in transit, reclaim loans of held objects."""
     model = pair.model
     for key, held in live(pair, member):
         if held and len(model.loans) < LOANS_MAX:
@@ -44,7 +44,7 @@ def lending(pair: Pair, member: Member) -> Moves:
             yield f"load{number}", O.load(key, number)
     if model.in_transit_any():
         yield "expire", O.expire
-    if model.loans and not model.dead:  # whoever reclaims has reaped before
+    if model.loans and not model.dead:  # a member that reclaims has reaped before
         yield "reclaim", O.reclaim
 
 
@@ -68,7 +68,7 @@ def forking(pair: Pair, member: Member) -> Moves:
 
 
 def leaving(pair: Pair, member: Member) -> Moves:
-    """Close, where others go on."""
+    """Close the arena, if other members remain."""
     if len(pair.living()) > 1:
         yield "leave", O.leave
 
@@ -102,7 +102,7 @@ def sections(pair: Pair, member: Member) -> Moves:
 
 
 def changes(pair: Pair, member: Member) -> Moves:
-    """Of each section, what may be tried in its state."""
+    """Return, for each section, the changes that can be tried in its state."""
     model = pair.model
     for section in range(pair.world.geometry.sections):
         frames = T.frames_of(pair.world, section)
@@ -121,7 +121,7 @@ def changes(pair: Pair, member: Member) -> Moves:
 
 
 def moving(pair: Pair, member: Member) -> Moves:
-    """Frames that move or are made unclean: I/O, grow, shrink, splice, migrate, lend."""
+    """Frames that move or become unclean: I/O, grow, shrink, splice, migrate, lend."""
     model, slot = pair.model, member.slot
     yield "alloc2", O.allocate(2)
     yield from drops(pair, member)

@@ -1,8 +1,8 @@
-"""Faults put into the core's source, in memory, and what must catch each.
+"""Faults put into the core's source, in memory, and the check that must catch each.
 
-A fault is a change of one place of one module (or, where it is what a caller must do first, a flag
-of the scenario that does it); a check is a scenario of the explorers; `rule` is how the violation
-must begin. `docs/reliability.md` lists them.
+A fault is a change of one place in one module. If it is in what a caller must do first, it is a
+flag of the scenario that does it. A check is a scenario of the explorers. `rule` is the beginning
+of the violation's message. `docs/reliability.md` lists all faults.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ALL = (*SCENARIOS, *LOANS, *MOVES, EARLY, *SECTIONS)
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: where, what, which check catches it, and by which rule."""
+    """One fault: its place, the change, the check that catches it, and the rule."""
 
     name: str
     module: str
@@ -39,7 +39,7 @@ class Fault:
     also: tuple[tuple[str, str], ...] = ()  # further changes of the same module
 
     def changes(self) -> dict[str, list[tuple[str, str]]]:
-        """Return what `Core` takes."""
+        """Return the changes in the form that `Core` takes."""
         return {self.module: [(self.old, self.new), *self.also]} if self.module else {}
 
 
@@ -50,7 +50,7 @@ def crash(name: str, nested: int = 0) -> Callable[[Core], object]:
 
 
 def model(depth: int, deaths: int = 0) -> Callable[[Core], object]:
-    """Compare with the reference model, every order to a depth."""
+    """Compare with the reference model, in every order to a depth."""
     return lambda core: Exploration(core, deaths=deaths).explore(depth, 100_000)
 
 
@@ -80,13 +80,13 @@ FAULTS = (
         crash("alloc.small"), "journal: the old value of word .* was logged wrong",
     ),
     Fault(
-        "missing undo of one word", "holders",
+        "one word not logged", "holders",
         "    put(arena, about + L.SLOT_HOLDERS_COUNT, arena[about + L.SLOT_HOLDERS_COUNT] + 1)",
         "    store(arena, about + L.SLOT_HOLDERS_COUNT, arena[about + L.SLOT_HOLDERS_COUNT] + 1)",
         crash("hold.first"), "journal: word .* stored before its old value was logged",
     ),
     Fault(
-        "roll-back forwards", "store/journal",
+        "roll-back in the order of logging", "store/journal",
         "        length -= 1\n        entry = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * length\n",
         "        length -= 1\n        entry = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * done\n",
         crash("alloc.small"), "atomicity: ",
@@ -118,25 +118,25 @@ FAULTS = (
         order(T.handed_on), "lock: |journal: ",
     ),
     Fault(
-        "take-over without looking at the stacks of drops", "store/lock",
+        "take-over without checking the stacks of drops", "store/lock",
         "taken | L.LOCK_FLAGS | slot", "taken | slot",
         crash("hold.leave", 1), "atomicity: |drops: |I",
     ),
     Fault(
-        "the flag for drops cleared after the stacks were looked at", "transactions/hold",
+        "flag for drops cleared after the stacks were checked", "transactions/hold",
         "    if lock.clear_drops(arena) != 0:\n        status = drain(arena, mine)\n",
         "    if arena[L.LOCK] & L.LOCK_DROPS != 0:\n        status = drain(arena, mine)\n"
         "    lock.clear_drops(arena)\n",
         order(T.drops), "drops: ",
     ),
     Fault(
-        "record popped without a note of it", "transactions/hold",
+        "record popped without noting it first", "transactions/hold",
         "    store(arena, L.DRAINING, pair(holder, slot) | high(seen) << L.DRAINING_POPS_SHIFT)\n",
         "",
         crash("hold.leave"), "atomicity: |I2 |drops: ",
     ),
     Fault(
-        "a push taken for a pop", "transactions/hold",
+        "a push mistaken for a pop", "transactions/hold",
         "    if holder != 0 and pops != arena[L.DRAINING] >> L.DRAINING_POPS_SHIFT:",
         "    top: word = low(arena[tables.slot_at(mine, slot) + L.SLOT_DROPS])\n"
         "    if holder != 0 and top != holder:",
@@ -178,12 +178,12 @@ FAULTS = (
         crash("lend.load its own"), "atomicity: ",
     ),
     Fault(
-        "generation not bumped", "transactions/free",
+        "generation not increased", "transactions/free",
         "arena[place + L.OBJECT_GENERATION] + 1", "arena[place + L.OBJECT_GENERATION] + 0",
         refusals.stale, "stale: ",
     ),
     Fault(
-        "freed while somebody holds", "transactions/free",
+        "freed while another member holds it", "transactions/free",
         "    if objects.count(arena, mine, obj) != 0:\n        return\n", "",
         crash("hold.put_holder shared"), "I[23] ",
     ),
@@ -210,7 +210,7 @@ FAULTS = (
         crash("alloc.small"), "I1 .* does not agree",
     ),
     Fault(
-        "a run forgotten in nr", "objects",
+        "a run not counted in nr", "objects",
         "    put(arena, place + L.OBJECT_NR, arena[place + L.OBJECT_NR] + frames)  # I4\n", "",
         crash("alloc.small"), "I4 ",
     ),
@@ -220,7 +220,7 @@ FAULTS = (
         crash("alloc.small"), "I5 ",
     ),
     Fault(
-        "a later LIVE taken for this one's", "objects",
+        "LIVE of a later use mistaken for this one's", "objects",
         "    value: word = load_acquire(arena, place + L.OBJECT_STATE)\n"
         "    if value & L.OBJECT_STATE_MASK != L.OBJECT_STATE_LIVE:\n        return False\n"
         "    return arena[place + L.OBJECT_GENERATION] == generation\n",
@@ -230,7 +230,7 @@ FAULTS = (
         order(T.pages), "pages: ",
     ),
     Fault(
-        "old name shows nothing for a moment", "transactions/publish",
+        "a replaced name shows nothing for a moment", "transactions/publish",
         "        old = high(arena[areas.at(arena, mine, area) + L.AREA_LINK])\n",
         "        old = high(arena[areas.at(arena, mine, area) + L.AREA_LINK])\n"
         "        free.let_go(arena, mine, old)\n        journal.commit(arena)\n        old = 0\n",
@@ -248,19 +248,19 @@ FAULTS = (
         crash("reap.step"), "I6 ",
     ),
     Fault(
-        "punch after free: a trimmed block stays in the tree", "transactions/trim",
+        "a trimmed block left in the tree", "transactions/trim",
         "                free_runs.set_run(arena, mine, zone, start, size, 0)\n"
         "                zones.subtract_free(arena, zone, size)\n", "",
         crash("trim.begin"), "I1 ",
     ),
     Fault(
-        "populated before its memory is there", "transactions/populate",
+        "populate finished before the memory is allocated", "transactions/populate",
         "    if journal.commit(arena) != L.OK:\n        return L.DAMAGED\n    return missing\n",
         "    finish(arena, mine)\n    return missing\n",
         crash("populate.finish"), "result: ",
     ),
     Fault(
-        "populating without an owner", "transactions/populate",
+        "populate without an owner", "transactions/populate",
         "    sections.take(arena, mine, section, L.SECTION_STATE_ONLINE,"
         " L.SECTION_STATE_POPULATING)\n",
         "    sections.set_state(arena, mine, section, L.SECTION_STATE_ONLINE,"
@@ -268,7 +268,7 @@ FAULTS = (
         crash("populate.begin"), "I6 ",
     ),
     Fault(
-        "a dead trimmer's blocks are forgotten", "transactions/trim",
+        "a dead trimmer's blocks forgotten", "transactions/trim",
         "    left: word = sections.unpunched(arena, mine, section) | taken\n",
         "    left: word = taken\n",
         crash("trim.begin again"), "result: ",
@@ -280,7 +280,7 @@ FAULTS = (
         refusals.offline, "offline: |I1 |damage: ",
     ),
     Fault(
-        "offline ignores what was promised", "transactions/offline",
+        "offline ignores promised frames", "transactions/offline",
         "present >= L.STATUS or zones.unpromised(arena, zone) < present",
         "present >= L.STATUS",
         refusals.offline, "offline: ",
@@ -291,13 +291,13 @@ FAULTS = (
         crash("reap.step"), "damage: |I6 |I2 ",
     ),
     Fault(
-        "finishing another's state without looking at its owner", "objects",
+        "another's object finished without checking the owner", "objects",
         "        and value >> L.OBJECT_OWNER_SHIFT & L.MASK_16 == mine[L.MINE_SLOT]\n"
         "        and value >> L.SHIFT_32 == mine[L.MINE_INCARNATION] & L.MASK_32\n", "",
         refusals.owner, "owner: ",
     ),
     Fault(
-        "finishing another's section", "frames/sections",
+        "another's section finished without checking the owner", "frames/sections",
         "    if arena[L.CHANGING] >> L.SHIFT_32 != mine[L.MINE_SLOT]:\n        return L.NOT_OWNER\n"
         "    if arena[L.CHANGING_INCARNATION] != mine[L.MINE_INCARNATION]:\n"
         "        return L.NOT_OWNER\n", "",
@@ -319,7 +319,7 @@ FAULTS = (
         order(T.left, unlock_first=True), "own: |lock: |journal: |leave: |I6 ",
     ),
     Fault(
-        "left with something on the slot", "transactions/leave",
+        "left although records belong to the slot", "transactions/leave",
         "    if arena[about + L.SLOT_HOLDERS] != 0 or arena[about + L.SLOT_HOLDERS_COUNT] != 0:\n",
         "    if False:\n",
         refusals.leaving, "leaving",
@@ -331,22 +331,22 @@ FAULTS = (
         refusals.leaving, "leaving",
     ),
     Fault(
-        "a record given back that cannot be", "store/tables",
+        "an invalid record given back", "store/tables",
         "        ensure(arena, False)\n        return\n", "        ensure(arena, False)\n",
         refusals.damaged, "damage: |bounds: ",
     ),
     Fault(
-        "a root level believed", "frames/nodes",
+        "a damaged root level trusted", "frames/nodes",
         "    if level > highest:", "    if level == L.ALL_ONES:",
         refusals.damaged, "damage: |bounds: ",
     ),
     Fault(
-        "more promised than is free", "transactions/alloc",
+        "more promised than free not reported as damage", "transactions/alloc",
         "        journal.ensure(arena, False)  # each", "        return L.NO_FRAMES  # each",
         refusals.damaged, "damage: ",
     ),
     Fault(
-        "own record looked for not far enough", "holders",
+        "search for the own record stops too early", "holders",
         "    left: word = high(arena[tables.at(arena, mine, L.TABLE_OBJECTS, obj) + L.OBJECT_NR])",
         "    left: word = mine[L.MINE_SLOTS_MAX] + arena[L.AREAS_COUNT]",
         refusals.many_in_transit, "own record: ",
@@ -365,7 +365,7 @@ FAULTS = (
         crash("reap.step with I/O"), "atomicity: ",
     ),
     Fault(
-        "no taint", "transactions/reap",
+        "a dead member's I/O leaves no taint", "transactions/reap",
         "    if not holders.has_io(arena, mine, holder):", "    if True:",
         refusals.taint_stays, "taint: ",
     ),
@@ -378,7 +378,7 @@ FAULTS = (
         refusals.taint_stays, "taint, after another's I/O",
     ),
     Fault(
-        "taint not carried to where the frames go", "transactions/move",
+        "taint not passed on to the object that gets the frames", "transactions/move",
         "        objects.set_flag(arena, mine, tail, L.OBJECT_TAINTED)\n", "        pass\n",
         refusals.taint_goes_with_frames, "taint, of what was cut off",
     ),
@@ -388,7 +388,7 @@ FAULTS = (
         refusals.taint_goes_with_frames, "taint, of what was spliced",
     ),
     Fault(
-        "what others hold is moved", "transactions/move",
+        "an object that others hold is moved", "transactions/move",
         "    if not is_alone(arena, mine, obj):\n        return L.NOT_ALONE\n    if arena[holders",
         "    if arena[holders",
         refusals.moved_alone, "move: ",
@@ -399,13 +399,13 @@ FAULTS = (
         refusals.taint_goes_with_frames, "taint, of an exchanged copy's frames",
     ),
     Fault(
-        "a new holder leaves the mark of migration", "holders",
+        "a new holder does not clear the mark of migration", "holders",
         "        put(arena, obj_at + L.OBJECT_STATE, "
         "arena[obj_at + L.OBJECT_STATE] - L.OBJECT_MIGRATING)\n", "        pass\n",
         crash("move.exchange refused"), "result: ",
     ),
     Fault(
-        "cleaning finished without looking at its owner", "transactions/clean",
+        "cleaning finished without checking the owner", "transactions/clean",
         'Needs: they are clean."""\n'
         "    if not is_owner(arena, mine):\n        return L.NOT_OWNER\n",
         'Needs: they are clean."""\n',
@@ -418,32 +418,32 @@ FAULTS = (
         crash("clean.undescribe"), "I3 |atomicity: ",
     ),
     Fault(
-        "frames cut off what others hold", "transactions/move",
+        "frames cut off an object that others hold", "transactions/move",
         "    if not is_alone(arena, mine, obj):\n        return L.NOT_ALONE\n"
         "    if objects.changes", "    if objects.changes",
         refusals.cut_alone, "cut: ",
     ),
     Fault(
-        "frames cut off what has views", "transactions/move",
+        "frames cut off an object that has views", "transactions/move",
         "        and counts & L.MASK_24 == 0\n", "",
         refusals.cut_alone, "cut: ",
     ),
     Fault(
-        "a tail without its flag", "transactions/move",
+        "a tail without the flag MOVED", "transactions/move",
         "    objects.set_flag(arena, mine, tail, L.OBJECT_MOVED)\n", "",
         crash("move.cut inside a run"), "I5 ",
     ),
     Fault(
-        "a change that is not counted", "transactions/move",
+        "a change not counted", "transactions/move",
         "    objects.note_change(arena, mine, target)\n", "",
         order(T.grafted), "reader: ",
     ),
-    # What a caller of the procedures has to do first, done by the scenarios.
-    Fault("readers compare changes alone", "", "", "",
+    # What a caller of the procedures must do first is done by the scenarios.
+    Fault("readers compare only the changes", "", "", "",
           order(T.grafted, takeovers=False), "reader: "),
-    Fault("readers compare takeovers alone", "", "", "",
+    Fault("readers compare only the takeovers", "", "", "",
           order(T.grafted, changes=False), "reader: "),
-    Fault("frames hung on before they are described", "", "", "",
+    Fault("frames appended before they are described", "", "", "",
           crash("move.graft early"), "I5 "),
     Fault("reap without the lock", "", "", "",
           order(T.handed_on, inside=False, lock=False), "lock: "),

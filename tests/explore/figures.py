@@ -1,8 +1,8 @@
-"""What the explorers counted, said at the end of a test run (conftest.py) and in the docs."""
+"""What the explorers counted: printed at the end of a test run (conftest.py), and in the docs."""
 
 LINES: list[str] = []
 
 
 def say(line: str) -> None:
-    """Keep a line for the end of the run."""
+    """Store a line for the end of the run."""
     LINES.append(line)

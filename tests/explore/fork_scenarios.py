@@ -1,4 +1,4 @@
-"""Fork, as the core's handlers do it, while another thread of the process goes on."""
+"""Fork, as the core's handlers do it, while another thread of the process continues."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.explore.step_scenarios import Reap, holder_words, settled
 from tests.explore.steps import Actor, Interleaver, Operation, Run, State
 from tests.explore.world import Member, World, new_world
 
-CHILD_STEPS = 10_000  # more than a child's handler takes
+CHILD_STEPS = 10_000  # more steps than a child's handler takes
 
 
 @dataclass(frozen=True)
 class Fork:
-    """The handlers of a fork in one thread of a process; the fork itself between them."""
+    """The handlers of a fork in one thread of a process, with the fork between them."""
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         forking = run.core.forking
@@ -36,10 +36,10 @@ class Fork:
         return None, None
 
     def judge_child(self, run: Run) -> None:
-        """The child alone goes on from here: it holds what was not left behind, and no lock."""
+        """Run only the child from here: it holds what was not left behind, and no lock."""
         state = run.state.copy()
         child = state.processes[run.actor.process]
-        for actor in state.actors:  # its threads are not there; the others do not run meanwhile
+        for actor in state.actors:  # it has one thread; other processes do not run meanwhile
             actor.done = True
         state.actors.append(Actor(run.actor.process, [Plain(child_arrives)]))
         after = Run(state, len(state.actors) - 1, run.core, frozenset())
@@ -59,7 +59,7 @@ class Fork:
         run.state.arena.begin()
 
     def judge(self, run: Run, slot: int) -> None:
-        """At the fork: each of the parent's holds has a record of the child's with its counts."""
+        """At the fork: the child has a record for each of its parent's, with the same counts."""
         arena, mine = run.state.arena, run.process.mine
         state = arena[L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_STATE] & L.MASK_8
         if state != L.SLOT_STATE_FORKING:
@@ -77,7 +77,7 @@ class Fork:
 
 
 def child_arrives(run: Run) -> None:
-    """What a child's thread does first: the handler, and one use of the local lock."""
+    """Run what a child's thread does first: the handler, and one use of the local lock."""
     run.core.forking.in_child()
     run.core.local_lock.lock()
     run.core.letting_go.release()
@@ -96,7 +96,7 @@ def counts_of(arena: Any, mine: Any, slot: int) -> int:
 
 @dataclass(frozen=True)
 class MapAgain:
-    """Another thread maps what its process holds, under the local lock."""
+    """Another thread maps an object that its process holds, under the local lock."""
 
     obj: int
 
@@ -112,7 +112,7 @@ class MapAgain:
 
 
 def fork(core: Core, *, thread: bool = True, reaper: bool = True) -> Interleaver:
-    """One thread forks, another maps; a third process reaps whoever is dead."""
+    """One thread forks, another maps; a third process reaps dead members."""
     world = new_world(core, members=2)
     obj = S.small(world, world.members[0])
     child = S.child_slot(world)
@@ -126,7 +126,7 @@ def fork(core: Core, *, thread: bool = True, reaper: bool = True) -> Interleaver
 
 
 def fork_and_drop(core: Core) -> Interleaver:
-    """One thread forks while another deallocates: it waits for nobody, and both processes know."""
+    """One thread forks while another deallocates, without waiting; both processes release it."""
     world = new_world(core, members=2)
     obj = S.small(world, world.members[0])
     actors: list[tuple[int, list[Operation]]] = [(0, [Fork()]), (0, [LetGo(obj)])]
@@ -134,7 +134,7 @@ def fork_and_drop(core: Core) -> Interleaver:
 
 
 def dropped(world: World) -> Callable[[State, Core], None]:
-    """Return a judge: of the process that forked, nothing is left behind."""
+    """Return a judge: the process that forked has left nothing behind."""
 
     def judge(state: State, core: Core) -> None:
         process = state.processes[0]
@@ -147,7 +147,7 @@ def dropped(world: World) -> Callable[[State, Core], None]:
 
 
 def two_drops(core: Core) -> Interleaver:
-    """Two threads deallocate: whoever unlocks finds what the other left behind, however late."""
+    """Two threads deallocate: the one that unlocks finds what the other left, however late."""
     world = new_world(core, members=1)
     x, y, z = (S.small(world, world.members[0]) for _ in range(3))
     actors: list[tuple[int, list[Operation]]] = [(0, [LetGo(x)]), (0, [LetGo(y), LetGo(z)])]
@@ -155,11 +155,11 @@ def two_drops(core: Core) -> Interleaver:
 
 
 def forked(state: State, core: Core) -> None:
-    """The fork itself was judged when it happened."""
+    """Do nothing: the fork itself was judged when it happened."""
 
 
 def raw_child(core: Core) -> Interleaver:
-    """A child made without handlers that kept the control file lets its parent's object go."""
+    """A child made without handlers, which kept the control file, releases its parent's object."""
     world = new_world(core, members=2)
     obj = S.small(world, world.members[0])
     world.members.append(Member(world.members[0].mine[:], world.members[0].slot))

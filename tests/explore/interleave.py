@@ -1,15 +1,15 @@
 """Every order of operations of two or three members on a tiny arena, with deaths, to a depth.
 
 A move is one operation of one member, or its death: at rest, or at one of the operation's stores.
-After each move I1 to I7 are asked, and the reference model, which did the same, must agree: which
+After each move, I1 to I7 are checked. The reference model, which did the same, must agree: which
 frames are free, absent or in which object, who holds what how often, names, loans, memory. A member
-that died in an operation has done all of it or nothing, or left what a reap finishes; whoever moves
-next takes the lock over.
+that died in an operation has done all of it or nothing, or left a state that a reap finishes. The
+next member to move takes the lock over.
 
-Breadth first, so that the first failure has a shortest trace. Of states that members cannot tell
-apart (canonical.py) one is gone on from; of members that could change places one moves; of deaths
-that leave the same words one is died (recorded.py). Only 128 bits of a state are kept once it has
-been gone on from, and its words, packed, until then. A failure says how to run its trace again.
+The search is breadth first, so that the first failure has a shortest trace. Of equivalent states
+(canonical.py), only one is explored further. Of members that could change places, one moves. Of
+deaths that leave the same words, one is tried (recorded.py). Only 128 bits of an explored state are
+kept; until then, its words are kept, packed. A failure prints how to run its trace again.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ from tests.model.reference import Disagreement, Reference
 
 GEOMETRY = replace(TINY, areas_max=3)  # one name is enough
 KNOWN_MAX = 50_000  # arenas whose facts and form are kept
-Trace = tuple[Any, ...]  # {the moves before, the last move}
+Trace = tuple[Any, ...]  # {earlier moves, the last move}
 
 
 @dataclass
 class Seen:
-    """What is known of an arena's words: judged, read, and named anew."""
+    """What is known of an arena's words: judged, read, and in canonical form."""
 
     facts: Facts
     form: Form
 
 
 def spans_of(world: World) -> list[tuple[int, int]]:
-    """Return where the words lie that tell states at rest apart, or that a state is made of.
+    """Return the ranges of the words that make up a state at rest, or tell states apart.
 
-    Not the lock (a ticket), the journal (empty), counters for people, futex words.
+    Without the lock (a ticket), the journal (empty), counters for reports, futex words.
     """
     spans = [(L.NEXT_INCARNATION, L.REAPED_MEMBERS), (L.CLEANING_HEAD, L.CLEANING + 1)]
     spans += [(L.DRAINING, L.TABLES + L.TABLES_COUNT * L.TABLE_WORDS)]
@@ -68,18 +68,18 @@ def spans_of(world: World) -> list[tuple[int, int]]:
 
 @dataclass
 class Exploration:
-    """Goes all ways to a depth."""
+    """Explores every order to a depth."""
 
     core: Core
     members: int = 2
     deaths: int = 2
     moves_of: Callable[[Pair, Member], Iterator[tuple[str, Move]]] = families.everything
-    sections: int = 1  # that are online at first
-    merge: bool = True  # False: go on from each state whose words differ, by each member
+    sections: int = 1  # online at the start
+    merge: bool = True  # False: explore every state whose words differ, with each member
     transitions: int = 0
     crashes: int = 0
     reached: set[bytes] = field(default_factory=set)  # digests of the states judged
-    gone: set[bytes] = field(default_factory=set)  # and of those gone on from, where not merged
+    gone: set[bytes] = field(default_factory=set)  # and of those explored, if not merged
     known: dict[bytes, Seen] = field(default_factory=dict)
     base: RecordedWords = field(init=False)  # words of the first state
     geometry: Geometry = field(init=False)
@@ -94,9 +94,9 @@ class Exploration:
         return Pair(world, model, CREATED_NS, self.deaths)
 
     def explore(self, depth: int, states_max: int, say: Callable[[str], None] | None = None) -> int:
-        """Explore one depth after the other; return the last that was explored whole."""
+        """Explore one depth after the other; return the last that was explored completely."""
         collects = gc.isenabled()
-        gc.disable()  # nothing here is in a cycle, and a collection looks at all states again
+        gc.disable()  # nothing here is in a cycle, and each collection would visit all states
         try:
             return self.search(depth, states_max, say)
         finally:
@@ -125,7 +125,7 @@ class Exploration:
         return depth
 
     def figures(self, depth: int, whole: bool) -> str:
-        """Say what was done so far."""
+        """Return the figures so far."""
         return (
             f"{self.members} members, {self.deaths} deaths: "
             f"{'to' if whole else 'not all of'} depth {depth}: {len(self.reached):,} states, "
@@ -135,7 +135,7 @@ class Exploration:
     # --- states ----------------------------------------------------------------------------------
 
     def pack(self, pair: Pair) -> bytes:
-        """Return all that a state is, as bytes."""
+        """Return a whole state, as bytes."""
         members = [(m.slot, m.alive, m.mine.tobytes()) for m in pair.world.members]
         state = self.words(pair.world), members, pair.model, pair.clock_ns, pair.deaths
         return zlib.compress(pickle.dumps(state, pickle.HIGHEST_PROTOCOL), 1)
@@ -155,7 +155,7 @@ class Exploration:
         return b"".join([view[start:end] for start, end in self.spans])
 
     def seen(self, pair: Pair) -> Seen:
-        """Ask I1 to I7 of an arena, and read it; once for the same words."""
+        """Check I1 to I7 of an arena, and read it; only once for the same words."""
         if pair.seen is None:
             pair.seen = self.look(pair.world)
         return cast("Seen", pair.seen)
@@ -175,7 +175,7 @@ class Exploration:
         return found
 
     def key(self, pair: Pair) -> bytes:
-        """Return what a state is recognised by."""
+        """Return the key of a state."""
         form = self.seen(pair).form
         parts = sorted(form.part(member) for member in pair.world.members)
         slots = {member.slot for member in pair.world.members}
@@ -184,7 +184,7 @@ class Exploration:
         return digest((parts, others, form.rest, memory, pair.deaths))
 
     def is_new(self, pair: Pair) -> bool:
-        """Tell whether a state was not met before; it is from now on."""
+        """Tell whether a state is new; from now on it is known."""
         count = len(self.reached)
         self.reached.add(self.key(pair))
         if self.merge:
@@ -227,7 +227,7 @@ class Exploration:
         return Violation(f"{error}\ntrace: {way}\nagain: {command}")
 
     def movers(self, pair: Pair) -> list[Member]:
-        """Return the living; of those that could change places, one."""
+        """Return the living members; only one of those that could change places."""
         if not self.merge:
             return pair.living()
         form = self.seen(pair).form
@@ -271,7 +271,7 @@ class Exploration:
         return after
 
     def dies(self, pair: Pair, done: Pair, slot: int, record: Record, store: int) -> Pair:
-        """Return the pair after a death within a move, and the next member's taking over."""
+        """Return the pair after a death within a move and the take-over by the next member."""
         after = pair.copy()
         world = after.world
         world.arena = record.after(store)
@@ -293,7 +293,7 @@ class Exploration:
 
 
 def replay(core: Core, trace: str, members: int = 2, sections: int = 1) -> None:
-    """Run one trace again, move by move; says what is wrong where it is."""
+    """Run one trace again, move by move; report what is wrong at the move where it occurs."""
     exploration = Exploration(core, members, sections=sections, merge=False)
     pair = exploration.first()
     for label in trace.split("; "):

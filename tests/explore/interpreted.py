@@ -1,7 +1,7 @@
-"""The core's own source files, interpreted, under a package name of their own.
+"""The core's own source files, interpreted, under a separate package name.
 
-The compiled core may be loaded in the same process: this one never looks at it. A load can be
-given changes of the source, made in memory: seeded faults. The files on disk are not touched.
+The compiled core may be loaded in the same process; this one never uses it. A load can be given
+changes of the source, made in memory: seeded faults. The files on disk are not changed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _numbers = itertools.count()
 
 
 class ChangedLoader(SourceFileLoader):
-    """Loads one file as source, with changes; never a cached or compiled form of it."""
+    """Loads one file from source, with changes; never from a cache or a compiled module."""
 
     def __init__(self, fullname: str, path: str, changes: Sequence[tuple[str, str]]) -> None:
         super().__init__(fullname, path)
@@ -81,7 +81,7 @@ class Core:
                     self.modules[inner] = importlib.import_module(f"{self.package}.{inner}")
         finally:
             sys.meta_path.remove(finder)
-        # No try twice where every order is tried, and room for two references that are left behind.
+        # One try of the lock, since every order is tried; room for two references left behind.
         self.layout.SPINS = 0
         self.layout.LOCAL_LEFT_MAX = 2
         unused = [name for name in (changes or {}) if name.replace("/", ".") not in self.modules]
@@ -96,13 +96,13 @@ class Core:
         raise AttributeError(name)
 
     def forget(self) -> None:
-        """Take the modules out of sys.modules: each load makes new ones."""
+        """Remove the modules from sys.modules: each load makes new ones."""
         for name in [name for name in sys.modules if name.startswith(self.package)]:
             del sys.modules[name]
 
 
 def not_interpreted(core: Core) -> list[str]:
-    """Return what is not the source files themselves, run by the interpreter."""
+    """Return the modules that are not source files run by the interpreter."""
     wrong = []
     for inner, module in core.modules.items():
         file = CORE / (inner.replace(".", "/") + ".py")

@@ -1,4 +1,4 @@
-"""Faults of lending, as those of faults.py: what a loan keeps, for how long, and who may end it."""
+"""Faults of lending, as in faults.py: what a loan keeps, for how long, and who may end it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ FAULTS = (
         "loan's age",
     ),
     Fault(
-        "loans end while others hold",
+        "loans end while others hold the object",
         "transactions/lend",
         "    if objects.count(arena, mine, obj) != objects.in_transit(arena, mine, obj):\n"
         "        return newer\n",
@@ -53,7 +53,7 @@ FAULTS = (
         "loan of what is held: ",
     ),
     Fault(
-        "grace a second short",
+        "grace one second short",
         "transactions/lend",
         "hold.seconds(arena) > second + grace_s",
         "hold.seconds(arena) >= second + grace_s",
@@ -61,7 +61,7 @@ FAULTS = (
         "loan's grace: ",
     ),
     Fault(
-        "young loans are reclaimed",
+        "young loans reclaimed",
         "transactions/lend",
         "    if now_ns < lent_ns + grace_s * L.NS_PER_S:\n",
         "    if False:\n",
@@ -69,7 +69,7 @@ FAULTS = (
         "reclaimed early: ",
     ),
     Fault(
-        "grace of the reclaimed not counted from letting go",
+        "no second grace before a reclaim",
         "transactions/lend",
         "    return not is_over(arena, mine, holder, grace_s)\n",
         "    return False\n",
@@ -77,7 +77,7 @@ FAULTS = (
         "reclaimed early: ",
     ),
     Fault(
-        "reclaim ends objects",
+        "reclaim ends an object",
         "transactions/lend",
         "    if objects.count(arena, mine, obj) == objects.in_transit(arena, mine, obj):\n"
         "        return True\n",
@@ -86,7 +86,7 @@ FAULTS = (
         "model: ",
     ),
     Fault(
-        "loans about to turn over are reclaimed",
+        "loans about to turn over reclaimed",
         "transactions/lend",
         "        return not holders.has_counts(arena, mine, holder)\n",
         "        return False\n",
@@ -94,7 +94,7 @@ FAULTS = (
         "reclaimed early: ",
     ),
     Fault(
-        "loan reclaimed off its record in two transactions",
+        "loan reclaimed in two transactions",
         "transactions/lend",
         "                take_loan(arena, mine, loan)\n                found = L.OK",
         "                loans.unlink(arena, mine, loan)\n                found = L.OK",
@@ -102,7 +102,7 @@ FAULTS = (
         "I2 ",
     ),
     Fault(
-        "loans are looked for in half of the table",
+        "only half of the table searched for loans",
         "transactions/lend",
         "mine[L.MINE_LOANS_NEXT] = loan + 1",
         "mine[L.MINE_LOANS_NEXT] = loan + 2",
@@ -119,7 +119,7 @@ FAULTS = (
         "oldest loan: ",
     ),
     Fault(
-        "loans of two keep each other",
+        "loans of two lenders keep each other alive",
         "transactions/lend",
         "!= objects.in_transit(arena, mine, obj):",
         "!= 1:",

@@ -1,4 +1,4 @@
-"""Loans that nobody needs are taken back, by a member that does not know whose they are."""
+"""Loans that nobody needs are taken back, by a member that does not know their lenders."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.explore.world import Member, World
 
 
 def many_lent(world: World) -> Any:
-    """Loans of what their lender holds, of what is in transit and held, and of what nobody holds.
+    """Loans of objects that their lender holds, that are in transit and held, that nobody holds.
 
-    Only those of the first two are reclaimed. That of `furnish` is one of the first.
+    Only loans of the first two kinds are reclaimed. The loan of `furnish` is of the first kind.
     """
     S.lent(world)
     a, b, c, _ = world.members
@@ -28,7 +28,7 @@ def many_lent(world: World) -> Any:
 
 
 def reclaim_all(world: World, member: Member) -> int:
-    """Take back what is not needed, a turn through the whole table at least; return how many."""
+    """Take back unneeded loans, in at least one turn through the table; return how many."""
     ends = taken = 0
     while ends < 2:
         reclaim = world.core.lend.reclaim

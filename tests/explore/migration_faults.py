@@ -1,4 +1,4 @@
-"""Faults of migration, as those of faults.py: what a copy is believed by, and what is isolated."""
+"""Faults of migration, as in faults.py: why a copy is trusted, and what is isolated."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FAULTS = (
         order(migrated), "lost: ",
     ),
     Fault(
-        "exchanged although it was looked at", "transactions/move",
+        "exchanged although a thread looked at it", "transactions/move",
         " or is_looked_at(mine, obj):", ":",
         order(migrated), "lost: ",
     ),
     Fault(
-        "a change is no look", "objects",
+        "a change does not count as a look", "objects",
         "    note_look(mine, obj)\n    place", "    place",
         refusals.migrated_as_it_is, "damage: ",
     ),
@@ -30,18 +30,18 @@ FAULTS = (
         refusals.moved_again, "move, mapped since: ",
     ),
     Fault(
-        "isolates what was promised", "transactions/isolate",
+        "promised frames isolated", "transactions/isolate",
         "    if count > zones.unpromised(arena, zone):\n        return L.IN_USE\n", "",
         refusals.isolation, "isolate what is promised: ",
     ),
     Fault(
-        "isolates in a section that changes", "transactions/isolate",
+        "frames of a changing section isolated", "transactions/isolate",
         "    if sections.state(arena, mine, section) != L.SECTION_STATE_ONLINE:\n"
         "        return L.WRONG_STATE\n", "",
         refusals.isolation, "isolate of what goes offline: |damage: |hang",
     ),
     Fault(
-        "isolated frames are still counted as free", "transactions/isolate",
+        "isolated frames still counted as free", "transactions/isolate",
         "    zones.subtract_free(arena, zone, count)\n", "",
         crash("isolate.take"), "I1 ",
     ),

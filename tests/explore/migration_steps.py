@@ -1,4 +1,4 @@
-"""A process migrates an object while another of its threads maps it, writes, and lets go."""
+"""A process migrates an object while another of its threads maps it, writes, and unmaps it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.explore.interpreted import Core
 from tests.explore.steps import Interleaver, Operation, Run, State
 from tests.explore.world import new_world
 
-# What the old frames and the new ones hold, and which of them are the object's: private words.
+# The content of the old and the new frames, and which of them the object has: private words.
 OLD, NEW, SHOWN = L.MINE_DESCRIPTION, L.MINE_DESCRIPTION + 1, L.MINE_DESCRIPTION + 2
 
 
@@ -27,7 +27,7 @@ def inside(run: Run, transaction: Any, *args: int) -> int:
 
 @dataclass(frozen=True)
 class Migrate:
-    """Mark, copy, exchange; the copy is MOVING and described already."""
+    """Mark, copy, exchange; the copy is already MOVING and described."""
 
     obj: int
     copy: int
@@ -54,7 +54,7 @@ class Migrate:
 
 @dataclass(frozen=True)
 class MapAndWrite:
-    """Map, write to the frames that the object has then, unmap: by another thread."""
+    """Another thread maps, writes to the frames that the object has then, and unmaps."""
 
     obj: int
 
@@ -79,14 +79,14 @@ class MapAndWrite:
 
 
 def written(state: State, core: Core) -> None:
-    """What the thread wrote is in the frames that the object has."""
+    """Check that what the thread wrote is in the frames that the object has."""
     mine = state.processes[0].mine
     if mine[NEW if mine[SHOWN] else OLD] != 1:
         raise Violation("lost: what a thread wrote while the object was migrated")
 
 
 def migrated(core: Core) -> Interleaver:
-    """In every order: no write is lost, whether the exchange is refused or not."""
+    """In every order, no write is lost, whether the exchange is refused or not."""
     world = new_world(core, members=1)
     (a,) = world.members
     obj, copy = S.small(world, a), S.small(world, a)

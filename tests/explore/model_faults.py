@@ -1,4 +1,4 @@
-"""Faults that go on until an order of operations, beside the reference model, shows them."""
+"""Faults that show only in an order of operations, compared with the reference model."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from tests.explore.interpreted import Core
 
 
 def family(name: str, depth: int, deaths: int = 0) -> Callable[[Core], object]:
-    """Go all ways of one family to a depth."""
+    """Explore every order of one family to a depth."""
     moves = getattr(families, name)
     return lambda core: Exploration(core, 2, deaths, moves).explore(depth, 100_000)
 
 
 def trace(way: str) -> Callable[[Core], object]:
-    """Go one way, which is too long to be found here."""
+    """Run one trace, which is too long to be found here."""
     return lambda core: replay(core, way)
 
 
 FAULTS = (
     Fault(
-        "a trim leaves no note of what it takes", "transactions/trim",
+        "a trim does not note the blocks that it takes", "transactions/trim",
         "sections.absent(arena, mine, section) | taken, left)",
         "sections.absent(arena, mine, section) | taken, 0)",
         family("sections", 1, deaths=1), r"model: .*memory of frames \[0, 1, 2, 3\] is lost",
     ),
     Fault(
-        "going offline leaves no note of the memory", "transactions/offline",
+        "going offline does not note the memory", "transactions/offline",
         "        sections.set_blocks(arena, mine, section, 0, sections.all_blocks(mine))\n", "",
         family("sections", 1, deaths=1), r"model: .*memory of frames \[0, 1, 2, 3\] is lost",
     ),
     Fault(
-        "populating leaves no note of the memory to come", "transactions/populate",
+        "populate does not note the memory to come", "transactions/populate",
         "    sections.set_blocks(arena, mine, section, missing, missing)\n", "",
         family("sections", 2, deaths=1), r"model: .*memory of frames \[0, 1, 2, 3\] is lost",
     ),
     Fault(
-        "onlining leaves no note of the memory to come", "transactions/online",
+        "onlining does not note the memory to come", "transactions/online",
         "    sections.set_blocks(arena, mine, section, 0, sections.all_blocks(mine))\n", "",
         family("sections", 1, deaths=1), r"model: .*memory of frames \[4, 5, 6, 7\] is lost",
     ),
     Fault(
-        "a trim takes what was promised", "transactions/trim",
+        "a trim takes promised frames", "transactions/trim",
         "zones.unpromised(arena, zone) >= size", "size > 0",
         trace("3 alloc1; 3 alloc1; 3 alloc1; 3 drop2hand; 4 alloc2 dies@90; 3 drop3hand; 3 trim0"),
         r"frames \[2, 3\] lose their memory in use",

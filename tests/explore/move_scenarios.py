@@ -28,7 +28,7 @@ from tests.explore.world import Member, World
 
 
 def splice(world: World, member: Member, source: int, target: int, expected: int = 0) -> None:
-    """Hang one object's frames on another's end, as Member.splice does."""
+    """Append one object's frames to another, as Member.splice does."""
     move = world.core.move
     must(world.run(member, move.begin, source, generation(world, source)), L.OK)
     must(world.alone(member, move.describe, source, target), L.OK)
@@ -36,7 +36,7 @@ def splice(world: World, member: Member, source: int, target: int, expected: int
 
 
 def two_owned(world: World) -> Any:
-    """A source in runs that member 0 alone holds, tainted; a target that another holds too."""
+    """A tainted source of several runs that only member 0 holds; a target that others hold too."""
     a, b = world.members[:2]
     target = small(world, a, 2)
     hold(world, b, target, MAPPING)
@@ -50,7 +50,7 @@ def two_owned(world: World) -> Any:
 
 
 def taint(world: World, obj: int) -> None:
-    """Let a member die with I/O on an object under way."""
+    """Kill a member with I/O on an object under way."""
     d = world.members[3]
     hold(world, d, obj, L.BY_IO)
     d.alive = False
@@ -70,7 +70,7 @@ def moving_described(world: World) -> Any:
 
 
 def tail_and_runs(world: World) -> Any:
-    """An object of two runs that member 0 alone holds, twice, and a tail without frames."""
+    """An object of two runs that only member 0 holds, twice, and a tail without frames."""
     a = world.members[0]
     scatter(world, world.members[1], (1, 2, 3, 5))
     obj = large(world, a, 4)
@@ -79,7 +79,7 @@ def tail_and_runs(world: World) -> Any:
 
 
 def cut_at(kept: int, left: int) -> Any:
-    """Return an operation: cut the first run (of three frames) or behind it."""
+    """Return an operation: cut inside the first run (of three frames), or after it."""
 
     def operate(world: World, given: Any) -> None:
         obj, tail = given
@@ -125,7 +125,7 @@ def exchange_it(world: World, given: Any) -> None:
 
 
 def marked_and_held(world: World) -> Any:
-    """Somebody who comes to hold a marked object makes its copy worthless, also by letting go."""
+    """A new holder of a marked object makes its copy worthless, even if it lets go again."""
     given = marked(world)
     hold(world, world.members[1], given[0])
     let_go(world, world.members[1], given[0])
@@ -152,7 +152,7 @@ def splice_it(world: World, given: Any) -> None:
 
 
 def graft_early(world: World, given: Any) -> None:
-    """A fault: the frames are hung on the target's end, and described then."""
+    """A fault: the frames are appended to the target before they are described."""
     source, target = given
     member, core = world.members[0], world.core
     begin_move(world, given)
@@ -165,7 +165,7 @@ EARLY = Scenario("move.graft early", two_owned, graft_early)
 
 
 def unclean(world: World) -> Any:
-    """Member 0 let go of an object that was half moved; nobody has cleaned it."""
+    """Member 0 let go of a half-moved object, which is not cleaned yet."""
     source, _ = moving_described(world)
     record = world.alone(world.members[0], world.core.hold.subtract, source, HAND)
     must(world.run(world.members[0], world.core.hold.put_holder, record), L.OK)
@@ -182,7 +182,7 @@ def undescribe_it(world: World, obj: int) -> None:
 
 
 def dead_with_io(world: World) -> Any:
-    """Member 3 died with I/O under way, on an object that it lent, and cleaning another."""
+    """Member 3 died with I/O under way on an object that it lent, and while cleaning another."""
     d, b = world.members[3], world.members[1]
     own = small(world, d, 2)
     hold(world, d, own, L.BY_IO)

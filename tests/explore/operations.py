@@ -1,7 +1,7 @@
 """Operations of members, each done in an arena and in its reference model side by side.
 
-A move of the interleaving explorer is one of these. An operation of several transactions says in
-`Pair.between` what the model is between them: a death there leaves one of these states.
+A move of the interleaving explorer is one of these. An operation of several transactions records in
+`Pair.between` the model's states between them: a death there leaves one of these states.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Move = Callable[["Pair", Member], None]
 
 @dataclass
 class Pair:
-    """An arena and its model, which have come the same way."""
+    """An arena and its model, after the same moves."""
 
     world: World
     model: Reference
     clock_ns: int
     deaths: int
     between: list[Reference] = field(default_factory=list)  # of the last move's transactions
-    half: Callable[[Reference, Facts], Reference] | None = None  # or the arena says how far it came
-    seen: Any = None  # what interleave.py knows of the arena's words
+    half: Callable[[Reference, Facts], Reference] | None = None  # or the arena shows how far it got
+    seen: Any = None  # what interleave.py knows about the arena's words
 
     def copy(self) -> Pair:
         return Pair(self.world.copy(), self.model.copy(), self.clock_ns, self.deaths)
@@ -48,7 +48,7 @@ class Pair:
 
 
 def in_use(world: World, member: Member) -> bool:
-    """Tell whether a slot is anybody's; of a child that did not come to be, it is not."""
+    """Tell whether a slot is in use; the slot of a child that was never forked is not."""
     at = L.SLOTS + L.SLOT_WORDS * member.slot + L.SLOT_STATE
     return bool(world.arena[at] & L.MASK_8)
 
@@ -84,12 +84,12 @@ def allocated(pair: Pair, member: Member, frames: int) -> Key | None:
     world = pair.world
     possible = pair.model.can_allocate(frames)
     status = try_allocate(world, member, frames)
-    if status >= L.STATUS and possible:  # somebody who died left frames to be cleaned or freed
+    if status >= L.STATUS and possible:  # a dead member left frames to clean or free
         world.clean(member)
         S.free_all(world, member)
         status = try_allocate(world, member, frames)
         if status >= L.STATUS and world.arena[L.CLEANING] != 0:
-            return None  # its owner is dead, and not yet reaped: nobody else finishes it
+            return None  # its owner is dead but not reaped: nobody else finishes it
     if (status < L.STATUS) != possible:
         raise Violation(f"model: allocation gave {status:#x}, possible: {possible}")
     if not possible:
@@ -115,7 +115,7 @@ def hold_again(key: Key, kind: str) -> Move:
 
 
 def spliced(pair: Pair, member: Member, source: Key, target: Key) -> None:
-    """Hang one object's frames on another's end, as Member.splice does."""
+    """Append one object's frames to another, as Member.splice does."""
     world, move = pair.world, pair.world.core.move
     S.must(world.run(member, move.begin, *source), L.OK)
     pair.model.begin_move(member.slot, source)
@@ -140,7 +140,7 @@ def grow(key: Key) -> Move:
 
 
 def shrink(key: Key, left: int) -> Move:
-    """Cut an object's tail off, and let go of it."""
+    """Cut off an object's tail, and let go of the tail."""
 
     def move(pair: Pair, member: Member) -> None:
         world, model = pair.world, pair.model
@@ -184,7 +184,7 @@ def publish(key: Key) -> Move:
 
 
 def get_name(pair: Pair, member: Member) -> None:
-    """Find the object and hold it, in one critical section."""
+    """Find the object of a name and hold it, in one critical section."""
     world = pair.world
     S.name(member, NAME)
     world.enter(member)
@@ -232,7 +232,7 @@ def fork(pair: Pair, member: Member) -> None:
     slot = S.must(world.core.join.find_free(world.arena, member.mine, 0))
     child = Member(member.mine[:], slot)
     world.members.append(child)
-    child.alive = False  # until it is there, it dies with its parent
+    child.alive = False  # until it exists, it dies with its parent
     S.must(world.run(member, world.core.fork.begin, slot), L.OK)
     record = world.core.fork.oldest(world.arena, member.mine)
     while record:
@@ -249,7 +249,7 @@ def join(pair: Pair, member: Member) -> None:
 
 
 def leave(pair: Pair, member: Member) -> None:
-    """Close the arena: the slot of who holds nothing is free, who holds something stays."""
+    """Close the arena: without holds, the member frees its slot; with holds, it stays."""
     world = pair.world
     status = world.run(member, world.core.leave.leave)
     if (status == L.OK) != pair.model.is_idle(member.slot):
@@ -260,16 +260,16 @@ def leave(pair: Pair, member: Member) -> None:
 
 
 def reap(slot: int) -> Move:
-    """Reap one of the dead."""
+    """Reap one dead member."""
 
     def half(model: Reference, found: Facts) -> Reference:
-        """Some of what it held is gone: record by record, whoever reaps next goes on."""
+        """Some of its records are dropped, one by one; the next reaper continues."""
         for key in [k for k, obj in model.objects.items() if slot in obj.held]:
             seen = found.objects.get(key)
             if seen is None or slot not in seen.held:
                 model.drop_dead(slot, key, now_s)
             elif model.objects[key].held[slot].get(IO, 0):
-                # First the mark; then the counts, which no roll-back brings back.
+                # First the mark; then the counts, which no roll-back restores.
                 counted = seen.held[slot].get(IO, 0)
                 obj = model.objects[key]
                 obj.tainted = obj.tainted or seen.tainted or counted == 0
@@ -293,12 +293,12 @@ def reap(slot: int) -> Move:
 
 
 def expire(pair: Pair, member: Member) -> None:
-    """More than a minute goes by, and memory is wanted."""
+    """Let more than a minute pass, then need memory."""
     pair.clock_ns += (GRACE_S + 1) * L.NS_PER_S
     now_s = pair.now_s
 
     def half(model: Reference, found: Facts) -> Reference:
-        """Some of the loans that are due are gone: each ends by itself."""
+        """Some of the due loans are gone: each one ends separately."""
         model.expire(now_s, frozenset(model.loans.keys() - found.loans.keys()))
         return model
 
@@ -313,12 +313,12 @@ def expire(pair: Pair, member: Member) -> None:
 
 
 def reclaim(pair: Pair, member: Member) -> None:
-    """More than a minute goes by, and there are as many loans as there may be."""
+    """Let more than a minute pass, with the number of loans at its limit."""
     pair.clock_ns += (GRACE_S + 1) * L.NS_PER_S
     now_s = pair.now_s
 
     def half(model: Reference, found: Facts) -> Reference:
-        """Some of the loans that are due are gone: each ends by itself."""
+        """Some of the due loans are gone: each one ends separately."""
         model.reclaim(now_s, frozenset(model.loans.keys() - found.loans.keys()))
         return model
 
@@ -329,7 +329,7 @@ def reclaim(pair: Pair, member: Member) -> None:
 
 
 def migrate(key: Key) -> Move:
-    """Copy an object to other frames and exchange them, as a member does that empties a section."""
+    """Copy an object to other frames and exchange them, as when a member empties a section."""
 
     def move(pair: Pair, member: Member) -> None:
         world, model = pair.world, pair.model

@@ -1,8 +1,8 @@
-"""What the reference model is after a death within an operation, as far as the arena can choose.
+"""The reference model after a death within an operation, as far as the arena can choose.
 
-An operation was done, or not begun, or stopped between two of its transactions; what one member
-alone can have left half done (an allocation, a fork, its own counts) is read off the arena, and
-judged by the model's rules.
+An operation was done, or not begun, or stopped between two of its transactions. What one member
+alone can leave half done (an allocation, a fork, its own counts) is read from the arena, and judged
+by the model's rules.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.model.reference import IO, Reference
 
 
 def agree(pair: Pair, found: Facts) -> None:
-    """Ask that the model says what the arena's words say."""
+    """Check that the model agrees with the arena's words."""
     wrong = differences(pair.model, found, pair.model.dead)
     if wrong:
         raise Violation("model: " + "; ".join(wrong))
@@ -40,7 +40,7 @@ def outcome(pair: Pair, done: Pair, after: Pair, found: Facts, slot: int) -> Ref
         model.die(slot)
         wrong = differences(model, found, model.dead)
         if not wrong:
-            # Slots that the one who died had reaped are free: of them nothing is left.
+            # Slots that the dead member had reaped are free: nothing of them is left.
             gone = model.dead - slots
             model.members -= gone
             model.dead -= gone
@@ -51,7 +51,7 @@ def outcome(pair: Pair, done: Pair, after: Pair, found: Facts, slot: int) -> Ref
 
 
 def half_counted(model: Reference, found: Facts, slot: int) -> None:
-    """Who dies letting go may have taken its I/O off the count, and hold the object still."""
+    """A member that dies letting go may have uncounted its I/O, but still hold the object."""
     for key, obj in model.objects.items():
         if slot in obj.held and key in found.objects:
             seen = found.objects[key].held.get(slot, {}).get(IO, 0)
@@ -59,7 +59,7 @@ def half_counted(model: Reference, found: Facts, slot: int) -> None:
 
 
 def half_allocated(model: Reference, found: Facts, slot: int) -> None:
-    """A new object of the one who died, which it had not finished, of frames that were free."""
+    """A new object that the dead member had not finished, made of frames that were free."""
     for key, obj in found.objects.items():
         if key not in model.objects and not obj.live and obj.held.keys() == {slot}:
             if found.wanted[key] <= model.unpromised() and model.free().issuperset(obj.frames):
@@ -67,7 +67,7 @@ def half_allocated(model: Reference, found: Facts, slot: int) -> None:
 
 
 def half_forked(model: Reference, found: Facts, slot: int, child: int) -> None:
-    """The child's records are some of its parent's; it dies with it."""
+    """The child has some of its parent's records; it dies with its parent."""
     model.members |= {child}
     model.dead |= {child}
     for key, obj in model.objects.items():

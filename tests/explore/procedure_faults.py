@@ -1,4 +1,4 @@
-"""Faults put into the core's procedures: entering, waiting, reaping, letting go, cleaning, fork."""
+"""Faults in the core's procedures: entering, waiting, reaping, letting go, cleaning, fork."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from tests.explore.faults import Fault, order
 
 FAULTS = (
     Fault(
-        "who has waited forgets that others wait", "procedures/waiting",
+        "a member that has waited forgets the other waiters", "procedures/waiting",
         "        status = lock.try_again(arena", "        status = lock.try_lock(arena",
         order(T.crowd), "hang: ",
     ),
     Fault(
-        "who gives up keeps its wake", "procedures/waiting",
+        "a waiter that gives up keeps its wake", "procedures/waiting",
         "    if mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:\n        lock.pass_on(arena)\n", "",
         order(T.gives_up), "hang: ",
     ),
     Fault(
-        "a nap without a word of it", "procedures/waiting",
+        "a nap without announcing it", "procedures/waiting",
         "        watch[L.WATCH_NAP] = seen | L.LOCK_WAITERS\n",
         "        watch[L.WATCH_NAP] = 0\n"
         "    if status == L.BUSY and lock.held_by(seen) != 0:\n"
@@ -30,7 +30,7 @@ FAULTS = (
           "lock.held_by(seen) == 0"),),
     ),
     Fault(
-        "a look after the deadline drops what it took", "procedures/waiting",
+        "a look after the deadline drops the lock that it took", "procedures/waiting",
         "    if status == L.OK:\n        entering.arrive(arena, mine)\n        return status\n"
         "    if status == L.BUSY:\n        status = verdict(watch)\n",
         "    if status == L.OK and verdict(watch) == L.BUSY:\n"
@@ -39,12 +39,12 @@ FAULTS = (
         W.a_late_look_has_the_lock, "wait: ",
     ),
     Fault(
-        "a stopped waiter counts the time it was away", "procedures/waiting",
+        "a stopped waiter counts the time it was stopped", "procedures/waiting",
         "    if lapse > L.LAPSE_NS:\n        lapse = L.LAPSE_NS\n", "",
         W.a_stopped_waiter_blames_nobody, "wait: a stopped waiter",
     ),
     Fault(
-        "a new holder is blamed for the time of others", "procedures/waiting",
+        "a new holder blamed for the time of others", "procedures/waiting",
         "        watch[L.WATCH_HELD_NS] = 0\n    else:\n", "        pass\n    else:\n",
         W.a_new_holder_is_not_blamed, "wait: a holder is blamed",
         (("    if lock.held_by(seen) == 0 or acquisition(seen) != before:\n",
@@ -68,24 +68,24 @@ FAULTS = (
         order(T.living), "I6: slot .* is alive",
     ),
     Fault(
-        "left behind and not said", "procedures/local_lock",
+        "a reference left behind without setting the flag", "procedures/local_lock",
         "            exchange(local, L.LOCAL_LEFT, 1)\n", "",
         order(F.fork_and_drop), "left: ",
     ),
     Fault(
-        "unlocked without a look at what was left", "procedures/letting_go",
+        "unlocked without checking for references left behind", "procedures/letting_go",
         "    while load_acquire(local, L.LOCAL_LEFT) != 0 and local_lock.try_lock():\n",
         "    while load_acquire(local, L.LOCAL_LEFT) > 1 and local_lock.try_lock():\n",
         order(F.fork_and_drop), "left: |fork: the child lets go",
     ),
     Fault(
-        "a deallocation that does not try again", "procedures/letting_go",
+        "a deallocation that does not try the lock again", "procedures/letting_go",
         "            if local_lock.try_lock():  # it was unlocked meanwhile\n"
         "                release_left()\n", "",
         order(F.fork_and_drop), "left: ",
     ),
     Fault(
-        "the mark of what was left cleared after the look", "procedures/letting_go",
+        "flag for references left behind cleared after the search", "procedures/letting_go",
         "    exchange(local, L.LOCAL_LEFT, 0)  # before the look: what comes later sets it again\n",
         "",
         order(F.two_drops), "left: ",
@@ -93,13 +93,13 @@ FAULTS = (
           "        at += 1\n    exchange(local, L.LOCAL_LEFT, 0)\n\n\ndef release()"),),
     ),
     Fault(
-        "a child that does not look for what was left", "procedures/forking",
+        "a child that does not check for references left behind", "procedures/forking",
         "    store(table.local, L.LOCAL_LEFT, 1)  "
         "# a thread may have left something, and not yet said so\n", "",
         order(F.fork_and_drop), "fork: the child lets go",
     ),
     Fault(
-        "a child that begins with its parent's lock", "procedures/forking",
+        "a child that starts with its parent's lock", "procedures/forking",
         "    store(table.local, L.LOCAL_LOCK, 0)\n", "",
         order(F.fork_and_drop), "fork: |hang: ",
     ),
@@ -134,18 +134,18 @@ FAULTS = (
         order(T.closed_while_cleaning), "clean: ",
     ),
     Fault(
-        "posted with a plain store", "store/events",
+        "posted without waking the waiters", "store/events",
         "    if is_awaited(arena, event):\n", "    if False:\n",
         order(E.awaited), "hang: ",
     ),
     Fault(
-        "waited for without announcing it", "store/events",
+        "a wait without announcing it", "store/events",
         "        if compare_exchange(arena, at, seen, seen | bit):\n            return\n",
         "        return\n",
         order(E.awaited), "hang: ",
     ),
     Fault(
-        "a dead poster's waiters sleep on", "store/lock",
+        "a dead poster's waiters not woken", "store/lock",
         "    events.wake_all(arena)\n", "",
         order(E.left_waiting), "hang: ",
     ),

@@ -1,14 +1,14 @@
-"""An arena that writes its stores down: they are judged, and died after, when a move is over.
+"""An arena that records its stores: they are judged, and deaths at them tried, after the move.
 
-What `ArenaWords` asks at each store, `Record.judge` asks of the list of them: much faster, and one
-run of a move gives the words after a death at each of its stores.
+`Record.judge` checks the list of stores for what `ArenaWords` checks at each store. This is much
+faster, and one run of a move gives the words after a death at each of its stores.
 
-Which of these deaths differ? What is logged is put back to the last commit by whoever takes over:
+Which of these deaths differ? The member that takes over restores logged words to the last commit:
 the judge has seen each old value in the journal before its word changed, and the crash explorer
 runs the roll-back after every store of every transaction. So a death leaves, after the take-over,
 the logged words of the last commit, and the words that are stored without the journal. Stores
-between two of those that change something are one class: one of them is died at, by turns. Those
-before the first leave what a death at rest leaves, and are died at in one move of FIRST_EVERY.
+between two stores that change something are one class; a death is tried at one of them, by turns.
+Those before the first leave what a death at rest leaves; they are tried in one move of FIRST_EVERY.
 """
 
 from __future__ import annotations
@@ -54,20 +54,20 @@ class RecordedWords(ArenaWords):
             raise Violation(f"wrap: {value} was stored at word {at}") from error
 
     def image(self) -> Any:
-        """Return a copy that nobody looks at."""
+        """Return a copy that is not judged."""
         return array("Q", self.tobytes())
 
 
 @dataclass
 class Record:
-    """The stores of one move, from the words before it."""
+    """The stores of one move, and the words before it."""
 
     before: RecordedWords
     log: list[Store]
-    classes: list[int] = field(default_factory=list)  # the first death of each but the first class
+    classes: list[int] = field(default_factory=list)  # the first death of each class but the first
 
     def judge(self) -> None:
-        """Ask of each store whether it might be made; find the classes of deaths."""
+        """Check that each store was allowed; find the classes of deaths."""
         words, kinds = self.before.image(), self.before.kinds
         holder = words[L.LOCK] & L.LOCK_SLOT_MASK
         logged: set[int] = set()
@@ -104,7 +104,7 @@ class Record:
                 self.classes.append(number)
 
     def entry(self, words: Any, length: int, value: int) -> int:
-        """The journal's length grew by one entry: return the place that it logs."""
+        """Return the place that is logged by an entry, after the length has grown by one."""
         entry = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * length
         place = words[entry]
         if value != length + 1:
@@ -116,7 +116,7 @@ class Record:
         return int(place)
 
     def deaths(self, turn: int) -> list[int]:
-        """Return one store of each class, another one each turn: the last of its member."""
+        """Return one store of each class, a different one each turn: its member's last store."""
         starts = [1, *self.classes]
         ends = [*self.classes, len(self.log) + 1]
         return [
@@ -126,7 +126,7 @@ class Record:
         ]
 
     def after(self, store: int) -> RecordedWords:
-        """Return the words after so many of the stores."""
+        """Return the words after the first `store` stores."""
         words = RecordedWords.of(self.before)
         for at, _, value, _ in self.log[:store]:
             put(words, at, value)

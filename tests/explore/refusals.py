@@ -1,4 +1,4 @@
-"""What must be refused, or must not happen yet: small stories with one question at the end."""
+"""What must be refused, or must not happen yet: small stories with one check at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def expect(what: str, result: int, expected: int) -> None:
 
 
 def owner(core: Core) -> None:
-    """Nobody goes on with another's ALLOCATING object or ONLINING section."""
+    """No member continues another's ALLOCATING object or ONLINING section."""
     world = new_world(core, members=2, sections=1)
     a, b = world.members
     obj = S.reserve(world, a, 2)
@@ -34,7 +34,7 @@ def owner(core: Core) -> None:
 
 
 def reserved(core: Core) -> None:
-    """Small allocations leave alone what a large one was promised; its death gives it back."""
+    """Small allocations leave a large one its promised frames; its death gives them back."""
     world = new_world(core, members=2)
     a, b = world.members
     S.reserve(world, a, TINY.frames)
@@ -47,7 +47,7 @@ def reserved(core: Core) -> None:
 
 
 def offline(core: Core) -> None:
-    """A section goes offline only when nothing of it is used or promised, and a trim takes none."""
+    """A section with used or promised frames does not go offline; a trim does not take them."""
     world = new_world(core, members=2)
     a, b = world.members
     obj = S.small(world, a)
@@ -89,7 +89,7 @@ def loans_age(core: Core) -> None:
 
 
 def loans_grace(core: Core) -> None:
-    """A loan in transit has its whole grace before it, at whatever part of a second it began."""
+    """A loan in transit has its whole grace, at whatever fraction of a second it began."""
     world = new_world(core)
     a = world.members[0]
     core.words.clock[0] += 9 * L.NS_PER_S // 10
@@ -122,7 +122,7 @@ def reclaimed_early(core: Core) -> None:
 
 
 def oldest_loan(core: Core) -> None:
-    """When the oldest loan was lent is known after each turn through the table."""
+    """After each turn through the table, it is known when the oldest loan was lent."""
     world = new_world(core)
     a, b = world.members[:2]
     obj = S.small(world, a)
@@ -141,7 +141,7 @@ def oldest_loan(core: Core) -> None:
 
 
 def loans_of_several(core: Core) -> None:
-    """Loans of two lenders who let go do not keep each other alive for ever."""
+    """Loans of two lenders that let go do not keep each other alive for ever."""
     world = new_world(core)
     a, b = world.members
     obj = S.small(world, a)
@@ -157,7 +157,7 @@ def loans_of_several(core: Core) -> None:
 
 
 def loans_of_what_is_held(core: Core) -> None:
-    """A loan does not end while somebody else holds the object."""
+    """A loan does not end while another member holds the object."""
     world = new_world(core)
     a, b = world.members
     obj = S.small(world, a)
@@ -170,7 +170,7 @@ def loans_of_what_is_held(core: Core) -> None:
 
 
 def old_loans(core: Core) -> None:
-    """Old bytes do not take a newer loan: its id is another, though its record is the same."""
+    """Old bytes do not take a newer loan: its id differs, although its record is the same."""
     world = new_world(core)
     a, b = world.members
     obj = S.small(world, a)
@@ -184,7 +184,7 @@ def old_loans(core: Core) -> None:
 
 
 def many_in_transit(core: Core) -> None:
-    """A member's record is found however many records in transit were made after it."""
+    """A member's record is found, however many records in transit were made after it."""
     world = new_world(core)
     a, b = world.members
     obj = S.small(world, a)
@@ -198,7 +198,7 @@ def many_in_transit(core: Core) -> None:
 
 
 def stale(core: Core) -> None:
-    """An object that is gone is not held, published or loaded by its old name."""
+    """An object that is gone cannot be held, published or loaded by its old name."""
     world = new_world(core)
     a, b = world.members
     obj = S.small(world, a)
@@ -213,7 +213,7 @@ def stale(core: Core) -> None:
 
 
 def leaving(core: Core) -> None:
-    """Nobody leaves with anything on its slot; whoever holds nothing does."""
+    """A member leaves if it holds nothing, and never with anything on its slot."""
     world = new_world(core, members=2, sections=1)
     a, b = world.members
     leave = core.leave.leave
@@ -231,8 +231,8 @@ def leaving(core: Core) -> None:
     world.check()
 
 
-ELSEWHERE = 999  # beyond every table of these arenas, and every level
-DAMAGES = (  # words, and what of the core meets them
+ELSEWHERE = 999  # beyond every table and every level of these arenas
+DAMAGES = (  # damaged words, and the part of the core that finds them
     (L.TABLES + L.TABLE_WORDS * L.TABLE_RUNS, "alloc"),
     (L.TABLES + L.TABLE_WORDS * L.TABLE_OBJECTS + L.TABLE_NEXT, "alloc anew"),
     (L.ZONES + L.ZONE_ROOT_LEVEL, "alloc"),
@@ -242,7 +242,7 @@ DAMAGES = (  # words, and what of the core meets them
 
 
 def damaged(core: Core) -> None:
-    """Words that lead nowhere: nothing is changed, and the arena says so at once."""
+    """Words that lead nowhere: nothing is changed, and the arena reports it at once."""
     for place, met_by in DAMAGES:
         damaged_at(core, place, met_by)
 
@@ -251,7 +251,7 @@ def damaged_at(core: Core, place: int, met_by: str) -> None:
     world = new_world(core)
     a = world.members[0]
     obj = S.small(world, a)
-    if met_by != "alloc anew":  # which takes records that nobody had
+    if met_by != "alloc anew":  # it takes records that nobody had
         S.let_go(world, a, obj)
     world.arena.raw(place, ELSEWHERE)
     before = world.arena.logged_digest
@@ -261,7 +261,7 @@ def damaged_at(core: Core, place: int, met_by: str) -> None:
             result = core.free.free_some(world.arena, a.mine)
         else:
             result = core.alloc.small(world.arena, a.mine, 0, 1, L.BY_HAND)
-    except (IndexError, ValueError) as error:  # what C would read or shift by without a word
+    except (IndexError, ValueError) as error:  # what C would read or shift by silently
         raise Violation(f"damage: word {place} led outside: {error}") from error
     expect(f"damage: word {place}", result, L.DAMAGED)
     expect("damage: words changed", int(world.arena.logged_digest != before), 0)
@@ -276,7 +276,7 @@ def tainted(world: World, obj: int) -> int:
 
 
 def taint_stays(core: Core) -> None:
-    """A dead member's I/O marks an object until it is cleaned, whoever unpins meanwhile."""
+    """A dead member's I/O marks an object until it is cleaned, even if others unpin it."""
     world = new_world(core, members=3)
     a, b, c = world.members
     obj = S.small(world, a, 2)
@@ -294,7 +294,7 @@ def taint_stays(core: Core) -> None:
 
 
 def cleaning_has_an_owner(core: Core) -> None:
-    """Nobody goes on with what another living member is cleaning; it is cleaned once."""
+    """No member continues what another living member is cleaning; it is cleaned once."""
     world = new_world(core, members=3)
     a, b, c = world.members
     obj = S.small(world, a, 2)
@@ -317,7 +317,7 @@ def cleaning_has_an_owner(core: Core) -> None:
 
 
 def cut_alone(core: Core) -> None:
-    """Frames leave only what nobody else holds and nobody looks at."""
+    """Frames leave an object only if nobody else holds it and nobody looks at it."""
     world = new_world(core, members=2)
     a, b = world.members
     obj, tail = S.small(world, a, 3), S.reserve(world, a, 0)
@@ -338,7 +338,7 @@ def cut_alone(core: Core) -> None:
 
 
 def moved_alone(core: Core) -> None:
-    """What is given away is held once, by the giver; a marked object is looked at by nobody."""
+    """A moved object is held once, by the member that moves it; nobody looks at a marked object."""
     world = new_world(core, members=2)
     a, b = world.members
     obj = S.small(world, a, 2)
@@ -357,7 +357,7 @@ def moved_alone(core: Core) -> None:
 
 
 def taint_goes_with_frames(core: Core) -> None:
-    """Each frame that I/O may reach stays in a tainted object: spliced, cut, exchanged."""
+    """A frame that I/O may reach stays in a tainted object: after splice, cut and exchange."""
     world = new_world(core, members=3)
     a, b, d = world.members
     obj, copy = S.small(world, a), S.small(world, a)
@@ -386,7 +386,7 @@ def taint_goes_with_frames(core: Core) -> None:
 
 
 def isolation(core: Core) -> None:
-    """Whoever empties a section takes what is free and promised to nobody, for itself alone."""
+    """A member that empties a section takes its free and unpromised frames, only for itself."""
     world = new_world(core, members=2)
     a, b = world.members
     take, plug = core.isolate.take, S.reserve(world, a, 0)
@@ -406,7 +406,7 @@ def isolation(core: Core) -> None:
 
 
 def moved_again(core: Core) -> None:
-    """What was begun to be moved, and was mapped since, is not moved under the view."""
+    """An object whose move has begun, and that was mapped since, is not moved under the view."""
     world = new_world(core, members=2)
     a = world.members[0]
     obj, target = S.small(world, a), S.small(world, a)
@@ -423,7 +423,7 @@ def moved_again(core: Core) -> None:
 
 
 def migrated_as_it_is(core: Core) -> None:
-    """What changed since it was marked is not exchanged: another thread cut it, or hung more on."""
+    """An object is not exchanged if another thread has cut or extended it since it was marked."""
     world = new_world(core, members=2)
     a = world.members[0]
     obj, more, tail = S.small(world, a, 2), S.small(world, a), S.reserve(world, a, 0)

@@ -1,6 +1,6 @@
-"""One scenario or more for each transaction: what there was, and what one member then does.
+"""One or more scenarios for each transaction: the state before, and what one member then does.
 
-The first word of a scenario's name is the transaction that it is about. Member 0 acts unless it
+The first word of a scenario's name is its transaction. Member 0 acts unless it
 says otherwise, 1 to 3 are there to take over. Objects: `b` is held by members 1 and 2, published
 and lent once, so that a crash that disturbs others is seen.
 """
@@ -49,7 +49,7 @@ def large(world: World, member: Member, frames: int) -> int:
 
 
 def allocate_one_run(world: World, _: Any) -> None:
-    """Allocate as a request does that is large and fits one run."""
+    """Allocate as a large request that fits one run does."""
     member = world.members[0]
     obj = must(world.run(member, world.core.alloc.one_run, 0, 3, HAND))
     must(world.alone(member, world.core.alloc.describe, obj), L.OK)
@@ -80,7 +80,7 @@ def let_go(world: World, member: Member, obj: int, by: int = HAND) -> None:
 
 
 def defer(world: World, member: Member, obj: int, by: int = HAND) -> None:
-    """Let go while another has the arena's lock."""
+    """Let go while another member has the arena's lock."""
     record = world.alone(member, world.core.hold.subtract, obj, by)
     if record:
         world.alone(member, world.core.hold.defer, record)
@@ -114,7 +114,7 @@ def load(world: World, member: Member, obj: int, loan: tuple[int, int], by: int 
 
 
 def furnish(world: World) -> int:
-    """Give the others something to lose."""
+    """Give the other members something to lose."""
     _, b, c, _ = world.members
     obj = small(world, b, 2)
     hold(world, c, obj, MAPPING)
@@ -124,7 +124,7 @@ def furnish(world: World) -> int:
 
 
 def scatter(world: World, member: Member, free: tuple[int, ...] = (1, 3, 5)) -> None:
-    """Use every frame of the arena but a few that lie apart."""
+    """Use every frame of the arena except a few separate ones."""
     objects = [small(world, member) for _ in range(world.geometry.frames)]
     for k in free:
         let_go(world, member, objects[k])
@@ -186,7 +186,7 @@ def dying(world: World) -> Any:
 
 
 def last_use(world: World) -> Any:
-    """An object whose short generation ends with it."""
+    """An object with the last generation of its record."""
     obj = small(world, world.members[0], 2)
     let_go(world, world.members[0], obj)
     place = walk.place(world.members[0].mine, L.TABLE_OBJECTS, obj)

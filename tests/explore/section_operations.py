@@ -1,7 +1,7 @@
 """Operations of sections, each done in an arena and in its model: online, offline, trim, populate.
 
-Memory is given and taken outside the lock. Here that is a step of the model alone: it says of each
-frame whether it has memory for sure, or perhaps, and refuses to take it from a frame in use.
+Memory is given and taken outside the lock. Here, that is a step of the model alone. The model says
+of each frame whether it certainly or perhaps has memory, and does not let a frame in use lose it.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ def blocks_of(world: World, section: int) -> list[frozenset[int]]:
 
 
 def tidy(pair: Pair, member: Member) -> frozenset[int]:
-    """Clean and free what the dead left; return what only a reap can make free."""
+    """Clean and free what dead members left; return the frames that only a reap can free."""
     pair.world.clean(member)
     S.free_all(pair.world, member)
     return facts(pair.world).going
 
 
 def refused(pair: Pair, status: int) -> bool:
-    """Tell whether somebody dead, and not yet reaped, is changing a section; the core must know."""
+    """Tell whether a dead, unreaped member is changing a section; the core must know it too."""
     if (status == L.ONLINE_BUSY) != (pair.model.changing is not None):
         raise Violation(f"model: a change gave {status:#x}, slot {pair.model.changing} has one")
     return status == L.ONLINE_BUSY
 
 
 def online(section: int, memory: bool = True) -> Move:
-    """Bring a section online; or find that there is no memory to have."""
+    """Bring a section online; or find that there is no memory."""
 
     def move(pair: Pair, member: Member) -> None:
         world, model, frames = pair.world, pair.model, frames_of(pair.world, section)
@@ -70,7 +70,7 @@ def online(section: int, memory: bool = True) -> Move:
 
 
 def populate(section: int, memory: bool = True) -> Move:
-    """Give a section's absent blocks memory again; or find that there is none to have."""
+    """Give a section's absent blocks memory again; or find that there is none."""
 
     def move(pair: Pair, member: Member) -> None:
         world, model = pair.world, pair.model
@@ -94,13 +94,13 @@ def populate(section: int, memory: bool = True) -> Move:
 
 
 def named(world: World, section: int, bits: int) -> frozenset[int]:
-    """Return the frames of the blocks that bits name."""
+    """Return the frames of the blocks given by `bits`."""
     blocks = blocks_of(world, section)
     return frozenset().union(*(block for k, block in enumerate(blocks) if bits >> k & 1))
 
 
 def trim(section: int) -> Move:
-    """Take the memory of a section's free blocks, and of what a death left unpunched."""
+    """Take the memory of a section's free blocks, and of blocks that a death left unpunched."""
 
     def move(pair: Pair, member: Member) -> None:
         world, model = pair.world, pair.model
@@ -126,7 +126,7 @@ def trim(section: int) -> Move:
 
 
 def offline(section: int, kept: int = 1) -> Move:
-    """Take a section offline; without `kept`: take what memory an offline one has."""
+    """Take a section offline; without `kept`: take the memory of a section that is offline."""
 
     def move(pair: Pair, member: Member) -> None:
         world, model, frames = pair.world, pair.model, frames_of(pair.world, section)
@@ -154,7 +154,7 @@ def offline(section: int, kept: int = 1) -> Move:
 
 
 def isolate(section: int) -> Move:
-    """Keep from everybody what is free of a section, run by run, and let go of it again."""
+    """Take the free frames of a section out of use, run by run, and release them again."""
 
     def move(pair: Pair, member: Member) -> None:
         world, model = pair.world, pair.model
@@ -172,10 +172,10 @@ def isolate(section: int) -> Move:
                     raise Violation(f"model: {taken} were kept of section {section}, not {free}")
                 model.take(plug, taken)
         if status == L.WRONG_STATE and model.changing is not None:
-            free = frozenset()  # somebody dead was changing it, and is not yet reaped
+            free = frozenset()  # a dead, unreaped member was changing it
         else:
             S.must(status, L.IN_USE if free else L.DONE)
-        # What was promised to a request under way is left to it, and nothing else.
+        # Only frames promised to a request under way are left to it.
         if free and longest_run(free) <= model.unpromised() - len(going):
             raise Violation(f"model: {sorted(free)} were left in section {section}")
         S.let_go(world, member, plug[0])
@@ -185,6 +185,6 @@ def isolate(section: int) -> Move:
 
 
 def longest_run(frames: frozenset[int]) -> int:
-    """Return how many frames lie side by side at most."""
+    """Return the length of the longest run of adjacent frames."""
     starts = [pfn for pfn in frames if pfn - 1 not in frames]
     return max(next(n for n in itertools.count() if pfn + n not in frames) for pfn in starts)

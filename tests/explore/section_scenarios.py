@@ -1,4 +1,4 @@
-"""Scenarios of sections that go offline, are trimmed, and get their memory again."""
+"""Scenarios of sections that go offline, are trimmed, and get their memory back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def trim(world: World, member: Member, section: int, most: int = ALL) -> None:
 
 
 def half_used(world: World) -> Any:
-    """The first block of section 0 is another's, the rest of the arena is free."""
+    """Another member has the first block of section 0; the rest of the arena is free."""
     return small(world, world.members[1], 1)
 
 
@@ -44,7 +44,7 @@ def trimmed(world: World) -> Any:
 
 
 def left_unpunched(world: World) -> Any:
-    """Member 3 died before it punched what it had taken."""
+    """Member 3 died before it punched the blocks that it had taken."""
     half_used(world)
     d = world.members[3]
     must(world.run(d, world.core.trim.begin, 0, ALL))
@@ -60,7 +60,7 @@ def populating(world: World) -> Any:
 
 
 def free_beside_absent(world: World) -> Any:
-    """Section 0 has one absent block, and its other one is free."""
+    """Section 0 has one absent block; its other block is free."""
     obj = half_used(world)
     trim(world, world.members[0], 0)
     let_go(world, world.members[1], obj)
@@ -90,7 +90,7 @@ def isolate_all(world: World, given: Any) -> None:
 
 
 def holes(world: World) -> int:
-    """Section 0 has two free frames that lie apart, section 1 is free."""
+    """Section 0 has two separate free frames; section 1 is free."""
     scatter(world, world.members[1], (1, 3, 4, 5, 6, 7))
     return 0
 
@@ -106,7 +106,7 @@ def second_section(world: World) -> int:
 
 
 def isolated(world: World) -> Any:
-    """Member 3 died with the free frames of section 0, while it emptied it."""
+    """Member 3 died with the free frames of section 0, while it emptied the section."""
     d = world.members[3]
     holes(world)
     plug = reserve(world, d, 0)
@@ -134,7 +134,7 @@ def online_again(world: World, _: Any) -> None:
 
 
 def dead_changing(step: str, *args: int) -> Any:
-    """Return what prepares a member that died while it changed a section, and is being reaped."""
+    """Return a preparation: a member died while it changed a section, and is being reaped."""
     module, function = step.split(".")
 
     def prepare(world: World) -> Any:

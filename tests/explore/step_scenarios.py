@@ -1,8 +1,8 @@
 """Small scenarios for the interleaver: the lock, the stacks of drops, lock-free reads, fork.
 
 Each is a function of a core that returns an `Interleaver`. Entering, waiting, reaping, letting go,
-leaving and the handlers of fork are the core's own procedures. What a caller of them has to do
-first (the lock before a probe, the byte before the lock) is done here; a fault of that is a flag.
+leaving and the handlers of fork are the core's own procedures. What their caller must do first (the
+lock before a probe, the byte before the lock) is done here; a fault in that is a flag.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def stacks(*slots: int) -> set[int]:
 
 
 def settled(world: World) -> Callable[[State, Core], None]:
-    """Return a judge: somebody comes by and reaps; all rules hold then, nothing is left over."""
+    """Return a judge: a member reaps; then all rules hold, and nothing is left over."""
 
     def judge(state: State, core: Core) -> None:
         after = world_of(state, world)
@@ -69,25 +69,25 @@ def twice(run: Run) -> None:
 
 
 def nothing(run: Run) -> None:
-    """A critical section in which nothing is done."""
+    """An empty critical section."""
 
 
 def lock(core: Core, members: int = 2, deaths: int = 1) -> Interleaver:
-    """Everybody locks, stores, unlocks; holders and waiters die."""
+    """All members lock, store, unlock; holders and waiters die."""
     world = new_world(core, members=members)
     actors: list[tuple[int, list[Operation]]] = [(k, [Locked(twice)]) for k in range(members)]
     return Interleaver(world, actors, settled(world), deaths, {L.LOCK, L.JOURNAL_LENGTH})
 
 
 def short_naps(core: Core) -> Interleaver:
-    """Two lock and store, and naps end at any moment: whoever looks finds the holder alive."""
+    """Two lock and store, and naps end at any moment: each look finds the holder alive."""
     found = lock(core, deaths=0)
     found.first.short = True
     return found
 
 
 def crowd(core: Core, members: int = 3) -> Interleaver:
-    """Everybody locks and unlocks: whoever waits is woken, and nobody sleeps beside a free lock."""
+    """All lock and unlock: each waiter is woken, and nobody sleeps beside a free lock."""
     world = new_world(core, members=members)
     actors: list[tuple[int, list[Operation]]] = [(k, [Locked(nothing)]) for k in range(members)]
     return Interleaver(world, actors, settled(world), 0, {L.LOCK})
@@ -95,7 +95,7 @@ def crowd(core: Core, members: int = 3) -> Interleaver:
 
 @dataclass(frozen=True)
 class Reap:
-    """Reap a slot if its member is dead: with both locks, or (faults) without, or probed before."""
+    """Reap a slot if its member is dead: with both locks or (faults) without, or probed before."""
 
     slot: int
     probe_first: bool = False
@@ -125,7 +125,7 @@ class Reap:
 
 @dataclass(frozen=True)
 class ReapAll:
-    """Reap whoever is dead, giving both locks up in between, as Member.reap does."""
+    """Reap dead members, giving up both locks in between, as Member.reap does."""
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         if phase == "body":
@@ -141,12 +141,12 @@ class ReapAll:
 
 @dataclass(frozen=True)
 class Join:
-    """Join in the first free slot: lock its byte, then the arena's lock, then look again."""
+    """Join in the first free slot: lock its byte, then the arena's lock, then check again."""
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         if phase == "":
             slot = run.core.join.find_free(run.arena, run.mine, 0)
-            while slot and not run.lock_byte(slot):  # another's, or its member is just leaving
+            while slot and not run.lock_byte(slot):  # a joiner has it, or its member is leaving
                 slot = run.core.join.find_free(run.arena, run.mine, slot)
             if slot == 0:
                 return None, None
@@ -164,7 +164,7 @@ class Join:
 
 @dataclass(frozen=True)
 class Leave:
-    """Leave the arena, then unlock the byte; or (a fault) the byte first."""
+    """Leave the arena, then unlock the byte; or (a fault) unlock the byte first."""
 
     unlock_first: bool = False
 
@@ -181,7 +181,7 @@ class Leave:
 
 
 def newcomer(world: World) -> None:
-    """Add a process that is no member yet."""
+    """Add a process that is not a member yet."""
     mine = array("Q", bytes(8 * world.geometry.private_words))
     world.geometry.describe_to(mine)
     world.members.append(Member(mine, 0))
@@ -192,7 +192,7 @@ def handed_on(
 ) -> Interleaver:
     """A slot's member is dead, maybe inside; one waits or probes, one reaps, one joins instead.
 
-    The three go in any order: the slot may be free, and somebody else's, at any moment.
+    The three run in any order: the slot may become free, and another's, at any moment.
     """
     world = new_world(core, members=3)
     dead = world.members[0]
@@ -211,7 +211,7 @@ def handed_on(
 
 
 def stolen(core: Core) -> Interleaver:
-    """As `handed_on`, and the one who reaps waits for the new member: the lock word comes again.
+    """As `handed_on`, but the reaper waits for the new member: the lock word occurs again.
 
     It begins where the late one has found the holder dead and is about to take its lock over.
     """
@@ -231,7 +231,7 @@ def stolen(core: Core) -> Interleaver:
 def left(
     core: Core, deaths: int = 0, *, reaper: bool = False, unlock_first: bool = False
 ) -> Interleaver:
-    """One leaves; another works, or reaps it if it seems dead; one joins, perhaps in its slot."""
+    """One leaves; another works, or reaps it if it looks dead; one joins, perhaps in its slot."""
     world = new_world(core, members=2)
     newcomer(world)
     slot = world.members[0].slot
@@ -242,7 +242,7 @@ def left(
 
 
 def living(core: Core, **fault: bool) -> Interleaver:
-    """A member reaps another, which is alive."""
+    """A member tries to reap another, which is alive."""
     world = new_world(core, members=2)
     actors: list[tuple[int, list[Operation]]] = [
         (0, [Reap(world.members[1].slot, **fault)]),
@@ -252,7 +252,7 @@ def living(core: Core, **fault: bool) -> Interleaver:
 
 
 def drops(core: Core, deaths: int = 0, *, whole: bool = False) -> Interleaver:
-    """One lets two objects go, while another enters, leaves, and (whole) lets one go."""
+    """One lets go of two objects, while another enters, leaves, and (whole) lets go of one."""
     world = new_world(core, members=2)
     a, b = world.members
     x, y, z = S.small(world, a), S.small(world, a), S.small(world, b)
@@ -265,7 +265,7 @@ def drops(core: Core, deaths: int = 0, *, whole: bool = False) -> Interleaver:
 
 
 def pushed_meanwhile(core: Core) -> Interleaver:
-    """A popper dies while the stack's member pushes; below the record that it popped are others."""
+    """A popper dies while the stack's member pushes; there are records below the popped one."""
     world = new_world(core, members=2)
     a, b = world.members
     x, y, z = (S.small(world, a) for _ in range(3))
@@ -324,7 +324,7 @@ def two_threads(core: Core) -> Interleaver:
 
 @dataclass(frozen=True)
 class CleanLeft:
-    """Clean what is to be cleaned, if the locks are to be had."""
+    """Clean objects that need it, if both locks are free."""
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         run.core.cleaning.clean_left(run.arena, run.mine, [0] * L.WATCH_WORDS)
@@ -333,7 +333,7 @@ class CleanLeft:
 
 @dataclass(frozen=True)
 class TryToClose:
-    """Close the arena unless something is in the way; what is mapped goes then."""
+    """Close the arena if nothing prevents it; its mappings go then."""
 
     def phase(self, run: Run, phase: str, local: Any) -> Next:
         run.core.leaving.close(run.arena, run.mine)
@@ -341,7 +341,7 @@ class TryToClose:
 
 
 def unclean(core: Core) -> World:
-    """An arena with an object that was held for I/O by one who died: its pages are renewed."""
+    """An arena with an object that a dead member held for I/O: its pages must be renewed."""
     world = new_world(core, members=1)
     (a,) = world.members
     obj = S.small(world, a)
@@ -353,7 +353,7 @@ def unclean(core: Core) -> World:
 
 
 def cleaned(core: Core) -> Interleaver:
-    """Two threads of one process come to clean the same object."""
+    """Two threads of one process try to clean the same object."""
     actors: list[tuple[int, list[Operation]]] = [(0, [CleanLeft()]), (0, [CleanLeft()])]
     world = unclean(core)
     return Interleaver(world, actors, settled(world), 0, {L.LOCK})
@@ -367,11 +367,11 @@ def closed_while_cleaning(core: Core) -> Interleaver:
 
 
 def nobody_asks(state: State, core: Core) -> None:
-    """What went wrong was said where it did."""
+    """Check nothing: a violation was reported where it occurred."""
 
 
 def gives_up(core: Core) -> Interleaver:
-    """One waiter gives up, woken or not; the others must not miss its wake."""
+    """One waiter gives up, whether woken or not; the others must not miss its wake."""
     world = new_world(core, members=3)
     actors: list[tuple[int, list[Operation]]] = [
         (0, [Locked(nothing)]),
@@ -382,7 +382,7 @@ def gives_up(core: Core) -> Interleaver:
 
 
 def reaped(core: Core, deaths: int = 0, *, whole: bool = False) -> Interleaver:
-    """One reaps a dead member, giving the locks up in between; (whole) another reaps it too."""
+    """One reaps a dead member, giving up the locks in between; (whole) another reaps it too."""
     world = new_world(core, members=3)
     dead = world.members[0]
     S.small(world, dead)
@@ -419,7 +419,7 @@ class Runs:
                 stage = "done"
             else:
                 stage = "look"
-            return "leave", (stage, known, None)  # apart: what was seen here was under the lock
+            return "leave", (stage, known, None)  # separate phase: this was seen under the lock
         if phase == "leave":
             run.core.entering.leave(run.arena, run.mine)
             if stage == "done":
@@ -427,7 +427,7 @@ class Runs:
             return ("walk" if stage == "walk" else ""), (stage, known, None)
         if phase == "walk":
             found = self.walk(run.arena, run.process.mine)
-            if len(found) == 1:  # nobody cuts or exchanges it meanwhile, and more may follow
+            if len(found) == 1:  # no cut or exchange happens here, and more runs may follow
                 if found != known[1]:
                     raise Violation(f"reader: {found}, it had {known[1]}")
                 return None, None
@@ -456,7 +456,7 @@ class Runs:
         return tuple(found)
 
     def judge(self, run: Run, found: Any) -> None:
-        """What was found is what there is now, under the lock and committed."""
+        """Check that the runs found are the current ones, under the lock and committed."""
         now = self.walk(run.state.arena, run.process.mine)
         if found != now:
             raise Violation(f"reader: {found}, there is {now}")
@@ -476,7 +476,7 @@ def runs_words(world: World, *objects: int) -> set[int]:
 
 
 def grafted(core: Core, runs: int = 2, **reader: bool) -> Interleaver:
-    """One walks an object's runs, while another hangs more on its end, and dies."""
+    """One walks an object's runs, while another appends more, and dies."""
     world = new_world(core, members=2)
     a, b = world.members
     S.scatter(world, b, (0, 1, 3, 5, 7))

@@ -1,19 +1,19 @@
 """Interleave the core's own functions, access by access, in every order, with deaths.
 
 An actor is a thread: a list of operations (`actors.py`), each in phases. A phase calls the core,
-procedures and all: what these ask of a process (`core/procedures/host.py`) is answered here. It is
-run again from its start for each step, fed with what it read before, up to its next *racy* access:
-to a word that is stored without the arena's lock, to a byte that is locked, to a futex, or to the
-words of a process that has several threads. Everything between two such accesses is done at once:
-those words belong to the holder of the arena's lock, and `ArenaWords.judge` sees to it that nobody
-else stores them.
+including its procedures; what these ask of a process (`core/procedures/host.py`) is answered here.
+For each step, the phase runs again from its start, fed with what it read before, up to its next
+*racy* access: to a word that is stored without the arena's lock, to a byte that is locked, to a
+futex, or to the words of a process that has several threads. Everything between two such accesses
+is one step: those words belong to the holder of the arena's lock, and `ArenaWords.judge` checks
+that nobody else stores them.
 
-A nap is a futex: whoever naps goes on when it is woken. Naps have an end as well, but that is only
-for what the dead did not do any more: here none ends by itself while every process is alive, so a
-wake that is lost shows as a thread that waits for ever.
+A nap is a futex: a napping thread continues when it is woken. Real naps have an end as well, but
+only because a dead process may not have woken the waiter. Here no nap ends by itself while every
+process is alive, so a lost wake shows as a thread that waits for ever.
 
-States are recognised by the words of the arena and of each process, each actor's phase, what it has
-read in it, and who naps.
+The key of a state consists of the words of the arena and of each process, each actor's phase, what
+it has read in it, and the napping threads.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ ASKED = (  # what the procedures ask of a process, core/procedures/host.py
     "is_joined", "arena_of", "mine_of", "forget", "probe", "lock_child", "keep_child", "drop_child",
     "open_mappings", "close_mappings", "back_table", "renew", "pid",
 )  # fmt: skip
-BYTES = -2  # no word of the arena: the bytes of the slots
+BYTES = -2  # not a word of the arena: the bytes of the slots
 FUTEX = -3
 LOCAL_WORDS = frozenset(range(L.LOCAL_WORDS))
 NO_WORDS: frozenset[int] = frozenset()
-SHARED = -1  # whose words those of the arena are; else a process's number
+SHARED = -1  # the owner of the arena's words; otherwise a process number
 
 
 class Operation(Protocol):
-    """What an actor does: from a phase to the next; the next one's name is None at the end."""
+    """What an actor does, from one phase to the next; the next one is None at the end."""
 
     def phase(self, run: Run, phase: str, local: Any) -> tuple[str | None, Any]: ...
 
 
 class Pause(BaseException):
-    """The actor came to its next racy access."""
+    """The actor reached its next racy access."""
 
 
 class Blocked(BaseException):
@@ -76,13 +76,13 @@ class Process:
 
 @dataclass
 class Actor:
-    """One thread: what it does, and how far it has come."""
+    """One thread: its operations, and how far it has got."""
 
     process: int
     operations: Sequence[Operation]
-    at: int = 0  # which operation
-    phase: str = ""  # "" is an operation's first
-    local: Any = None  # what it knows at the phase's begin
+    at: int = 0  # index of its current operation
+    phase: str = ""  # "" is the first phase of an operation
+    local: Any = None  # what it knows at the start of the phase
     log: tuple[Any, ...] = ()
     done: bool = False
 
@@ -95,11 +95,11 @@ class State:
     processes: list[Process]
     actors: list[Actor]
     deaths: int
-    naps: tuple[tuple[int, int, int], ...] = ()  # {actor, whose word, which}, in order
-    short: bool = False  # whether naps for the lock end by themselves, too
+    naps: tuple[tuple[int, int, int], ...] = ()  # {actor, owner of the word, its place}, in order
+    short: bool = False  # whether naps for the lock also end by themselves
 
     def copy(self, index: int | None = None) -> State:
-        """Return a copy; with an actor's number, one of which that actor alone is run."""
+        """Return a copy; with an actor's number, a copy in which only that actor runs."""
         processes, actors = self.processes[:], self.actors[:]
         for k in range(len(actors)) if index is None else (index,):
             actors[k] = copy(actors[k])
@@ -116,7 +116,7 @@ class State:
 
 
 class Run:
-    """One run of an actor's program: fed from its log, then one racy access further."""
+    """One run of an actor's program: replayed from its log, then one racy access further."""
 
     def __init__(self, state: State, index: int, core: Core, racy: frozenset[int]) -> None:
         self.state = state
@@ -139,7 +139,7 @@ class Run:
         table["local"] = self.local
 
     def access(self, at: int, perform: Callable[[], Any], racy: bool) -> Any:
-        """Return what an access gave before, or make it now."""
+        """Return the logged result of an access, or make the access now."""
         if self.position < len(self.fed):
             self.position += 1
             return self.fed[self.position - 1]
@@ -164,10 +164,10 @@ class Run:
         return self.mine
 
     def forget(self, mine: Any) -> None:
-        """No handler runs afterwards."""
+        """Do nothing: no handler runs afterwards."""
 
     def probe(self, mine: Any, slot: int) -> int:
-        """Tell whether a slot's byte is locked by anybody."""
+        """Tell whether any process has locked a slot's byte."""
         return int(self.access(BYTES, lambda: self.is_locked(slot), True))
 
     def is_locked(self, slot: int) -> bool:
@@ -199,16 +199,16 @@ class Run:
             mine[L.MINE_CHILD_PAGE] = 0
 
     def open_mappings(self, mine: Any) -> None:
-        """Nothing is mapped here."""
+        """Do nothing: nothing is mapped here."""
 
     def close_mappings(self, mine: Any) -> None:
-        """Nothing is mapped here."""
+        """Do nothing: nothing is mapped here."""
 
     def back_table(self, mine: Any, which: int, records: int) -> bool:
         return False
 
     def renew(self, mine: Any, pfn: int, frames: int, again: int) -> bool:
-        """New pages for a run: only of what this process cleans, and only while it is mapped."""
+        """Check that this process cleans the run's object, and that the run is still mapped."""
 
         def perform() -> None:
             arena, private = self.state.arena, self.process.mine
@@ -234,7 +234,7 @@ class Run:
         self.core.letting_go.release()
 
     def lock_byte(self, slot: int) -> bool:
-        """Lock a slot's byte for this process; False: somebody has it."""
+        """Lock a slot's byte for this process; False if it is locked already."""
 
         def perform() -> bool:
             if self.is_locked(slot):
@@ -246,7 +246,7 @@ class Run:
         return bool(self.access(BYTES, perform, True))
 
     def unlock_byte(self) -> None:
-        """Give the slot's byte up: to all others this process is dead from here on."""
+        """Unlock the slot's byte: to all others, this process is dead from here on."""
 
         def perform() -> None:
             self.process.bytes = frozenset()
@@ -255,7 +255,7 @@ class Run:
         self.access(BYTES, perform, True)
 
     def futex_wait(self, whose: int, words: Any, at: int, seen: int) -> None:
-        """Nap while the low half of a word is what it was, until woken."""
+        """Nap while the low half of a word is unchanged, until woken."""
         me = (self.index, whose, at)
 
         def begin() -> bool:
@@ -291,7 +291,7 @@ class Seen:
         self.run = run
         self.words = words
         self.whose = whose
-        self.others = others  # words that others store meanwhile
+        self.others = others  # words that others may store meanwhile
         self.shared = whose == SHARED
 
     def racy(self, at: int) -> bool:
@@ -371,7 +371,7 @@ class Interleaver:
         self.counted = Counted()
 
     def step(self, state: State, index: int) -> State | None:
-        """Return what a state becomes by one actor's next step; None: it waits."""
+        """Return the state after one actor's next step; None if the actor waits."""
         after = state.copy(index)
         run = Run(after, index, self.core, self.racy)
         actor = after.actors[index]
@@ -391,7 +391,7 @@ class Interleaver:
         return self.kept(state, after)
 
     def kept(self, before: State, after: State) -> State:
-        """Return a state that shares the arena's words with the one before if none was stored."""
+        """Return the new state, sharing the arena's words with the old one if none was stored."""
         if after.arena.stores == 0:
             after.arena = before.arena
         return after
@@ -408,7 +408,7 @@ class Interleaver:
         return after
 
     def explore(self) -> Counted:
-        """Go every way, short ones first; a violation ends with the way that led to it."""
+        """Explore every order, short ones first; a violation ends with the path that led to it."""
         seen = {self.first.key()}
         first_way: tuple[str, ...] = ()
         todo = deque([(self.first, first_way)])
@@ -455,6 +455,6 @@ class Interleaver:
 
 
 def world_of(state: State, world: World) -> World:
-    """Return the world that a state is, to go on with one step at a time."""
+    """Return a state as a world, to continue one step at a time."""
     members = [Member(p.mine, p.slot, p.alive) for p in state.processes]
     return World(world.core, world.geometry, state.arena, members)

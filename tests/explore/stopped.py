@@ -1,10 +1,9 @@
-"""Stop a member after each of its stores, let others work, let it go on: as SIGSTOP and SIGCONT do.
+"""Stop a member after each of its stores, let others work, continue it: as SIGSTOP and SIGCONT do.
 
-The operations are those of the crash explorer. While the member is stopped it lives: its slot is
-locked, so the lock is not taken from it, and what it owns (an object ALLOCATING, a section
-ONLINING) is nobody else's to finish, however long it takes. Where it was stopped between two
-transactions, others allocate, let go, reap and free meanwhile; the rules hold then, and when it has
-gone on to its end.
+The operations are those of the crash explorer. A stopped member is alive: its slot is locked, so
+the lock is not taken from it, and nobody else may finish what it owns (an object ALLOCATING, a
+section ONLINING), however long that takes. If it was stopped between two transactions, others
+allocate, let go, reap and free meanwhile. The rules hold then, and at the end of its operation.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ class Tally:
     """What happened while members were stopped."""
 
     stops: int = 0
-    inside: int = 0  # of them with the lock held: others were refused
+    inside: int = 0  # of these, with the lock held: others were refused
     worked: int = 0  # others allocated, let go, reaped
-    owned: int = 0  # what a stopped member owned, and others tried to finish
+    owned: int = 0  # objects and sections of stopped members that others tried to finish
 
 
 def owned_objects(world: World, member: Member) -> list[int]:
@@ -43,7 +42,7 @@ def owned_objects(world: World, member: Member) -> list[int]:
 
 
 def refused(world: World, other: Member) -> None:
-    """The lock is a living member's: nobody gets it."""
+    """A living member has the lock: nobody else gets it."""
     before = world.arena.digest, world.arena[L.LOCK]
     try:
         world.enter(other)
@@ -57,7 +56,7 @@ def refused(world: World, other: Member) -> None:
 
 
 def leave_owned_alone(world: World, stopped: Member, other: Member, tally: Tally) -> None:
-    """What the stopped member owns, others cannot finish; trying it stores nothing."""
+    """Others cannot finish what the stopped member owns; trying stores nothing."""
     alloc, online = world.core.alloc, world.core.online
     tries: list[tuple[Callable[..., Any], tuple[int, ...]]] = []
     for obj in owned_objects(world, stopped):
@@ -76,7 +75,7 @@ def leave_owned_alone(world: World, stopped: Member, other: Member, tally: Tally
 
 
 def work(world: World, other: Member) -> None:
-    """Reap who is dead, allocate, let go."""
+    """Reap dead members, allocate, let go."""
     world.reap(other)
     zone = L.ZONES + L.ZONE_WORDS * L.ZONE_NORMAL
     if world.arena[zone + L.ZONE_FREE] > world.arena[zone + L.ZONE_RESERVED]:
@@ -94,7 +93,7 @@ def meanwhile(world: World, stopped: Member, tally: Tally) -> None:
         refused(world, other)
         return
     if world.arena[L.LOCK] & L.LOCK_SLOT_MASK:
-        return  # the scenario has it held by one that works on afterwards
+        return  # in this scenario, a member holds the lock and works afterwards
     tally.worked += 1
     leave_owned_alone(world, stopped, other, tally)
     owned = owned_objects(world, stopped)
@@ -104,7 +103,7 @@ def meanwhile(world: World, stopped: Member, tally: Tally) -> None:
 
 
 def stop_at(base: World, scenario: Scenario, context: Any, store: int, tally: Tally) -> None:
-    """Run an operation, others working after one of its stores."""
+    """Run an operation; others work after one of its stores."""
     world = base.copy()
     arena = world.arena
     actor = world.members[scenario.actor]
@@ -114,7 +113,7 @@ def stop_at(base: World, scenario: Scenario, context: Any, store: int, tally: Ta
             return
         running, fresh, arena.watch = arena.actor, arena.fresh, None
         logged = set(arena.logged)
-        # A child that is being made: its parent, which is stopped, has locked its byte.
+        # A child is being made: its stopped parent has locked its byte.
         unborn = [m for m in world.members[len(base.members) :] if not m.alive]
         for child in unborn:
             child.alive = True
@@ -134,7 +133,7 @@ def explore(core: Core, scenario: Scenario, tally: Tally) -> None:
     context = scenario.prepare(base)
     base.arena.begin()
     if scenario.actor >= len(base.members):
-        return  # it joins: until it has, it is nobody
+        return  # it is joining: until then it is not a member
     whole = base.copy()
     scenario.operate(whole, context)
     for store in range(1, whole.arena.stores + 1):

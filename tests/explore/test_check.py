@@ -17,7 +17,7 @@ from tests.explore.world import TINY, World, new_world
 
 @pytest.fixture(params=["built", "interpreted"])
 def check(request: pytest.FixtureRequest, core: Core) -> Callable[..., list[walk.Finding]]:
-    """The check as users have it, and the same source interpreted."""
+    """The compiled check that users have, and the same source interpreted."""
     module: Any = built if request.param == "built" else core.check
     function: Callable[..., list[walk.Finding]] = module.check
     return function
@@ -31,8 +31,8 @@ def place(world: World, table: int, record: int, word: int) -> int:
 def world(core: Core) -> World:
     """Objects lent, published, in two runs, in transit, DYING; a record on a stack of drops.
 
-    Frames 0, 1: object 1; 2: object 2; 4, 6: one in two runs; 7: one in transit; 3, 5: one that
-    is DYING. Member 3's stack of drops has its record of object 2.
+    Frames 0, 1: object 1; 2: object 2; 4, 6: an object in two runs; 7: one in transit; 3, 5: one
+    that is DYING. Member 3's stack of drops has its record of object 2.
     """
     world = new_world(core, replace(TINY, frames=16, spans=()), members=4, sections=3)
     a, b, _, d = world.members
@@ -195,7 +195,7 @@ def test_the_dead_must_be_gone(world: World, check: Callable[..., list[walk.Find
 
 
 def used_words(world: World) -> list[int]:
-    """Return the words behind the header that are not 0, journal apart."""
+    """Return the words after the header that are not 0, except the journal."""
     return [
         k
         for k, value in enumerate(world.arena)
@@ -204,7 +204,7 @@ def used_words(world: World) -> list[int]:
 
 
 def test_no_damage_stops_the_check(world: World, check: Callable[..., Any]) -> None:
-    """Any word, any value: findings or none, but never an exception or an endless walk."""
+    """Any word, any value: there may be findings, but never an exception or an endless walk."""
     mine = world.members[0].mine
     sound = world.arena.plain()
     dice = random.Random(20)

@@ -1,4 +1,4 @@
-"""The compiled core: its stores are in the order of the source, and it does what is interpreted."""
+"""The compiled core: it stores in source order, and does what the interpreted one does."""
 
 import importlib
 import itertools
@@ -46,7 +46,7 @@ def compiled_transactions() -> list[Path]:
 
 
 def instructions(path: Path) -> list[str]:
-    """Return a module's machine code, one instruction a line."""
+    """Return a module's machine code, one instruction per line."""
     if shutil.which("objdump") is None:
         pytest.skip("objdump is not installed")
     text = subprocess.run(
@@ -72,8 +72,8 @@ def stores_from(code: list[str], at: int, step: int) -> Iterator[tuple[int, str,
 def unordered(code: list[str], at: int) -> str:
     """Say what is wrong around a store of the journal's length at `at`; "" for nothing.
 
-    Before it the entry was stored: last the old value, loaded from some place. The next store
-    goes to that very place. (A processor of x86-64 keeps the order of its stores.)
+    Before it, the entry was stored: last the old value, loaded from some place. The next store
+    goes to that same place. (An x86-64 processor keeps the order of its stores.)
     """
     before = list(itertools.islice(stores_from(code, at, -1), 2))
     after = next(stores_from(code, at, 1), None)
@@ -91,7 +91,7 @@ def unordered(code: list[str], at: int) -> str:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="reads the machine code of x86-64")
 def test_log_before_store_in_machine_code() -> None:
-    """Every logged store of every transaction: place, old value, length, and only then the word."""
+    """Each logged store of each transaction: place, old value, length, and only then the word."""
     logged = 0
     for path in compiled_transactions():
         code = instructions(path)
@@ -107,7 +107,7 @@ def test_log_before_store_in_machine_code() -> None:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="reads the machine code of x86-64")
 def test_a_store_before_its_entry_is_seen() -> None:
-    """The check above can fail: with the word stored first, and with another word stored."""
+    """The check above can fail: if the word is stored first, and if another word is stored."""
     length = f"{L.JOURNAL_LENGTH * L.WORD_BYTES:#x}(%rdi)"
     place, old, word = (
         "mov    %rsi,(%rdi,%rax,8)",
@@ -136,7 +136,7 @@ class Compiled:
         assert self.member.join(slot, 1000 + slot, 0)
 
     def alloc(self, frames: int, index: int) -> None:
-        """Allocate; the reference is kept under the index that the other core gave it."""
+        """Allocate; keep the reference under the index that the other core gave it."""
         held = self.member.reserve(frames, 0, L.BY_HAND)
         if isinstance(held, int):
             assert held == index, "the cores do not give the same status"
@@ -163,7 +163,7 @@ class Compiled:
 
 
 class Interpreted:
-    """The same by the interpreted core."""
+    """The same member, run by the interpreted core."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -208,7 +208,7 @@ class Interpreted:
 
 
 def times(core: Core) -> set[int]:
-    """Return the words that hold a time, or a number of the process."""
+    """Return the words that hold a time, or an id of the process."""
     regions = TINY.regions()
     words = {L.SLOTS + L.SLOT_WORDS * slot + word for slot in range(TINY.slots_max)
              for word in (L.SLOT_JOINED_NS, L.SLOT_PID, L.SLOT_DESCRIPTORS)}  # fmt: skip
@@ -260,5 +260,5 @@ def test_the_same_program_gives_the_same_words(seed: int, core: Core) -> None:
             assert not found, f"step {step}, {what}: words {found[:8]} differ"
     finally:
         one.held.clear()
-        closed = one.member.close()  # or fork's handlers go by words that are gone
+        closed = one.member.close()  # or fork's handlers would use words that are gone
     assert closed

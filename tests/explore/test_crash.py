@@ -16,8 +16,8 @@ from tests.explore.move_scenarios import SCENARIOS as MOVES
 from tests.explore.scenarios import SCENARIOS
 from tests.explore.section_scenarios import SCENARIOS as SECTIONS
 
-# How many stores each transaction makes at most in these scenarios (8 frames, names of a word).
-# A change here is a change of the protocol: first read the module's argument again.
+# The largest number of stores of each transaction in these scenarios (8 frames, names of a word).
+# A change here is a change of the protocol: read the module's argument again first.
 STORES = {
     "alloc.describe": 3,
     "alloc.finish": 5,
@@ -70,7 +70,7 @@ STORES = {
     "reap.step": 114,
 }
 ALL = [*SCENARIOS, *LOANS, *MOVES, *SECTIONS]
-NESTED_STRIDE = 20  # in `make test`; `make explore` lets each of those who recover die everywhere
+NESTED_STRIDE = 20  # in `make test`; in `make explore`, each recovering member dies at every store
 
 # Run within another transaction, or with the lock itself, and measured there.
 PARTS = {
@@ -84,7 +84,7 @@ PARTS = {
 
 @pytest.fixture(scope="module")
 def report() -> Iterator[Report]:
-    """What all scenarios together did; printed at the end."""
+    """The totals of all scenarios, printed at the end."""
     report = Report()
     yield report
     figures.say(
@@ -109,7 +109,7 @@ def test_crash(scenario: Scenario, core: Core, report: Report, deep: bool) -> No
 
 
 def called(module: str, function: ast.expr) -> str:
-    """Return what a call calls, as `module.function`."""
+    """Return the name of a called function, as `module.function`."""
     if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
         return f"{function.value.id}.{function.attr}"
     return f"{module}.{function.id}" if isinstance(function, ast.Name) else ""
@@ -141,7 +141,7 @@ def transactions() -> set[str]:
 
 
 def test_every_transaction_has_a_scenario(report: Report) -> None:
-    """Part of others, and measured with them: see PARTS."""
+    """Functions in PARTS are part of others, and measured with them."""
     missing = transactions() - set(report.measured) - set(PARTS)
     assert not missing, f"no scenario in scenarios.py for {sorted(missing)}"
 
@@ -158,7 +158,7 @@ NAMES = {
 
 
 def documented(core: Core) -> set[Edge]:
-    """Return the edges of the state tables in the modules' docstrings."""
+    """Return the transitions in the state tables of the modules' docstrings."""
     edges = set()
     for module, prefix in NAMES.items():
         doc = core.modules["frames.sections" if module == "sections" else module].__doc__ or ""
@@ -174,5 +174,5 @@ def documented(core: Core) -> set[Edge]:
 
 
 def test_every_edge_is_taken_and_no_other(report: Report, core: Core) -> None:
-    """The tables in objects.py, members.py and sections.py say what happens."""
+    """The tables in objects.py, members.py and sections.py list exactly what happens."""
     assert report.edges == documented(core)

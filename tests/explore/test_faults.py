@@ -1,4 +1,4 @@
-"""The explorers are tested themselves: each seeded fault is caught, by the rule that it breaks."""
+"""The explorers are tested too: each seeded fault is caught, by the rule that it breaks."""
 
 import re
 from pathlib import Path
@@ -58,7 +58,7 @@ def test_the_docs_list_them(root: Path) -> None:
 
 
 def test_the_sources_are_as_they_were() -> None:
-    """Faults are seeded in memory: each place is still in the file, once."""
+    """Faults are seeded in memory: each changed place is still in the file, exactly once."""
     for fault in FAULTS:
         for module, changes in fault.changes().items():
             text = (CORE / f"{module}.py").read_text()

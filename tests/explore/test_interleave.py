@@ -23,7 +23,7 @@ RUNS = (
     (everything, 2, 1, 3),
     (everything, 3, 2, 3),
 )
-# in `make explore`: each whole, the last as far as LAST_STATES
+# in `make explore`: each completely, the last one up to LAST_STATES
 DEEP = (
     (areas, 3, 2, 8),
     (sections, 3, 2, 6),
@@ -34,7 +34,7 @@ DEEP = (
 )
 STATES_MAX = 10_000_000
 LAST_STATES = 1_000_000
-# where no two states are merged but those of the same words, and no member is passed over
+# without merging (except states with the same words), and without passing over members
 UNMERGED = (
     (objects, 3, 2, 3),
     (areas, 3, 2, 3),
@@ -53,7 +53,7 @@ UNMERGED_DEEP = (
 
 @pytest.fixture(scope="module")
 def reached() -> Iterator[set[bytes]]:
-    """The states that all runs reached, each once however many families met it."""
+    """The states that all runs reached; a state of several families counts once."""
     reached: set[bytes] = set()
     yield reached
     figures.say(f"interleaving explorer: {len(reached):,} states in all")
@@ -75,7 +75,7 @@ def test_every_order_agrees_with_the_model(
 
 
 def told_apart(pair: Pair) -> tuple[Any, ...]:
-    """Return what the reference model tells states apart by, whatever their words and forms."""
+    """Return the reference model's own key of a state, independent of its words and form."""
     model = pair.model
     lent = Counter(model.loans.values())
     members = [
@@ -101,7 +101,7 @@ def told_apart(pair: Pair) -> tuple[Any, ...]:
 
 @dataclass
 class Watched(Exploration):
-    """Keeps what the model tells apart, of all that is met."""
+    """Keeps the model's keys of all states that it meets."""
 
     met: set[tuple[Any, ...]] = field(default_factory=set)
 
@@ -113,7 +113,7 @@ class Watched(Exploration):
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("number", range(len(UNMERGED)))
 def test_merging_states_loses_none(number: int, core: Core, deep: bool) -> None:
-    """Going on from every state whose words differ meets the same forms (canonical.py)."""
+    """Exploring every state whose words differ meets the same forms (canonical.py)."""
     family, members, deaths, depth = (UNMERGED_DEEP if deep else UNMERGED)[number]
     merged = Watched(core, members, deaths, family)
     apart = Watched(core, members, deaths, family, merge=False)
@@ -130,7 +130,7 @@ def test_merging_states_loses_none(number: int, core: Core, deep: bool) -> None:
 
 @pytest.mark.parametrize("way", ["3 alloc1; 3 lend1 dies@7; 4 reap3; 4 alloc3; 4 trim0 dies@30"])
 def test_a_state_is_kept_whole(way: str, core: Core) -> None:
-    """What is packed until it is gone on from is the same after it is unpacked."""
+    """A state that is packed until it is explored is the same after it is unpacked."""
     exploration = Exploration(core, 3, merge=False)
     pair = exploration.first()
     for label in way.split("; "):
@@ -146,12 +146,12 @@ def test_a_trace_can_be_run_again(core: Core) -> None:
 
 
 def test_loans_expire_one_by_one(core: Core) -> None:
-    """A death between two of them leaves one; the reaper of the lender had died before."""
+    """A death between two loans leaves one; the lender's reaper had died before."""
     replay(core, "5 alloc3; 5 lend1; 5 lend1 dies@39; 4 reap5; 3 expire", 3)
 
 
 def test_a_dead_lender_who_had_io_under_way(core: Core) -> None:
-    """The counts of its record go with its turning over; the mark was there before."""
+    """Its record turns over and loses its counts; the mark was set before."""
     replay(core, "5 alloc2; 5 lend1; 5 io1 dies@1; 4 reap5", 3)
 
 

@@ -1,4 +1,4 @@
-"""What is recorded is judged as if it were stored just now, and says which deaths differ."""
+"""Recorded stores are judged like stores made now, and show which deaths differ."""
 
 from collections.abc import Callable
 
@@ -51,7 +51,7 @@ def unlogged(words: Words) -> None:
 
 
 def logged_before(words: Words) -> None:
-    """In the transaction before."""
+    """Logged in an earlier transaction."""
     put(words, L.NEXT_LOAN_ID, 1)
     words[L.JOURNAL_LENGTH] = 0
     words[L.NEXT_LOAN_ID] = 2

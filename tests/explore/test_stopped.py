@@ -1,4 +1,4 @@
-"""Every transaction, its member stopped after each of its stores while others go on."""
+"""Each transaction is stopped after each of its stores, while other members continue."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from tests.explore.stopped import Tally, explore
 
 @pytest.fixture(scope="module")
 def tally() -> Iterator[Tally]:
-    """What all scenarios together did; printed at the end."""
+    """The totals of all scenarios, printed at the end."""
     tally = Tally()
     yield tally
     figures.say(
@@ -52,7 +52,7 @@ SECTION_FAULT = (
     ],
 )
 def test_a_fault_is_caught(module: str, old: str, new: str, scenario: str) -> None:
-    """Without the look at its owner, another finishes what a stopped member owns."""
+    """Without the check of the owner, another member finishes what a stopped member owns."""
     faulty = Core({module: [(old, new)]})
     found = next(one for one in SCENARIOS if one.name == scenario)
     with pytest.raises(Violation, match=r"stopped: "):

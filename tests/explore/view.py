@@ -1,4 +1,4 @@
-"""What an arena says, apart from where its words say it: to compare two arenas by."""
+"""What an arena says, independent of which words say it: to compare two arenas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ View = tuple[Any, ...]
 
 
 def holder_view(world: World, arena: Any, mine: Any, record: int) -> tuple[Any, ...]:
-    """Return who a record stands for, how often, and what hangs on it."""
+    """Return the holder of a record, its counts, and its loans."""
     at = walk.place(mine, L.TABLE_HOLDERS, record)
     owner = arena[at + L.HOLDER_OBJECT] >> L.HOLDER_SLOT_SHIFT
     head = walk.low(arena[at + L.HOLDER_LOANS])
@@ -24,14 +24,14 @@ def holder_view(world: World, arena: Any, mine: Any, record: int) -> tuple[Any, 
 
 
 def objects_view(world: World, arena: Any, mine: Any) -> dict[int, tuple[Any, ...]]:
-    """Return each object that is: state, generation, frames in order, holders."""
+    """Return each existing object: state, generation, frames in order, holders."""
     seen = {}
     for obj, at in walk.objects_in(arena, mine, walk.WITH_RUNS):
         runs, _, _ = walk.runs_of(arena, mine, at)
         start = walk.low(arena[at + L.OBJECT_HOLDERS])
         records, _ = walk.two_way(arena, mine, start, L.HOLDER_OBJECT_LINKS)
         seen[obj] = (
-            # Who marks an object for migration owns the section; a mark left behind means nothing.
+            # The member that marks an object owns the section; a mark left behind means nothing.
             arena[at + L.OBJECT_STATE] & L.OBJECT_STATE_ZONE_FLAGS & ~L.OBJECT_MIGRATING,
             arena[at + L.OBJECT_GENERATION],
             tuple(pfn for first, count in runs for pfn in range(first, first + count)),
@@ -55,7 +55,7 @@ def areas_view(world: World, arena: Any, mine: Any) -> tuple[tuple[int, ...], ..
 
 
 def view(world: World) -> View:
-    """Return everything that members of an arena could tell apart."""
+    """Return everything that members of an arena can distinguish."""
     arena, mine = world.arena.plain(), world.members[0].mine
     runs, _ = walk.free_runs(arena, mine)
     free = tuple(sorted(pfn for first, count in runs for pfn in range(first, first + count)))

@@ -14,12 +14,12 @@ from tests.explore.world import CREATED_NS, World, new_world
 
 HOUR_NS = 3600 * L.NS_PER_S
 LOOKS_MAX = 100_000
-STEPS_MAX = 1 << 40  # nobody else runs
+STEPS_MAX = 1 << 40  # no other thread runs
 
 
 @contextmanager
 def waiter(core: Core, world: World) -> Iterator[tuple[Run, list[int]]]:
-    """The first member as it begins to wait, and its watch; the clock goes on as it is told."""
+    """The first member at the start of a wait, and its watch; the clock is set by hand."""
     world.arena.begin()
     found = Interleaver(world, [(0, [])], lambda state, core: None)
     run = Run(found.first, 0, core, frozenset())
@@ -33,19 +33,19 @@ def waiter(core: Core, world: World) -> Iterator[tuple[Run, list[int]]]:
 
 
 def look(run: Run, watch: list[int], lapse_ns: int) -> int:
-    """Look again after a nap of so long."""
+    """Look again after a nap of `lapse_ns`."""
     run.core.words.clock[0] += lapse_ns
     return int(run.core.waiting.look(run.arena, run.mine, watch))
 
 
 def held(run: Run, slot: int) -> None:
-    """Let a member take the lock, whoever had it before: another acquisition."""
+    """Let a member take the lock, even if another had it: a new acquisition."""
     words = run.state.arena
     words.raw(L.LOCK, (words[L.LOCK] + L.LOCK_TICKET_ONE) & ~(L.LOCK_FLAGS | L.MASK_16) | slot)
 
 
 def one_holder_is_blamed(core: Core) -> None:
-    """An acquisition that lasts is STUCK after the limit, not before."""
+    """A long acquisition is STUCK after the limit, not before."""
     world = new_world(core, members=2)
     with waiter(core, world) as (run, watch):
         held(run, world.members[1].slot)
@@ -57,7 +57,7 @@ def one_holder_is_blamed(core: Core) -> None:
 
 
 def a_stopped_waiter_blames_nobody(core: Core) -> None:
-    """It was stopped for an hour: that is no time that it saw the lock held."""
+    """It was stopped for an hour: in that time, it did not see the lock held."""
     world = new_world(core, members=2)
     with waiter(core, world) as (run, watch):
         held(run, world.members[1].slot)
@@ -67,7 +67,7 @@ def a_stopped_waiter_blames_nobody(core: Core) -> None:
 
 
 def a_new_holder_is_not_blamed(core: Core) -> None:
-    """The lock changes hands all the time: STARVED, late, and nobody's fault."""
+    """The lock changes hands all the time: STARVED, late, and nobody is blamed."""
     world = new_world(core, members=3)
     with waiter(core, world) as (run, watch):
         status, spent = L.BUSY, 0
@@ -82,7 +82,7 @@ def a_new_holder_is_not_blamed(core: Core) -> None:
 
 
 def a_late_look_has_the_lock(core: Core) -> None:
-    """The holder is dead; the waiter comes to look after its limit, and has both locks then."""
+    """The holder is dead; the waiter looks after its limit, and then has both locks."""
     world = new_world(core, members=3)
     with waiter(core, world) as (run, watch):
         living, dead = world.members[1], world.members[2]

@@ -1,4 +1,4 @@
-"""An arena, its members, and what happens to them: joining, dying, reaping; in one process."""
+"""An arena, its members, and their lives: joining, dying, reaping; all in one process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TINY = Geometry(
 
 @dataclass
 class Member:
-    """A process: its private words, the slot whose byte it has locked, and whether it lives."""
+    """A process: its private words, the slot whose byte it has locked, and whether it is alive."""
 
     mine: array[int]
     slot: int
@@ -49,12 +49,12 @@ class World:
     geometry: Geometry
     arena: ArenaWords
     members: list[Member] = field(default_factory=list)
-    allowed: set[int] | None = None  # logged words that a roll-back may come back to
-    strict: bool = False  # ask the rules after each transaction, before the lock is given up
-    measured: dict[str, int] = field(default_factory=dict)  # stores of each transaction, at most
+    allowed: set[int] | None = None  # logged words that a roll-back may restore
+    strict: bool = False  # check the rules after each transaction, before the lock is given up
+    measured: dict[str, int] = field(default_factory=dict)  # most stores of each transaction
 
     def copy(self) -> World:
-        """Return the same world, to go another way from here."""
+        """Return a copy of the world, to continue differently from here."""
         members = [Member(m.mine[:], m.slot, m.alive) for m in self.members]
         return World(self.core, self.geometry, self.arena.copy(), members, self.allowed)
 
@@ -77,7 +77,7 @@ class World:
             raise Violation(f"damage: the lock was refused with {status:#x}")
 
     def leave(self, member: Member) -> None:
-        """Unlock, coming back as long as there is more to drop."""
+        """Unlock; come back as long as there is more to drop."""
         self.arena.actor = member.slot
         while self.core.hold.leave(self.arena, member.mine) == L.MORE:
             self.enter(member)
@@ -105,7 +105,7 @@ class World:
         return result
 
     def alone(self, member: Member, function: Callable[..., Any], *args: Any) -> Any:
-        """Run something that needs no lock of the arena, and count its stores."""
+        """Run a function that does not need the arena's lock, and count its stores."""
         self.arena.actor = member.slot
         before = self.arena.stores
         result = function(self.arena, member.mine, *args)
@@ -137,7 +137,7 @@ class World:
         return tuple(sorted({m.slot for m in self.members if not m.alive} - living))
 
     def reap(self, member: Member, only: int | None = None) -> None:
-        """Reap the dead, or one slot, and free what is dying, as members do before they go on."""
+        """Reap the dead, or one slot, and free DYING objects, as members do first."""
         for slot in self.dead() if only is None else (only,):
             if self.core.reap.is_reapable(self.arena, member.mine, slot):
                 self.run(member, self.core.reap.begin, slot)
@@ -148,7 +148,7 @@ class World:
             pass
 
     def clean(self, member: Member) -> None:
-        """Clean what is to be cleaned, as core/procedures does, one transaction at a time."""
+        """Clean objects that need it, as core/procedures does, one transaction at a time."""
         clean = self.core.clean
         obj = self.run(member, clean.begin)
         while obj < L.STATUS:
@@ -169,11 +169,11 @@ class World:
             raise Violation("online: a section was refused")
 
     def check(self, dead: tuple[int, ...] = ()) -> None:
-        """Ask I1 to I7."""
+        """Check I1 to I7."""
         check_words(self.arena.plain(), self.members[0].mine, dead)
 
     def nothing_left(self) -> None:
-        """Ask that every member's record stands for something. Needs: the stacks are empty."""
+        """Check that every member's record has counts. Needs: the stacks are empty."""
         mine = self.members[0].mine
         for record in range(1, walk.table_end(self.arena, mine, L.TABLE_HOLDERS)):
             at = walk.place(mine, L.TABLE_HOLDERS, record)
@@ -184,7 +184,7 @@ class World:
 
 
 def check_words(arena: Any, mine: Any, dead: tuple[int, ...] = ()) -> None:
-    """Ask I1 to I7 of a copy of an arena's words."""
+    """Check I1 to I7 of a copy of an arena's words."""
     found = check(arena, mine, dead)
     if found:
         raise Violation("; ".join(f"{f.rule} {f.place}: {f.message}" for f in found[:6]))

@@ -1,11 +1,11 @@
 """Scatter-gather I/O: bytes between spans of memory and a descriptor, without the GIL.
 
 Spans are `struct iovec`s: pairs of 64-bit words, address and length. One system call takes 1,024 of
-them, so a transfer is as many calls as it takes, each going on where the last one stopped. Signals
-are looked for when a call was interrupted, and ten times a second.
+them, so a transfer makes as many calls as it needs, each continuing where the last one stopped.
+Signals are checked when a call was interrupted, and ten times a second.
 
-Whoever calls holds the memory until the call returns. Nothing here outlives a killed process: the
-kernel ends these calls before it lets go of the address space.
+The caller holds the memory until the call returns. Nothing here outlives a killed process: the
+kernel ends these calls before it releases the address space.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from cython.cimports.scamem.address_space.io import (
     writev,
 )
 
-# Without the enumeration that `socket.socket.type` makes of it each time.
+# Avoids the enumeration that `socket.socket.type` creates at each access.
 type_of: Final = socket.SocketType.type.__get__
 SOCK_STREAM: Final = int(socket.SOCK_STREAM)
 
@@ -71,7 +71,7 @@ def now_ns() -> cython.ulonglong:
 
 
 def fill(job: cython.pointer(Job), batch: cython.pointer(iovec)) -> cython.int:
-    """Put what comes next into a batch that one call takes; returns how many spans that is."""
+    """Put the next spans into a batch for one call; return how many there are."""
     used: cython.int = 0
     room: cython.size_t = job.call_bytes
     index: cython.size_t = job.index
@@ -92,7 +92,7 @@ def fill(job: cython.pointer(Job), batch: cython.pointer(iovec)) -> cython.int:
 
 
 def count_done(job: cython.pointer(Job), nbytes: cython.size_t) -> cython.void:
-    """Move on by what a call has done."""
+    """Advance by the bytes that a call has transferred."""
     span_left: cython.size_t
     job.done += nbytes
     job.left -= nbytes
@@ -110,7 +110,7 @@ def count_done(job: cython.pointer(Job), nbytes: cython.size_t) -> cython.void:
 def call_file(
     job: cython.pointer(Job), batch: cython.pointer(iovec), count: cython.int
 ) -> cython.Py_ssize_t:
-    """One call on a descriptor: bytes done, or an error's number, negative."""
+    """Make one call on a descriptor: bytes done, or a negative errno."""
     done: cython.Py_ssize_t
     if job.kind == AT_OFFSET:
         if job.writes:
@@ -127,7 +127,7 @@ def call_file(
 def call_socket(
     job: cython.pointer(Job), batch: cython.pointer(iovec), count: cython.int
 ) -> cython.Py_ssize_t:
-    """One call on a socket, which does not block: bytes done, or an error's number, negative."""
+    """Make one call on a socket, which does not block: bytes done, or a negative errno."""
     message = cython.declare(msghdr)
     done: cython.Py_ssize_t
     memset(cython.address(message), 0, cython.sizeof(msghdr))
@@ -145,7 +145,7 @@ def call_socket(
 
 
 def await_socket(job: cython.pointer(Job)) -> cython.int:
-    """Wait a slice of time for a socket: FINISHED if it is ready, LOOK, or TIMED_OUT."""
+    """Wait for a socket for a short time: FINISHED if it is ready, LOOK, or TIMED_OUT."""
     about = cython.declare(pollfd)
     slice_ms: cython.int = SLICE_MS
     now: cython.ulonglong = now_ns()
@@ -161,20 +161,20 @@ def await_socket(job: cython.pointer(Job)) -> cython.int:
 
 
 def after_failure(job: cython.pointer(Job), error: cython.int) -> cython.int:
-    """What a call's error means: LOOK, END, FAILED, or FINISHED: go on at once."""
+    """Return what a call's error means: LOOK, END, FAILED, or FINISHED (continue at once)."""
     job.error = error
     if error == EINTR:
         return LOOK
     if error == EAGAIN and job.waits:
         return await_socket(job)
-    # Past the last whole block of a file, O_DIRECT cannot even ask whether there is more.
+    # Past the last whole block of a file, O_DIRECT cannot even find out whether there is more.
     if error == EINVAL and job.was_short and not job.writes:
         return END
     return FAILED
 
 
 def go_on(job: cython.pointer(Job)) -> cython.int:
-    """Transfer until all is done, or until there is something to be said or looked at."""
+    """Transfer until everything is done, or until Python must check or report something."""
     batch: iovec[1024]
     count: cython.int
     done: cython.Py_ssize_t
@@ -210,7 +210,7 @@ def go_on(job: cython.pointer(Job)) -> cython.int:
 @cython.cfunc
 @cython.exceptval(-1)
 def run(job: cython.pointer(Job), spans: bytes) -> cython.Py_ssize_t:
-    """Do a transfer to its end: bytes done. Raises what a signal handler raises, or OSError."""
+    """Run a transfer to its end: bytes done. Raises what a signal handler raises, or OSError."""
     status: cython.int = LOOK
     asked: cython.size_t = 0
     k: cython.size_t
@@ -232,22 +232,22 @@ def run(job: cython.pointer(Job), spans: bytes) -> cython.Py_ssize_t:
 
 
 def transfer_file(spans: bytes, file: Any, offset: int | None, writes: bool) -> int:
-    """Read a file into spans of memory, or write them to it; returns the bytes done.
+    """Read a file into spans of memory, or write them to it; return the bytes done.
 
     Parameters
     ----------
     spans : `struct iovec`s, of memory that the caller holds.
-    file : a descriptor, or what has a `fileno()`.
-    offset : bytes from the file's start; None: at the descriptor's position, which moves on.
+    file : a descriptor, or an object with a `fileno()`.
+    offset : bytes from the file's start; None: the descriptor's position, which advances.
     writes : whether to write.
 
     Returns
     -------
-    int : less than the spans hold only where a file ends.
+    int : less than the size of the spans only at the end of a file.
 
     Raises
     ------
-    OSError : `bytes_done` of them were transferred before; BlockingIOError from a descriptor that
+    OSError : `bytes_done` bytes were transferred before; BlockingIOError from a descriptor that
         does not block.
     TypeError : a buffered file without an offset.
     """
@@ -266,16 +266,16 @@ def transfer_file(spans: bytes, file: Any, offset: int | None, writes: bool) -> 
 
 
 def transfer_socket(spans: bytes, sock: Any, writes: bool) -> int:
-    """Receive from a socket into spans of memory, or send them; returns the bytes done.
+    """Receive from a socket into spans of memory, or send them; return the bytes done.
 
-    Its timeout is for the whole of it, as with `sendall`. A socket of messages (datagrams) sends
-    or receives one.
+    The socket's timeout covers the whole transfer, as with `sendall`. A datagram socket sends or
+    receives one message.
 
     Raises
     ------
-    OSError : `bytes_done` of them were transferred before; TimeoutError after the socket's timeout,
-        BlockingIOError from one that does not block.
-    TypeError : no plain socket: a TLS socket's bytes are not its descriptor's.
+    OSError : `bytes_done` bytes were transferred before; TimeoutError after the socket's timeout,
+        BlockingIOError from a socket that does not block.
+    TypeError : not a plain socket: a TLS socket's bytes are not its descriptor's.
     """
     job = cython.declare(Job)
     if getattr(type(sock), "sendmsg", None) is not socket.socket.sendmsg:
@@ -301,7 +301,7 @@ def transfer_socket(spans: bytes, sock: Any, writes: bool) -> int:
 
 
 def descriptor_of(file: Any, offset: int | None) -> int:
-    """Return a file's descriptor; TypeError where its position is not the descriptor's."""
+    """Return a file's descriptor; TypeError if its position is not the descriptor's."""
     if isinstance(file, int):
         return file
     if offset is None and isinstance(file, io.BufferedIOBase | io.TextIOBase):
@@ -314,7 +314,7 @@ def descriptor_of(file: Any, offset: int | None) -> int:
 
 
 def failure(number: int, fd: int, is_socket: bool, writes: bool, done: int, asked: int) -> OSError:
-    """Return the exception for an error number: what was done of what was asked, what to do."""
+    """Return the exception for an errno: how much was done, how much was asked, what to do."""
     verb = ("sent to" if is_socket else "written to") if writes else "read from"
     hint = HINTS.get(number, "")
     if number == EINVAL and is_direct(fd):

@@ -1,10 +1,11 @@
 """Mappings of frame files: the direct map of a whole file, and vmaps stitched from runs.
 
-Nothing here is copied by a fork unasked or written to a core dump. A mapping can be touched only
-when MADV_DONTFORK is set, so not even a child forked in between by another thread sees frames.
+No mapping made here is copied by a fork unasked, or written to a core dump. A mapping can be
+touched only once MADV_DONTFORK is set, so a child forked in between by another thread sees no
+frames.
 
-A vmap costs one mapping a run, and the kernel allows a process 65,530 (`vm.max_map_count`). A
-quarter of them is left to everybody else in the process.
+A vmap takes one mapping per run, and the kernel allows a process 65,530 (`vm.max_map_count`). A
+quarter of them is left to the rest of the process.
 """
 
 from __future__ import annotations
@@ -29,43 +30,43 @@ from scamem.errors import (
 
 from .stitch import stitch
 
-HUGE_PAGE_BYTES: Final = 2 << 20  # aligned so that collapsed pages can be mapped whole
-MAPPINGS_RESERVE_SHARE: Final = 4  # this part of vm.max_map_count is left alone
+HUGE_PAGE_BYTES: Final = 2 << 20  # alignment, so that collapsed pages can be mapped whole
+MAPPINGS_RESERVE_SHARE: Final = 4  # 1/4 of vm.max_map_count is left to others
 PRIVATE_OVER: Final = system.MAP_PRIVATE | system.MAP_NORESERVE | system.MAP_FIXED
-RECOUNT_AFTER_RUNS: Final = 1024  # others map as well: count anew once so many were made
+RECOUNT_AFTER_RUNS: Final = 1024  # others map too: count again after this many were made
 
 
 class DirectMap:
-    """An arena's frame files in this process's address space, one behind the other.
+    """An arena's frame files in this process's address space, one after the other.
 
-    They are mapped read-write and, once asked, read-only.
+    They are mapped read-write and, on request, also read-only.
 
     Attributes
     ----------
     address : of the first file's first byte, writable.
     length : bytes of all files.
-    files : the file of small frames, and that of huge ones if there is one.
+    files : the file of small frames, and the file of huge frames if there is one.
 
-    Ownership: it owns its mappings until `close`; nothing may look at them then. Threads: any.
-    fork: children do not get them, unless the caller sets MADV_DOFORK on `ranges` meanwhile.
+    Ownership: it owns its mappings until `close`; nothing may use them after that. Threads: any.
+    fork: children do not get them, unless the caller sets MADV_DOFORK on `ranges` for a fork.
     """
 
     def __init__(self, *files: SharedFile) -> None:
         self.files = files
         self.length = sum(file.size for file in files)
         self.address = _map_aligned(files, writable=True)
-        self._read_only: dict[str, int] = {}  # at most one; setdefault settles racing threads
+        self._read_only: dict[str, int] = {}  # at most one; setdefault settles races
 
     @property
     def writable_address(self) -> int:
-        """`address`, or ClosedError where it was closed."""
+        """`address`; ClosedError if the map was closed."""
         if not self.address:
             raise ClosedError("the direct map was closed; join the arena again")
         return self.address
 
     @property
     def read_only_address(self) -> int:
-        """Address of a second mapping that cannot be written; made when first asked for."""
+        """Address of a second mapping that cannot be written; made at first use."""
         source = self.writable_address
         if "address" not in self._read_only:
             made = self._map_read_only(source)
@@ -74,10 +75,10 @@ class DirectMap:
         return self._read_only["address"]
 
     def make_read_only(self, note: Callable[[int, int], object]) -> int:
-        """Return `read_only_address`; `note(address, bytes)` is called before anybody can find it.
+        """Return `read_only_address`; call `note(address, bytes)` before others can find it.
 
-        A child that another thread forks in between thus finds either no address, or one that it
-        has mapped. Needs: one caller at a time. Errors: those of `note`; nothing is mapped then.
+        So a child that another thread forks in between finds either no address, or one that it has
+        mapped. Needs: one caller at a time. Errors: those of `note`; nothing is mapped then.
         """
         if "address" not in self._read_only:
             made = self._map_read_only(self.writable_address)
@@ -105,14 +106,14 @@ class DirectMap:
             return made
 
     def ranges(self) -> Iterator[tuple[int, int]]:
-        """(address, bytes) of each mapping there is, as fork opens and closes them."""
+        """Yield (address, bytes) of each mapping, for fork to open and close."""
         if self.address:
             yield self.address, self.length
         for address in self._read_only.values():
             yield address, self.length
 
     def file_of(self, offset: int) -> tuple[SharedFile, int]:
-        """Return the file that a byte of the map is of, and which byte of it."""
+        """Return the file that a byte of the map belongs to, and the offset in that file."""
         for file in self.files[:-1]:
             if offset < file.size:
                 return file, offset
@@ -121,17 +122,17 @@ class DirectMap:
 
     @property
     def huge_offset(self) -> int:
-        """Where the huge frames begin, in bytes; `length` where there are none."""
+        """Offset of the first huge frame, in bytes; `length` if there is none."""
         return self.files[0].size
 
     def punch(self, offset: int, length: int) -> None:
-        """Give the memory of a range of the file back; works without a descriptor."""
+        """Give back the memory of a range of the file; works without a descriptor."""
         if not 0 <= offset <= offset + length <= self.length:
             raise ValueError(f"bytes {offset} to {offset + length} of a file of {self.length}")
         punch_mapped(self.writable_address + offset, length)
 
     def close(self) -> None:
-        """Unmap. Whoever still looks at a frame through it gets SIGSEGV: ask the pins first."""
+        """Unmap. Code that still reads a frame through it gets SIGSEGV: check the pins first."""
         for address, length in tuple(self.ranges()):
             system.munmap(address, length)
         self.address = 0
@@ -141,8 +142,8 @@ class DirectMap:
 class MappingBudget:
     """How many mappings this process may still make; ours are known, others' are counted.
 
-    Threads: any. The count of others is read from `/proc/self/maps`, and anew when the budget seems
-    spent or many mappings were made since.
+    Threads: any. The count of others is read from `/proc/self/maps`. It is read again when the
+    budget seems spent, or many mappings were made since.
     """
 
     def __init__(self) -> None:
@@ -153,16 +154,16 @@ class MappingBudget:
         self._others = 0
         self._limit = 0
         self._made_since_count = RECOUNT_AFTER_RUNS  # never counted yet
-        # How many runs of views handed over were unmapped since, ever: by whoever owns them.
+        # How many runs of handed-over views their owners have ever unmapped.
         self.given_back: Callable[[], int] = int
 
     def after_fork_in_child(self) -> None:
-        """Another thread of the parent may have held the lock."""
+        """Make a new lock: another thread of the parent may have held it."""
         self._lock = threading.RLock()
         self._made_since_count = RECOUNT_AFTER_RUNS
 
     def left(self, runs: int = 0) -> int:
-        """Mappings that may still be made; exact where `runs` would not fit."""
+        """Return how many mappings may still be made; exact if `runs` would not fit."""
         with self._lock:
             if self._made_since_count + runs >= RECOUNT_AFTER_RUNS or runs > self._left():
                 self._count()
@@ -181,19 +182,19 @@ class MappingBudget:
         self._made_since_count = 0
 
     def made(self, address: int, runs: int) -> None:
-        """Note a vmap of so many runs."""
+        """Note a new vmap of `runs` runs."""
         with self._lock:
             self._ours[address] = runs
             self._ours_total += runs
             self._made_since_count += runs
 
     def hand_over(self, address: int) -> None:
-        """Leave a view to an owner that unmaps it itself and counts that in `given_back`."""
+        """Leave a view to an owner that unmaps it and counts this in `given_back`."""
         with self._lock:
             self._ours.pop(address, None)
 
     def unmade(self, address: int) -> None:
-        """Note that a vmap is gone."""
+        """Note that a vmap was unmapped."""
         with self._lock:
             self._ours_total -= self._ours.pop(address, 0)
 
@@ -203,7 +204,7 @@ os.register_at_fork(after_in_child=budget.after_fork_in_child)
 
 
 def merged(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Runs with those joined that follow each other in the object and in the file."""
+    """Return the runs, joining those that are adjacent in the object and in the file."""
     result: list[tuple[int, int]] = []
     for start, nframes in runs:
         if nframes <= 0 or start < 0:
@@ -221,23 +222,23 @@ def vmap(
     frame_size: int,
     writable: bool = True,
 ) -> int:
-    """Map scattered runs of frames as one contiguous view; returns its address.
+    """Map scattered runs of frames as one contiguous view; return its address.
 
     Parameters
     ----------
-    direct : the frame files' direct map; the view is made from it, so no descriptor is needed (but
-        for huge frames). All runs are of small frames, or all of huge ones.
+    direct : the frame files' direct map. The view is made from it, so no descriptor is needed
+        (except for huge frames). All runs consist of small frames, or all of huge ones.
     runs : (first frame, frames), in the view's order.
     frame_size : bytes of a frame.
     writable : whether the view may be written.
 
     Raises
     ------
-    TooScatteredError : the view takes more mappings than are left.
-    OutOfMemoryError : no address space is left; `limit` says what limits it.
+    TooScatteredError : the view needs more mappings than are left.
+    OutOfMemoryError : no address space is left; `limit` names the limit.
     ValueError : a run is not inside the file.
 
-    Ownership: the view is the caller's, to be given to `vunmap`. The caller holds the frames.
+    Ownership: the caller owns the view and unmaps it with `vunmap`. The caller holds the frames.
     fork: children do not get it, unless the caller sets MADV_DOFORK. On failure nothing is mapped.
     """
     spans = _spans(runs, frame_size, direct.length)
@@ -257,7 +258,7 @@ def vmap(
         if number == errno.ENOMEM and len(spans) > budget.left(len(spans)):
             raise _too_scattered(len(spans), budget.left(), total)
         raise _refused(OSError(number, os.strerror(number)), total)
-    # A fork of another thread may have opened the direct map for its child meanwhile.
+    # A fork in another thread may have opened the direct map for its child meanwhile.
     system.madvise(address, total, system.MADV_DONTFORK)
     budget.made(address, len(spans))
     return address
@@ -266,9 +267,9 @@ def vmap(
 def _stitch_huge(
     direct: DirectMap, spans: list[tuple[int, int]], total: int, writable: bool
 ) -> int:
-    """Map runs of huge frames one behind the other; on failure nothing of it is left.
+    """Map runs of huge frames one after the other; on failure nothing stays mapped.
 
-    By the descriptor: the kernel does not map huge pages a second time with `mremap` (EINVAL,
+    It uses the descriptor: the kernel does not map huge pages a second time with `mremap` (EINVAL,
     Linux 6.18).
     """
     where = address = _reserve_aligned(total)
@@ -287,8 +288,8 @@ def _stitch_huge(
 def _unmap_around(spans: list[tuple[int, int]], done: int, address: int) -> None:
     """Unmap an unfinished view, but not the span that failed.
 
-    The kernel may have unmapped that one already, and another thread mapped something there:
-    better to lose its address space than to unmap a stranger's memory.
+    The kernel may have unmapped that one already, and another thread mapped something there. It is
+    better to lose its address space than to unmap somebody else's memory.
     """
     before = sum(length for _, length in spans[:done])
     behind = sum(length for _, length in spans[done + 1 :])
@@ -299,24 +300,24 @@ def _unmap_around(spans: list[tuple[int, int]], done: int, address: int) -> None
 
 
 def vunmap(address: int, length: int) -> None:
-    """Unmap a view that `vmap` gave; no array may look at it any more."""
+    """Unmap a view made by `vmap`; no array may use it any more."""
     system.munmap(address, length)
     budget.unmade(address)
 
 
 def vmap_private(direct: DirectMap, runs: Iterable[tuple[int, int]], frame_size: int) -> int:
-    """Map runs of frames as one view whose writes stay in this process; returns its address.
+    """Map runs of frames as one view whose writes stay in this process; return its address.
 
-    A frame that was written here is a page of this process's own from then on; the others show what
-    the frame shows, also what others write to it later. For huge frames as many pages of the pool
-    are set aside at once as the view has: whoever wrote without would be ended by SIGBUS.
+    A page that is written here becomes private to this process. The others show the frames,
+    including later writes by others. For huge frames, the view's pages are reserved in the pool at
+    once: without them, a write would end the process with SIGBUS.
 
     Parameters and errors as `vmap`, and BlindError : the file cannot be reached; a private mapping
     cannot be made from the direct map, as shared ones are. OutOfMemoryError : also for the pool.
 
-    Ownership: the view is the caller's, to be given to `vunmap`. The caller holds the frames.
-    fork: children do not get it, unless the caller sets MADV_DOFORK; then the child's copy is its
-    own, with what was written here before. On failure nothing is mapped.
+    Ownership: the caller owns the view and unmaps it with `vunmap`. The caller holds the frames.
+    fork: children do not get it, unless the caller sets MADV_DOFORK; then the child has
+    its own copy, with what was written here before. On failure nothing is mapped.
     """
     spans = _spans(runs, frame_size, direct.length)
     total = sum(length for _, length in spans)
@@ -333,7 +334,7 @@ def vmap_private(direct: DirectMap, runs: Iterable[tuple[int, int]], frame_size:
             fd = file.descriptor()
             done, number = _map_over(fd, spans, address, flags)
             if not file.is_ours(fd):
-                continue  # taken away meanwhile: some of it may be another's file
+                continue  # the descriptor was replaced meanwhile: some of it may be another file
             if number == 0:
                 return _open_private(address, total, len(spans))
             _unmap_around(spans, done, address)
@@ -348,7 +349,7 @@ def vmap_private(direct: DirectMap, runs: Iterable[tuple[int, int]], frame_size:
 
 
 def _map_over(fd: int, spans: list[tuple[int, int]], address: int, flags: int) -> tuple[int, int]:
-    """Map spans of a file privately over reserved addresses; returns (spans done, errno or 0)."""
+    """Map spans of a file privately over reserved addresses; return (spans done, errno or 0)."""
     done = 0
     for offset, length in spans:
         try:
@@ -372,7 +373,7 @@ def _open_private(address: int, total: int, runs: int) -> int:
 
 
 def reserve(length: int) -> int:
-    """Reserve address space that nothing can touch, for `extend` to fill; OutOfMemoryError."""
+    """Reserve inaccessible address space for `extend` to fill; raises OutOfMemoryError."""
     try:
         return system.reserve(length)
     except OSError as error:
@@ -382,15 +383,15 @@ def reserve(length: int) -> int:
 def extend(
     direct: DirectMap, runs: Iterable[tuple[int, int]], frame_size: int, address: int
 ) -> int:
-    """Map runs of frames into reserved address space, from `address` on; returns the mappings made.
+    """Map runs of frames into reserved address space, from `address` on; return the mapping count.
 
     Raises
     ------
-    TooScatteredError : it would take more mappings than are left; the reservation is as it was.
-    OSError : the kernel refused one of them. Whatever lies at and behind `address` may not be ours
+    TooScatteredError : it would need more mappings than are left; the reservation is unchanged.
+    OSError : the kernel refused one of them. The memory at and after `address` may not be ours
         any more: neither touch nor unmap it.
 
-    Ownership: the mappings are the caller's, with the reservation. fork: as `vmap`.
+    Ownership: the caller owns the mappings, with the reservation. fork: as `vmap`.
     """
     spans = _spans(runs, frame_size, direct.length)
     total = sum(length for _, length in spans)
@@ -424,11 +425,11 @@ def _spans(
 
 
 def populate(address: int, length: int, *, write: bool) -> None:
-    """Fill the page tables of a range of online frames at once, instead of fault by fault.
+    """Fill the page tables of a range of online frames at once, instead of one fault at a time.
 
     Raises
     ------
-    OutOfMemoryError : the kernel has no memory for them.
+    OutOfMemoryError : the kernel has no memory for the page tables.
     OSError : EFAULT, a frame of the range cannot be touched.
     """
     try:
@@ -455,7 +456,7 @@ def _refused(error: OSError, length: int) -> Exception:
 
 
 def _reserve_aligned(length: int) -> int:
-    """Reserved address space, aligned so that huge pages of the file can be mapped whole."""
+    """Reserve address space, aligned so that huge pages of the file can be mapped whole."""
     length = -(-length // system.PAGE_BYTES) * system.PAGE_BYTES
     try:
         start = system.reserve(length + HUGE_PAGE_BYTES)

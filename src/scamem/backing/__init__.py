@@ -1,1 +1,1 @@
-"""Control and frame files, slot locks, joining: the only door to the system's files."""
+"""Control and frame files, slot locks, joining: the only access to the system's files."""

@@ -1,7 +1,7 @@
-"""A kept descriptor of an arena's file, closed without a line of Python.
+"""A kept descriptor of an arena's file, closed without running Python code.
 
-It may be closed by the deallocation of the last thing that a process holds of an arena: a finalizer
-in Python there could lose a signal that arrives just then.
+It may be closed when the last object that a process holds of an arena is deallocated. A finalizer
+in Python could lose a signal that arrives at that moment.
 """
 
 import cython
@@ -14,7 +14,7 @@ from cython.cimports.scamem.backing import slot_locks
 class Descriptor:
     """A descriptor of the file (device, inode).
 
-    One that was closed or replaced by other code is neither used nor closed.
+    A descriptor that other code closed or replaced is neither used nor closed.
     """
 
     def __init__(self, fd: cython.int, device: cython.ulonglong, inode: cython.ulonglong) -> None:
@@ -23,15 +23,15 @@ class Descriptor:
         self.inode = inode
 
     def is_ours(self) -> bool:
-        """Tell whether the number leads to the file now."""
+        """Tell whether the number is a descriptor of the file now."""
         return self.fd >= 0 and slot_locks.is_file(self.fd, self.device, self.inode)
 
     def replace(self, fd: cython.int) -> None:
-        """Keep another descriptor of the file: the number of this one is somebody else's by now."""
+        """Keep another descriptor of the file: other code now uses the number of this one."""
         self.fd = fd
 
     def close(self) -> None:
-        """Close it, if it is ours. Again: nothing."""
+        """Close it, if it is ours. A second call does nothing."""
         self.close_now()
 
     def close_now(self) -> cython.void:

@@ -1,9 +1,9 @@
 """One file of an arena, control or frames: made, opened, mapped, allocated and punched.
 
-No kept descriptor is trusted. After a `closerange(3, ...)` in somebody's daemonizing code the
-user's next files have our numbers, so `descriptor()` compares (device, inode) before each use. One
-that is not ours is neither used nor closed; the file is got again by its path or from other
-members' descriptor tables. What could do harm to another's file is also safe against a change
+No kept descriptor is trusted. After a `closerange(3, ...)` in daemonizing code, the user's next
+files have our numbers, so `descriptor()` compares (device, inode) before each use. A descriptor
+that is not ours is neither used nor closed; the file is opened again by its path or from other
+members' descriptor tables. Operations that could harm another file are also safe against a change
 between the comparison and the use: a mapping is compared again after it is made, allocation never
 changes a file's size, and holes are punched through a mapping, which no closing can redirect.
 """
@@ -30,11 +30,11 @@ from . import head_room, slot_locks, system
 from .descriptor import Descriptor
 from .text import sized
 
-DOOR_BYTE: Final = 1 << 40  # the door's lock; beyond all data, below the slots' bytes
+DOOR_BYTE: Final = 1 << 40  # the byte of the door's lock; beyond all data, below the slots' bytes
 SLOT_BYTES_AT: Final = 1 << 41  # slot n's lock is byte SLOT_BYTES_AT + n (slot_locks.pxd)
-SIZE_BYTES_MAX: Final = DOOR_BYTE  # so that no lock lies over data
-ALLOCATE_STEP_BYTES: Final = 16 << 20  # between two looks at the head room; some 4 ms
-INTERRUPTED_STEP_BYTES: Final = 256 << 10  # where signals come faster than a step is done
+SIZE_BYTES_MAX: Final = DOOR_BYTE  # so that no lock byte overlaps data
+ALLOCATE_STEP_BYTES: Final = 16 << 20  # between two checks of the head room; some 4 ms
+INTERRUPTED_STEP_BYTES: Final = 256 << 10  # if signals arrive faster than a step ends
 BLOCK_BYTES: Final = 512  # the unit of st_blocks
 ATTEMPTS: Final = 8  # how often a descriptor may be stolen during one call
 
@@ -42,7 +42,7 @@ _OPEN_FLAGS: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 def nobody() -> Iterable[int]:
-    """No other member is known yet."""
+    """Return no pids: no other member is known yet."""
     return ()
 
 
@@ -52,11 +52,11 @@ class SharedFile:
     Attributes
     ----------
     size : bytes; fixed when the file is made.
-    path : where it is, or None for a memfd.
-    device, inode : what identifies it.
-    label : what a memfd is called in `/proc/<pid>/fd`, or the path's last part.
-    kept : the kept descriptor, which may have been closed by other code: see `descriptor`.
-    other_pids : called when the kept descriptor was lost; gives the pids of other members, whose
+    path : its path, or None for a memfd.
+    device, inode : its identity.
+    label : the name of a memfd in `/proc/<pid>/fd`, or the path's last part.
+    kept : the kept descriptor, which other code may have closed: see `descriptor`.
+    other_pids : called if the kept descriptor was lost; returns the pids of other members, whose
         descriptor tables are searched for the file.
 
     Ownership: it owns one descriptor, with a description that never locks, and none of the
@@ -80,8 +80,8 @@ class SharedFile:
     def memfd(cls, label: str, size: int) -> SharedFile:
         """Make an anonymous file of `size` bytes, all of it a hole.
 
-        It is in no directory and freed with its last mapping and descriptor. It is sealed against
-        shrinking, so no truncation can make a mapping of it SIGBUS.
+        It is in no directory, and is freed with its last mapping and descriptor. It is sealed
+        against shrinking, so no truncation can cause SIGBUS in a mapping of it.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class SharedFile:
         Raises
         ------
         ArenaExistsError : there is something at `path`.
-        OutOfMemoryError : `size` is beyond RLIMIT_FSIZE, or of what the file system can do.
+        OutOfMemoryError : `size` is beyond RLIMIT_FSIZE, or what the file system supports.
         """
         _check_size(size)
         name = os.fspath(path)
@@ -113,7 +113,7 @@ class SharedFile:
         except FileExistsError:
             raise ArenaExistsError(f"{name} already exists; open it, or remove it first") from None
         try:
-            os.fchmod(fd, 0o600)  # whatever the umask
+            os.fchmod(fd, 0o600)  # regardless of the umask
             _set_size(fd, size)
         except BaseException:
             os.close(fd)
@@ -123,7 +123,7 @@ class SharedFile:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> SharedFile:
-        """Open a named file, and believe nothing before its owner, type and mode are right.
+        """Open a named file, and trust it only if its owner, type and mode are right.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class SharedFile:
             before = os.lstat(name)
         except FileNotFoundError:
             raise ArenaNotFoundError(f"{name} does not exist; create the arena first") from None
-        check_trust(name, before)  # opening a FIFO or a device is no question
+        check_trust(name, before)  # never open a FIFO or a device
         fd = os.open(name, _OPEN_FLAGS | os.O_NOFOLLOW)
         try:
             check_trust(name, os.fstat(fd))
@@ -153,11 +153,11 @@ class SharedFile:
 
         Raises
         ------
-        ArenaRefusedError : not a regular file, or a memfd that may be shrunk under us; from
-            another process also: another user's.
+        ArenaRefusedError : not a regular file, or a memfd that others may shrink; from another
+            process also: a file of another user.
         OSError : there is no such descriptor, or no permission to look at it.
 
-        Ownership: `fd` stays the caller's; the new file has a description of its own.
+        Ownership: `fd` stays the caller's; the new file has its own description.
         """
         link = f"/proc/{'self' if pid is None else pid}/fd/{fd}"
         _check_foreign(link, os.stat(link), own=pid is None)
@@ -172,15 +172,15 @@ class SharedFile:
         return cls(again, path=path, label=label)
 
     def is_ours(self, fd: int) -> bool:
-        """Whether a descriptor number of this process is this file now."""
+        """Tell whether a descriptor number of this process is this file now."""
         return bool(slot_locks.is_ours(fd, self.device, self.inode))
 
     def descriptor(self) -> int:
-        """The kept descriptor, compared with the file's identity just now.
+        """The kept descriptor, after comparing it with the file's identity.
 
         Raises
         ------
-        BlindError : it was closed or replaced, and no way leads to the file any more.
+        BlindError : it was closed or replaced, and the file cannot be reached any more.
 
         Ownership: it stays this object's; use it at once, do not keep or close it.
         """
@@ -213,7 +213,7 @@ class SharedFile:
                 return None
             fd = os.open(link, _OPEN_FLAGS)
         except OSError:
-            return None  # gone, or not to be looked at: the next one may do
+            return None  # gone, or not permitted: try the next one
         if self.is_ours(fd):
             return fd
         os.close(fd)
@@ -228,12 +228,12 @@ class SharedFile:
         address: int | None = None,
         inherit: bool = False,
     ) -> int:
-        """Map a range of the file, shared; returns the address.
+        """Map a range of the file, shared; return the address.
 
         Parameters
         ----------
         offset, length : bytes, multiples of the page size.
-        address : replace what is mapped there, reserved by the caller; None: the kernel chooses.
+        address : replace the caller's reservation there; None: the kernel chooses.
         inherit : whether a forked child gets the mapping.
 
         Raises
@@ -241,9 +241,9 @@ class SharedFile:
         OutOfMemoryError : RLIMIT_AS, vm.max_map_count or the kernel's memory; `limit` names it.
         BlindError : the file cannot be reached.
 
-        Ownership: the mapping is the caller's, to be given to `unmap`. It is not in core dumps, and
-        never was one that a child forked meanwhile could touch: it can be touched only when
-        MADV_DONTFORK is set.
+        Ownership: the caller owns the mapping and unmaps it with `unmap`. It is not in core dumps.
+        A child forked meanwhile could never touch it: it can be touched only once MADV_DONTFORK is
+        set.
         """
         flags = system.MAP_SHARED | system.MAP_NORESERVE
         flags |= system.MAP_FIXED if address is not None else 0
@@ -260,7 +260,7 @@ class SharedFile:
                 raise
             try:
                 if not self.is_ours(fd):
-                    continue  # taken away meanwhile: this may be a mapping of another's file
+                    continue  # the descriptor was replaced meanwhile: this may map another file
                 if not inherit:
                     system.madvise(where, length, system.MADV_DONTFORK)
                 system.madvise(where, length, system.MADV_DONTDUMP)
@@ -278,24 +278,24 @@ class SharedFile:
 
     @staticmethod
     def unmap(address: int, length: int) -> None:
-        """Unmap a range that `map` gave; no array may look at it any more."""
+        """Unmap a range made by `map`; no array may use it any more."""
         system.munmap(address, length)
 
     def allocated_bytes(self) -> int:
-        """Bytes of the file that have memory now, in RAM or in swap."""
+        """Return the bytes of the file that have memory now, in RAM or in swap."""
         return os.fstat(self.descriptor()).st_blocks * BLOCK_BYTES
 
     def allocate(
         self, offset: int, length: int, *, progress: Callable[[int], object] | None = None
     ) -> None:
-        """Give a range memory, in steps; what has memory already is left as it is.
+        """Give a range memory, in steps; pages that already have memory are left as they are.
 
-        Before each step the head room is looked at, since at a cgroup's limit the kernel does not
-        fail but kills. That is a race that cannot be closed: others may take it meanwhile.
+        Before each step the head room is checked, since at a cgroup's limit the kernel does not
+        fail but kills. This race cannot be closed: others may take the room meanwhile.
 
-        A file does not tell which of its pages have memory before they were touched (SEEK_DATA
-        takes allocated pages for holes), only how many: a step asks for at most what the whole file
-        still lacks. So a full file needs no head room, and a partly full one never too little.
+        A file does not tell which of its untouched pages have memory (SEEK_DATA takes allocated
+        pages for holes), only how many. So a step asks for at most what the whole file still
+        lacks: a full file needs no head room, and a partly full one never asks for too little.
 
         Parameters
         ----------
@@ -303,8 +303,8 @@ class SharedFile:
 
         Raises
         ------
-        OutOfMemoryError : `limit` names what was met. Earlier steps stay allocated; a step that
-            fails is undone by the kernel.
+        OutOfMemoryError : `limit` names the limit that was reached. Earlier steps stay allocated;
+            the kernel undoes a step that fails.
         """
         done, step = 0, ALLOCATE_STEP_BYTES
         while done < length:
@@ -314,7 +314,7 @@ class SharedFile:
             try:
                 system.fallocate(self.descriptor(), system.FALLOC_FL_KEEP_SIZE, offset + done, size)
             except InterruptedError:
-                step = INTERRUPTED_STEP_BYTES  # the kernel undid all of it: a shorter one may end
+                step = INTERRUPTED_STEP_BYTES  # the kernel undid it all: a shorter step may finish
                 continue
             except OSError as error:
                 raise self._allocation_error(error, size) from error
@@ -344,10 +344,10 @@ class SharedFile:
         )
 
     def punch(self, offset: int, length: int) -> None:
-        """Give a range's memory back; it reads as zeros and takes memory again when touched.
+        """Give back a range's memory; it reads as zeros and takes memory again when touched.
 
-        Done through a mapping of its own: a hole in a descriptor that other code replaced a moment
-        ago would destroy a user's file.
+        It uses its own mapping: a hole punched through a descriptor that other code has just
+        replaced would destroy a user's file.
         """
         address = self.map(offset, length)
         try:
@@ -356,12 +356,12 @@ class SharedFile:
             self.unmap(address, length)
 
     def close(self) -> None:
-        """Close the kept descriptor, if it still is ours; mappings stay."""
+        """Close the kept descriptor, if it is still ours; mappings stay."""
         self.kept.close()
 
 
 def punch_mapped(address: int, length: int) -> None:
-    """Give the memory behind a writable shared mapping back to the system."""
+    """Give back the memory behind a writable shared mapping to the system."""
     try:
         system.madvise(address, length, system.MADV_REMOVE)
     except OSError as error:
@@ -372,7 +372,7 @@ def punch_mapped(address: int, length: int) -> None:
 
 
 def descriptor_links(pid: int) -> list[str]:
-    """Paths of a process's descriptors in /proc; none where it is gone or not to be looked at."""
+    """Return paths of a process's descriptors in /proc; none if it is gone or not accessible."""
     table = f"/proc/{pid}/fd"
     try:
         return [f"{table}/{number}" for number in os.listdir(table)]
@@ -381,7 +381,7 @@ def descriptor_links(pid: int) -> list[str]:
 
 
 def check_trust(path: str, found: os.stat_result, *, directory: bool = False) -> None:
-    """Refuse a file or directory that others made, may change, or that is not what it should be."""
+    """Refuse a file or directory that others made or may change, or that has the wrong type."""
     problem = ""
     if stat.S_ISLNK(found.st_mode):
         reason, problem = "symlink", "is a symbolic link"
@@ -433,7 +433,7 @@ def _check_size(size: int) -> None:
         raise ValueError(f"asked for a file of {size} bytes; 1 to {SIZE_BYTES_MAX} are possible")
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if limit != resource.RLIM_INFINITY and size > limit:
-        # Looked at beforehand: SIGXFSZ would end a process that restored its default action.
+        # Checked beforehand: SIGXFSZ would end a process that restored its default action.
         raise OutOfMemoryError(
             f"asked for a file of {sized(size)}; limit: RLIMIT_FSIZE {sized(limit)}. Ask for less "
             "capacity, or raise the limit (ulimit -f)",
@@ -458,7 +458,7 @@ def _set_size(fd: int, size: int) -> None:
 
 
 def _take_back(address: int, length: int, *, fixed: bool) -> None:
-    if fixed:  # the reservation is the caller's: leave it reserved
+    if fixed:  # the reservation belongs to the caller: leave it reserved
         flags = system.MAP_PRIVATE | system.MAP_ANONYMOUS | system.MAP_NORESERVE | system.MAP_FIXED
         system.mmap(address, length, system.PROT_NONE, flags, -1, 0)
         system.madvise(address, length, system.MADV_DONTFORK)

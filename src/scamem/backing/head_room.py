@@ -1,16 +1,16 @@
-"""How many bytes may still be taken, before the kernel kills somebody for them.
+"""How many bytes can still be taken before the kernel kills a process for them.
 
 Shared memory that goes over a cgroup's limit does not make `fallocate` fail: the kernel kills a
-process of the group. So before each step of bringing frames online the room below every limit is
-looked at: `memory.max` of each ancestor cgroup (version 2 and 1), the machine's `MemAvailable`, and
-the file system of a named arena. It is a race that cannot be closed, since other processes
-take memory too; the margin is for them, for page tables (1/512 of what is mapped, in each
-member), and for one more step under way.
+process of the group. So before each step of bringing frames online, the room below every limit is
+checked: `memory.max` of each ancestor cgroup (version 2 and 1), the machine's `MemAvailable`, and
+the file system of a named arena. This race cannot be closed, since other processes take memory
+too. The margin is for them, for page tables (1/512 of what is mapped, in each member), and for one
+more step under way.
 
-Page cache counts as room, since the kernel drops it first; dirty pages do not, nor does swap, for
+Page cache counts as room, since the kernel drops it first. Dirty pages do not. Nor does swap, since
 pages that must be swapped out first are no room. Shared memory is not in the kernel's
-`inactive_file` and `active_file` (it is swap-backed, so it is on the anonymous lists), and needs
-no subtraction.
+`inactive_file` and `active_file` (it is swap-backed, so it is on the anonymous lists), and needs no
+subtraction.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .text import sized
 
 
 class Backed(Protocol):
-    """A file that takes memory, as far as its limits ask."""
+    """A file that takes memory: the part of it that the limits need."""
 
     path: str | None
 
@@ -38,14 +38,14 @@ class Backed(Protocol):
 
 
 PROC: Final = Path("/proc")
-MARGIN_SHARE: Final = 64  # the margin is this part of the limit,
+MARGIN_SHARE: Final = 64  # the margin is 1/64 of the limit,
 MARGIN_BYTES_MIN: Final = 16 << 20  # but at least one step of another member,
-MARGIN_BYTES_MAX: Final = 512 << 20  # and on big machines not absurdly much
+MARGIN_BYTES_MAX: Final = 512 << 20  # and limited on big machines
 UNLIMITED_BYTES: Final = 1 << 60  # version 1 writes "no limit" as a number near 2**63
 GIB: Final = 1 << 30
 CAPACITY_BYTES_MIN: Final = 64 << 20
 MAPS_PIECE_BYTES: Final = 32 << 10
-ADDRESS_SPACE_SHARE: Final = 4  # two direct maps, vmaps, and everything else of the process
+ADDRESS_SPACE_SHARE: Final = 4  # two direct maps, vmaps, and the rest of the process
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class Room:
 
     Attributes
     ----------
-    name : of the limit, as messages name it.
+    name : the name of the limit in messages.
     limit_bytes : the limit itself.
-    free_bytes : what may still be taken, the margin already kept back; never negative.
+    free_bytes : bytes that may still be taken, without the margin; never negative.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class _Cgroup:
-    """A directory of the memory controller, and what its files are called."""
+    """A directory of the memory controller, and the names of its files."""
 
     directory: Path
     limit: str
@@ -74,7 +74,7 @@ class _Cgroup:
     prefix: str  # of the keys of memory.stat that count the whole subtree
 
     def room(self) -> Room | None:
-        """Room below this group's limit; None where it has none, or it just went away."""
+        """Return the room below this group's limit; None if it has none, or has just gone away."""
         try:
             limit = (self.directory / self.limit).read_text().strip()
             if limit == "max" or int(limit) >= UNLIMITED_BYTES:
@@ -111,12 +111,12 @@ def _table(text: str) -> dict[str, int]:
 
 
 def cgroups(proc: Path = PROC) -> tuple[_Cgroup, ...]:
-    """The memory cgroups of this process, innermost first; directories cached, values not."""
+    """Return this process's memory cgroups, innermost first; caches directories, not values."""
     try:
         text = (proc / "self/cgroup").read_text()
     except OSError:
         return ()
-    key = (proc, text)  # a process that is moved reads another text
+    key = (proc, text)  # a process that was moved reads another text
     if key not in _known_cgroups:
         _known_cgroups[key] = tuple(_find_cgroups(text, (proc / "self/mountinfo").read_text()))
     return _known_cgroups[key]
@@ -154,10 +154,10 @@ def _unescaped(field: str) -> str:
 
 
 def _ancestors(root: str, point: Path, path: str) -> Iterator[Path]:
-    """Directories from the process's group up to the mount point.
+    """Yield the directories from the process's group up to the mount point.
 
-    In a container the mount may begin at the group itself (`root`), or the group lie outside the
-    namespace (a path with `..`): then the mount point is the innermost that can be seen.
+    In a container, the mount may begin at the group itself (`root`), or the group may be outside
+    the namespace (a path with `..`). Then the mount point is the innermost visible group.
     """
     inside = path.removeprefix(root.rstrip("/")) if path.startswith(root) else ""
     directory = point / inside.strip("/") if ".." not in inside.split("/") else point
@@ -168,14 +168,14 @@ def _ancestors(root: str, point: Path, path: str) -> Iterator[Path]:
 
 
 def machine(proc: Path = PROC) -> Room:
-    """Room in the machine's memory."""
+    """Return the room in the machine's memory."""
     memory = _table((proc / "meminfo").read_text())
     total = memory["MemTotal"] * 1024
     return _room("MemAvailable of the machine", total, total - memory["MemAvailable"] * 1024)
 
 
 def mount(file: Backed) -> Room | None:
-    """Room in the file system of a named file; None for memfds, whose mount has no limit.
+    """Return the room in a named file's file system; None for memfds: their mount has no limit.
 
     No margin is kept back here: a full file system fails cleanly.
     """
@@ -189,7 +189,7 @@ def mount(file: Backed) -> Room | None:
 
 
 def rooms(file: Backed | None = None, *, proc: Path = PROC) -> list[Room]:
-    """What each limit leaves for this process and file, tightest first."""
+    """Return what each limit leaves for this process and file, tightest first."""
     found = [group.room() for group in cgroups(proc)]
     found.append(machine(proc))
     if file is not None:
@@ -198,11 +198,11 @@ def rooms(file: Backed | None = None, *, proc: Path = PROC) -> list[Room]:
 
 
 def require(nbytes: int, file: Backed | None = None, *, proc: Path = PROC) -> None:
-    """Refuse now what would get a process killed later.
+    """Refuse an allocation now that would get a process killed later.
 
     Raises
     ------
-    OutOfMemoryError : the tightest limit leaves less than `nbytes`; it is named.
+    OutOfMemoryError : the tightest limit, which it names, leaves less than `nbytes`.
     """
     if nbytes == 0:
         return
@@ -219,10 +219,10 @@ def require(nbytes: int, file: Backed | None = None, *, proc: Path = PROC) -> No
 
 
 def default_capacity_bytes(proc: Path = PROC) -> int:
-    """Capacity of an arena when none is asked for: as much as could ever be online.
+    """Return the default capacity of an arena: as much as could ever be online.
 
-    It is address space, not memory, so there is no reason to ask for less than the machine's memory
-    or the tightest cgroup's limit, rounded up to whole GiB; only RLIMIT_AS and RLIMIT_FSIZE make
+    Capacity is address space, not memory, so there is no reason for less than the machine's memory
+    or the tightest cgroup's limit, rounded up to whole GiB. Only RLIMIT_AS and RLIMIT_FSIZE make
     address space and file size scarce.
     """
     limits = [room.limit_bytes for room in rooms(proc=proc)]
@@ -242,19 +242,19 @@ def _address_space_bytes() -> int:
 
 
 def mappings_in_use() -> int:
-    """Mappings that this process has now."""
+    """Return the number of mappings of this process now."""
     # In small pieces: malloc needs a mapping for a large buffer, and there may be none left.
     with open("/proc/self/maps", "rb", buffering=0) as maps:
         return sum(piece.count(b"\n") for piece in iter(lambda: maps.read(MAPS_PIECE_BYTES), b""))
 
 
 def mappings_max() -> int:
-    """Mappings that a process may have, `vm.max_map_count`."""
+    """Return the number of mappings that a process may have, `vm.max_map_count`."""
     return int((PROC / "sys/vm/max_map_count").read_text())
 
 
 def address_space_error(asked_bytes: int) -> OutOfMemoryError:
-    """What to raise where a mapping failed with ENOMEM; names the limit that explains it."""
+    """Return the error for a mapping that failed with ENOMEM; it names the limit that caused it."""
     space = resource.getrlimit(resource.RLIMIT_AS)[0]
     used = _address_space_bytes()
     free = 0

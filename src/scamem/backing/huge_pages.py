@@ -1,4 +1,4 @@
-"""Files of 2 MiB huge pages (hugetlb), and the system's pool that their pages come from."""
+"""Files of 2 MiB huge pages (hugetlb), and the system's pool of these pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POOL_OF_NODE: Final = "/sys/devices/system/node/node{}/hugepages/hugepages-2048k
 
 
 def memfd(label: str, size: int) -> SharedFile:
-    """Make an anonymous file of huge pages: as `SharedFile.memfd`; it takes none of them yet.
+    """Make an anonymous file of huge pages, as `SharedFile.memfd`; it takes no pages yet.
 
     Raises
     ------
@@ -45,19 +45,19 @@ def memfd(label: str, size: int) -> SharedFile:
 
 
 def allocate(file: SharedFile, offset: int, length: int, node: int | None = None) -> None:
-    """Give a range of a file of huge pages memory: pages of the pool, which nobody else has.
+    """Give memory to a range of a file of huge pages: unused pages of the pool.
 
     No other limit matters: the pool's memory was set aside when it was filled.
 
     Parameters
     ----------
-    node : the pages come from this node's part of the pool. Where the kernel knows of no such node
-        or does not let us say so, and with None, they come from any.
+    node : the pages come from this node's part of the pool. They come from any node with None, or
+        if the kernel has no such node or does not allow the choice.
 
     Raises
     ------
-    OutOfMemoryError : the pool, or the node's part of it, has too few free ones; says how to get
-        more. Pages that were given before the last one was found stay the file's.
+    OutOfMemoryError : the pool, or the node's part of it, has too few free pages; says how to get
+        more. Pages that were already allocated stay with the file.
     """
     with contextlib.ExitStack() as policy:
         if node is not None:
@@ -74,7 +74,7 @@ def allocate(file: SharedFile, offset: int, length: int, node: int | None = None
 
 
 def _fallocate(file: SharedFile, offset: int, length: int) -> None:
-    """Allocate, once more after each signal."""
+    """Allocate; try again after each signal."""
     while True:
         try:
             return system.fallocate(file.descriptor(), system.FALLOC_FL_KEEP_SIZE, offset, length)
@@ -83,11 +83,11 @@ def _fallocate(file: SharedFile, offset: int, length: int) -> None:
 
 
 def none_left(length: int, label: str, node: int | None = None) -> OutOfMemoryError:
-    """Return the error for a pool that has too few free pages for so many bytes.
+    """Return the error for a pool that has too few free pages for `length` bytes.
 
     Parameters
     ----------
-    node : whose part of the pool has too few; None: the whole pool.
+    node : the node whose part of the pool has too few; None: the whole pool.
     """
     pages = length // HUGE_PAGE_BYTES
     if node is None:

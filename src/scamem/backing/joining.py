@@ -1,8 +1,8 @@
-"""Reaching an anonymous arena's file from a handle: through somebody who has it open.
+"""Reaching an anonymous arena's file from a handle, through a process that has it open.
 
-A memfd has no name to open, but every open descriptor of it does: `/proc/<pid>/fd/<n>`. A handle
-carries (pid, descriptor) of several members. Pids and descriptor numbers are reused, so what is
-found is compared with (device, inode), and then the caller compares the arena's id.
+A memfd has no name to open, but each open descriptor of it has one: `/proc/<pid>/fd/<n>`. A handle
+carries (pid, descriptor) of several members. Pids and descriptor numbers are reused, so a file that
+is found is compared with (device, inode), and then the caller compares the arena's id.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def reach(
     verify: Callable[[SharedFile], str | None],
     label: str = "",
 ) -> SharedFile:
-    """Open a file that others have open, whoever of them can be reached.
+    """Open a file that other processes have open, through any of them that can be reached.
 
     Tried in order: this process's own descriptors (inherited ones), the candidates' descriptors,
     then every descriptor of the candidates' processes.
@@ -37,15 +37,15 @@ def reach(
     Parameters
     ----------
     candidates : (pid, descriptor) pairs, best first.
-    device, inode : what the file is known by.
-    verify : looks inside a file found (the arena's id) and says what is wrong with it, or None.
-    label : what the file is called where its name cannot be seen.
+    device, inode : the identity of the file.
+    verify : checks the content of a file (the arena's id); returns what is wrong with it, or None.
+    label : the name of the file in messages, if its own cannot be seen.
 
     Raises
     ------
-    ArenaUnreachableError : none led to it; says what was tried, why each failed, and the ways out.
+    ArenaUnreachableError : none reached it; says what was tried, why each failed, what to do.
 
-    Ownership: the file is the caller's; those that `verify` turned down are closed.
+    Ownership: the caller owns the file; files that `verify` rejected are closed.
     """
     tried: list[str] = []
     for pid, descriptor in _paths(candidates, device, inode, tried):
@@ -85,12 +85,12 @@ def _paths(
     named = set(others)
     for pid in dict.fromkeys(pid for pid, _ in others):
         for descriptor in matching(pid, device, inode):
-            if (pid, descriptor) not in named:  # it moved: that process was handed the file anew
+            if (pid, descriptor) not in named:  # renumbered: that process got the file again
                 yield pid, descriptor
 
 
 def matching(pid: int, device: int, inode: int) -> Iterator[int]:
-    """Descriptor numbers of a process that are the file (device, inode); nothing is opened."""
+    """Yield a process's descriptor numbers of the file (device, inode); nothing is opened."""
     for link in descriptor_links(pid):
         try:
             found = os.stat(link)
@@ -101,9 +101,9 @@ def matching(pid: int, device: int, inode: int) -> Iterator[int]:
 
 
 def labelled(pid: int, prefix: str) -> list[tuple[int, str]]:
-    """Memfds of a process whose label begins with `prefix`, as (descriptor, label); none if gone.
+    """Return a process's memfds with this label prefix, as (descriptor, label); none if it is gone.
 
-    So a child of multiprocessing finds its parent's default arena.
+    This is how a child of multiprocessing finds its parent's default arena.
     """
     found: list[tuple[int, str]] = []
     for link in descriptor_links(pid):

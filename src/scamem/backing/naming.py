@@ -1,11 +1,11 @@
 """From the name of an arena to its directory.
 
-A name is a directory of its own in the user's place. The place is `$SCAMEM_DIR`, else
-`$XDG_RUNTIME_DIR/scamem`, else `/dev/shm/scamem-<uid>`. A name with a slash, and a path object, is
+Each name is a directory in the user's place. The place is `$SCAMEM_DIR`, else
+`$XDG_RUNTIME_DIR/scamem`, else `/dev/shm/scamem-<uid>`. A name with a slash, or a path object, is
 the path of the directory itself.
 
-A login shell has XDG_RUNTIME_DIR and a cron job has not, so two processes of one user may have two
-places. `elsewhere` finds an arena of the same name in the other one.
+A login shell has XDG_RUNTIME_DIR and a cron job does not, so two processes of one user may have
+different places. `elsewhere` finds an arena of the same name in the other one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Name = str | os.PathLike[str]
 
 
 def as_text(name: object) -> str:
-    """Return an arena's name as text. A path object is a path, also one without a slash.
+    """Return an arena's name as text. A path object is always a path, even without a slash.
 
     Raises
     ------
@@ -53,8 +53,8 @@ def place() -> str:
 
     Raises
     ------
-    ArenaRefusedError : it is a link, another user's, or open to others; or it would be made in the
-        runtime directory of another user, who then could not use his own arenas.
+    ArenaRefusedError : it is a link, belongs to another user, or is open to others; or it would be
+        made in another user's runtime directory, and that user could not use their own arenas.
     """
     chosen = os.environ.get(CHOSEN)
     if not chosen:
@@ -68,24 +68,24 @@ def place() -> str:
 
 
 def is_chosen() -> bool:
-    """Tell whether the environment says where arenas live."""
+    """Tell whether the environment sets the place of arenas."""
     return bool(os.environ.get(CHOSEN))
 
 
 def default_place() -> str:
-    """Return the place where the environment does not choose one. Nothing is checked."""
+    """Return the place if the environment does not set one. Nothing is checked."""
     runtime = _runtime()
     return f"{runtime}/scamem" if runtime else f"/dev/shm/scamem-{os.geteuid()}"
 
 
 def _runtime() -> str:
-    """Return the runtime directory of this session, "" if it has none."""
+    """Return the runtime directory of this session, or "" if it has none."""
     runtime = os.environ.get(RUNTIME)
     return os.path.abspath(runtime) if runtime and os.path.isdir(runtime) else ""
 
 
 def _check_runtime() -> None:
-    """Refuse the runtime directory of another user, which `sudo -E` and `su` hand down."""
+    """Refuse another user's runtime directory, which `sudo -E` and `su` pass on."""
     runtime = _runtime()
     if not runtime:
         return
@@ -102,7 +102,7 @@ def _check_runtime() -> None:
 
 
 def elsewhere(name: str) -> str:
-    """Return where an arena of this name is in another default place of this user; "" if nowhere.
+    """Return where this user has an arena of this name in another default place, or "".
 
     The default places are the runtime directory of this session, the one that a login of this user
     would have, and the one below /dev/shm. Paths are the same for everybody.
@@ -128,7 +128,7 @@ def _is_own(directory: str) -> bool:
 
 
 def why_here() -> str:
-    """Say which setting leads to this process's place."""
+    """Return which setting determines this process's place."""
     if is_chosen():
         return f"{CHOSEN} is set"
     return f"{RUNTIME} is set" if _runtime() else f"{RUNTIME} is not set"
@@ -137,7 +137,7 @@ def why_here() -> str:
 def locate(name: str) -> str:
     """Return the directory of the arena called `name`, whether or not it exists.
 
-    A name with a slash is a path; it warns where that is not on tmpfs.
+    A name with a slash is a path; it warns if the path is not on tmpfs.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def _warn_unless_tmpfs(directory: str) -> None:
     try:
         volatile = system.is_on_tmpfs(directory)
     except OSError:
-        return  # not there: opening or making it says so
+        return  # it does not exist: opening or making it reports that
     if not volatile:
         warnings.warn(
             f"{directory} is not on tmpfs: the kernel will write every used frame to disk, and "

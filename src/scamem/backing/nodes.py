@@ -16,7 +16,7 @@ KIB: Final = 1024
 
 @dataclass(frozen=True)
 class MachineNode:
-    """A node of a machine: bytes of 4 KiB frames, and of 2 MiB ones, that it can give."""
+    """A node of a machine: the bytes of 4 KiB frames and of 2 MiB frames that it can provide."""
 
     normal_bytes: int
     huge_bytes: int = 0
@@ -24,10 +24,10 @@ class MachineNode:
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine as an arena is laid out for: its nodes, numbered as they are given.
+    """The machine that an arena is laid out for: its nodes, numbered in the given order.
 
-    Given to `Arena.create(machine=...)` to have more nodes than the real one: those that it has
-    not are made of real node 0's memory.
+    Pass one to `Arena.create(machine=...)` to have more nodes than the real machine. Nodes that do
+    not exist use the memory of real node 0.
     """
 
     nodes: tuple[MachineNode, ...]
@@ -44,11 +44,11 @@ class Machine:
 
     @classmethod
     def real(cls, capacity: int, huge: int | None = None) -> Machine:
-        """Return this machine, `capacity` bytes of it, shared among its nodes by their memory.
+        """Return this machine with `capacity` bytes, divided among its nodes by their memory.
 
         Parameters
         ----------
-        huge : bytes of huge pages, shared likewise; None: what the pool has or may have, at most
+        huge : bytes of huge pages, divided likewise; None: what the pool has or may have, at most
             `capacity`.
         """
         totals = memory_of_nodes()
@@ -59,17 +59,17 @@ class Machine:
             MachineNode(capacity * total // whole, huge * total // whole)
             for total in (totals.get(number, 0) for number in range(max(totals) + 1))
         ]
-        # What the division leaves over goes to node 0, so that the sum is what was asked for.
+        # The remainder of the division goes to node 0, so that the sum is what was asked for.
         rest = capacity - sum(node.normal_bytes for node in nodes)
         more = huge - sum(node.huge_bytes for node in nodes)
         nodes[0] = MachineNode(nodes[0].normal_bytes + rest, nodes[0].huge_bytes + more)
         if nodes[0].normal_bytes == 0:
-            nodes[0] = MachineNode(1, nodes[0].huge_bytes)  # a node without memory of its own
+            nodes[0] = MachineNode(1, nodes[0].huge_bytes)  # a node without its own memory
         return cls(tuple(nodes))
 
 
 def memory_of_nodes(nodes: Path = NODES) -> dict[int, int]:
-    """Return the bytes of each node that has memory; node 0 alone where the kernel has no NUMA."""
+    """Return the bytes of each node that has memory; only node 0 if the kernel has no NUMA."""
     found = {}
     for directory in nodes.glob("node[0-9]*"):
         with contextlib.suppress(OSError):
@@ -80,7 +80,7 @@ def memory_of_nodes(nodes: Path = NODES) -> dict[int, int]:
 
 
 def distances(node: int, nodes: Path = NODES) -> dict[int, int]:
-    """Return how far a node is from each, as the firmware says; nothing where it does not."""
+    """Return the distance from a node to each node, from the firmware; empty if unknown."""
     try:
         texts = (nodes / f"node{node}" / "distance").read_text().split()
     except OSError:

@@ -1,31 +1,31 @@
 """Where named arenas live, and how they are made, found, listed and removed.
 
 An arena is a directory, which `naming` finds by its name, with the files `control` and `frames`.
-Nothing is believed of a directory before it is ours: no link, mode 0700.
+A directory is trusted only if it is ours: no link, mode 0700.
 
-Making. The files are made and filled in a temporary directory beside, which then is renamed. An
-empty directory may stand under the name already (a volume's directory, what is left of a removed
-arena): rename(2) replaces it in the same step if it still is empty, and fails if it is not. So
-others see an empty directory, or nothing, and from one moment on a whole arena. Of two makers the
-second finds a directory that is not empty. A maker that is killed leaves the temporary directory;
-it holds a `flock` on it while it lives, so the next maker removes it when that lock is free. A
+Making. The files are made and filled in a temporary directory beside the final one, which is then
+renamed. The name may already be an empty directory (a volume's directory, or the rest of a removed
+arena): rename(2) replaces it in the same step if it is still empty, and fails if it is not. So
+others see nothing, or an empty directory, and from one moment on a whole arena. Of two makers, the
+second finds a directory that is not empty. A maker that is killed leaves the temporary directory.
+It holds a `flock` on it while it lives, so the next maker removes it when that lock is free. A
 mount point cannot be replaced, and a directory with anything else in it is not ours to fill: both
 are refused, never waited for.
 
 Finding. No arena: nothing is there, or an empty directory. Any other directory without both files
-is refused. So `open`, which joins or makes, goes round again only if somebody else made or removed
-an arena meanwhile. The two files are of one arena: after the second was opened, the path must still
-lead to the first.
+is refused. So `open`, which joins or makes, tries again only if another process made or removed an
+arena meanwhile. The two files must be of one arena: after the second was opened, the path must
+still lead to the first.
 
-Removing. The directory is renamed away, then deleted. Members go on with what they have, and
-`is_still_there` tells them that nobody new can meet them.
+Removing. The directory is renamed away, then deleted. Members continue with what they have, and
+`is_still_there` tells them that new processes cannot find them.
 
-The place itself is made by the first maker, and goes with the last arena in it, unless it was
-chosen by `$SCAMEM_DIR`. Why safe: a directory with anything in it cannot be removed, and in one
-that was removed nothing can be made. So a maker opens the place, sees whose it is, and makes its
-temporary directory *in what it has opened*: that fails if another removed the place in between,
-and then it begins again; once it has succeeded the place stays. By path alone, somebody else's
-directory could be under the name between the look and the making.
+The first maker makes the place itself. The place goes with the last arena in it, unless
+`$SCAMEM_DIR` chose it. Why safe: a directory with anything in it cannot be removed, and nothing can
+be made in one that was removed. So a maker opens the place, checks its owner, and makes its
+temporary directory *in what it has opened*. This fails if another process removed the place in
+between, and the maker starts again; once it has succeeded, the place stays. By path alone, another
+user's directory could be under the name between the check and the making.
 """
 
 from __future__ import annotations
@@ -61,16 +61,16 @@ FILES: Final = frozenset((CONTROL, FRAMES, HUGE))
 TEMPORARY: Final = ".scamem-tmp-"
 FLOCK: Final = struct.Struct("@hhqqi")  # of Linux on 64-bit machines
 DOOR_NAP_S: Final = 0.001
-DOOR_NAP_S_MAX: Final = 0.05  # a signal is answered within this
+DOOR_NAP_S_MAX: Final = 0.05  # a signal is handled within this time
 
 _TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 _UNWRITABLE: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def _leave(parent: str) -> None:
-    """Remove the place with its last arena, if that is where this one was and nobody chose it."""
+    """Remove the place with its last arena, if `parent` is the place and nobody chose it."""
     if not is_chosen() and parent == default_place():
-        with contextlib.suppress(OSError):  # there are others in it, or it is gone
+        with contextlib.suppress(OSError):  # it is not empty, or it is gone
             os.rmdir(parent)
 
 
@@ -79,7 +79,7 @@ class NewArena:
 
     Attributes
     ----------
-    directory : where they are being made.
+    directory : the directory in which they are made.
     """
 
     def __init__(self, directory: str) -> None:
@@ -87,9 +87,9 @@ class NewArena:
         self._files: list[SharedFile] = []
 
     def create(self, file_name: str, size: int) -> SharedFile:
-        """Make one of the arena's files; its `path` becomes the final one with the arena's name.
+        """Make one of the arena's files; its `path` becomes final when the arena gets its name.
 
-        Ownership: the file is the caller's.
+        Ownership: the caller owns the file.
         """
         if file_name not in FILES:
             raise ValueError(f"an arena has no file {file_name!r}, only {sorted(FILES)}")
@@ -105,7 +105,7 @@ class NewArena:
 
 @contextlib.contextmanager
 def creating(name: str) -> Iterator[NewArena]:
-    """Make a named arena: what is made and written inside the block appears at once at its end.
+    """Make a named arena: everything made inside the block appears at once at its end.
 
     An empty directory of ours under the name is replaced. An exception in the block, or death,
     leaves nothing.
@@ -113,8 +113,8 @@ def creating(name: str) -> Iterator[NewArena]:
     Raises
     ------
     ArenaExistsError : the name is taken, now or when the block ends.
-    ArenaRefusedError : the place is not ours, or what is under the name is neither an arena nor
-        an empty directory of ours; or another default place of this user has the name.
+    ArenaRefusedError : the place is not ours, or the name is neither an arena nor an empty
+        directory of ours; or the name exists in another default place of this user.
     """
     directory = locate(name)
     _check_free(name, directory)
@@ -143,7 +143,7 @@ def creating(name: str) -> Iterator[NewArena]:
 
 
 def _check_free(name: str, directory: str) -> None:
-    """See that an arena can be made there: nothing is there, or an empty directory of ours."""
+    """Check that an arena can be made there: nothing exists, or an empty directory of ours."""
     other = "" if is_chosen() else elsewhere(name)
     if other:
         raise ArenaRefusedError(
@@ -197,8 +197,8 @@ def _incomplete(name: str, directory: str, there: set[str]) -> ArenaRefusedError
 
 
 def _open_parent(parent: str, made: bool) -> int:
-    """Open the directory that an arena is to be in; the user's place is `made`, others must be."""
-    while True:  # bound: once more only where another removed the place just now
+    """Open an arena's parent directory. The user's place is `made` if needed; others must exist."""
+    while True:  # bound: again only if another process has just removed the place
         if made:
             with contextlib.suppress(FileExistsError):
                 os.makedirs(parent, mode=0o700)
@@ -221,8 +221,8 @@ def _open_parent(parent: str, made: bool) -> int:
 
 
 def _make_temporary(parent: str, made: bool) -> tuple[str, int]:
-    """A directory beside, and the descriptor that holds its lock."""
-    while True:  # bound: once more only where another removed the place, or this directory
+    """Make a temporary directory; return it, and the descriptor that holds its lock."""
+    while True:  # bound: again only if another process removed the place, or this directory
         folder = _open_parent(parent, made)
         name = TEMPORARY + secrets.token_hex(8)
         temporary = os.path.join(parent, name)
@@ -248,7 +248,7 @@ def _make_temporary(parent: str, made: bool) -> tuple[str, int]:
             if os.path.isdir(temporary):
                 return temporary, lock
         except (FileNotFoundError, BlockingIOError):
-            pass  # another maker took it for a dead one's: make another
+            pass  # another maker took it for a dead maker's: make another
         except BaseException:
             _delete(temporary)
             if lock >= 0:
@@ -259,7 +259,7 @@ def _make_temporary(parent: str, made: bool) -> tuple[str, int]:
 
 
 def _sweep(parent: str) -> None:
-    """Remove what killed makers and removers left."""
+    """Remove the directories that killed makers and removers left."""
     try:
         names = os.listdir(parent)
     except FileNotFoundError:
@@ -276,7 +276,7 @@ def _sweep(parent: str) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _delete(path)
         except OSError:
-            continue  # its maker lives
+            continue  # its maker is alive
         finally:
             os.close(lock)
 
@@ -291,12 +291,12 @@ def _delete(directory: str) -> None:
 
 
 def directory_of(name: str) -> str:
-    """Directory of an existing arena, after a look at who made it.
+    """Return the directory of an existing arena, after checking who made it.
 
     Raises
     ------
-    ArenaNotFoundError : there is none of this name.
-    ArenaRefusedError : it is a link, another user's, or open to others.
+    ArenaNotFoundError : there is no arena of this name.
+    ArenaRefusedError : it is a link, belongs to another user, or is open to others.
     """
     directory = locate(name)
     try:
@@ -331,7 +331,7 @@ def open_file(name: str, file_name: str) -> SharedFile:
     ArenaNotFoundError : there is no arena of this name.
     ArenaRefusedError : as `directory_of` and `SharedFile.open`, or the directory lacks a file.
     """
-    while True:  # bound: once more only where the arena was made or removed just now
+    while True:  # bound: again only if the arena was just made or removed
         directory = directory_of(name)
         try:
             return SharedFile.open(os.path.join(directory, file_name))
@@ -350,9 +350,9 @@ def open_file(name: str, file_name: str) -> SharedFile:
 def open_files(name: str) -> tuple[SharedFile, SharedFile]:
     """Open the control file and the frames of one existing arena; errors as `open_file`.
 
-    Ownership: the caller's.
+    Ownership: the caller owns both files.
     """
-    while True:  # bound: once more only where the arena was replaced just now
+    while True:  # bound: again only if the arena was just replaced
         control = open_file(name, CONTROL)
         try:
             frames = open_file(name, FRAMES)
@@ -366,10 +366,10 @@ def open_files(name: str) -> tuple[SharedFile, SharedFile]:
 
 
 def is_still_there(control: SharedFile) -> bool:
-    """Tell whether newcomers still find the arena of this control file under its path.
+    """Tell whether new processes still find the arena of this control file under its path.
 
-    False where its directory was deleted, or another arena has its place. A process that cannot
-    see the path any more (chroot, another mount namespace) asks the file whether it has a name.
+    False if its directory was deleted, or replaced by another arena. A process that cannot see the
+    path any more (chroot, another mount namespace) checks whether the file still has a name.
 
     Cost: one lstat.
     """
@@ -385,7 +385,7 @@ def is_still_there(control: SharedFile) -> bool:
 
 
 def check_still_there(control: SharedFile) -> None:
-    """Raise ArenaRemovedError where newcomers find another arena, or none, under the path."""
+    """Raise ArenaRemovedError if new processes find another arena, or none, under the path."""
     if not is_still_there(control):
         directory = os.path.dirname(control.path or "")
         raise ArenaRemovedError(
@@ -396,7 +396,7 @@ def check_still_there(control: SharedFile) -> None:
 
 
 def list_arenas() -> list[str]:
-    """Names of the arenas in this user's place, sorted; given directories are not known here."""
+    """Return the arenas in this user's place, sorted; arenas given by a path are not known here."""
     return _arenas_in(place())
 
 
@@ -413,12 +413,12 @@ def _arenas_in(directory: str) -> list[str]:
 
 
 def remove(name: str) -> None:
-    """Remove an arena's name and files. Members that have joined go on, unseen by newcomers.
+    """Remove an arena's name and files. Members that have joined continue; new ones cannot join.
 
     Raises
     ------
-    ArenaNotFoundError : there is none of this name.
-    ArenaRefusedError : not ours, or it holds something that is no file of an arena.
+    ArenaNotFoundError : there is no arena of this name.
+    ArenaRefusedError : not ours, or it contains something that is not a file of an arena.
     """
     directory = directory_of(name)
     strangers = set(os.listdir(directory)) - FILES
@@ -429,7 +429,7 @@ def remove(name: str) -> None:
             path=directory,
             reason="type",
         )
-    # Renamed first: a creator of the same name never meets a half removed arena.
+    # Renamed first, so that a creator of the same name never finds a half-removed arena.
     gone = os.path.join(os.path.dirname(directory), TEMPORARY + secrets.token_hex(8))
     os.rename(directory, gone)
     _delete(gone)
@@ -437,17 +437,17 @@ def remove(name: str) -> None:
 
 
 def boot_id() -> int:
-    """The 128-bit number of this boot: slots and locks of another boot are nobody's."""
+    """Return the 128-bit id of this boot: slots and locks of another boot belong to nobody."""
     with open("/proc/sys/kernel/random/boot_id") as text:
         return int(text.read().strip().replace("-", ""), 16)
 
 
 @contextlib.contextmanager
 def door(file: SharedFile, timeout_s: float) -> Iterator[None]:
-    """Be alone with a file: creation, checks and recovery after a reboot run behind its door.
+    """Exclude other processes from a file: creation, checks and recovery after a reboot use it.
 
-    Like a slot's lock it is kept by a page that no fork copies and no `closerange` takes away; the
-    kernel opens the door when its holder dies. It is not reentrant.
+    Like a slot's lock, the door is kept by a page that no fork copies and no `closerange` closes.
+    The kernel opens the door when its holder dies. It is not reentrant.
 
     Raises
     ------
@@ -478,7 +478,7 @@ def door(file: SharedFile, timeout_s: float) -> Iterator[None]:
 def without_members(file: SharedFile, slots: int) -> Iterator[None]:
     """Lock every slot's byte at once: nobody is a member, and nobody becomes one in the block.
 
-    For care that is done in the file, behind the door. Whoever wants to join meanwhile finds no
+    For maintenance of the file, behind the door. A process that wants to join meanwhile finds no
     free slot. The kernel unlocks when the process dies.
 
     Raises

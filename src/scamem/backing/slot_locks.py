@@ -2,24 +2,24 @@
 
 State. A member's slot n is one byte, 2**41 + n, of the control file, far beyond its data. The
 member is alive while that byte is locked. The lock is an open-file-description lock
-(`F_OFD_SETLK`) on a description that nothing but one mapped page keeps.
+(`F_OFD_SETLK`) on a description that only one mapped page keeps open.
 
 Steps. `lock_slot`: open the file anew, lock the byte, map one page of that description,
 `MADV_DONTFORK`, close the descriptor. `probe_slot`: ask with `F_OFD_GETLK` through the arena's kept
-description, which never locks: one's own description would answer that its own lock is no
-conflict. A child's page is made by its parent in fork's prepare (`inherit`), without DONTFORK; the
-child's handler then calls `keep_page`, the parent's `unlock_slot`.
+description, which never locks: a description that has a lock does not report it as a conflict. A
+child's page is made by its parent in fork's prepare (`inherit`), without DONTFORK; the child's
+handler then calls `keep_page`, the parent's calls `unlock_slot`.
 
 Why safe. A mapping keeps its description open after `close()`, so `closerange(3, ...)` cannot drop
-the lock. Only the address space has the mapping: a forked child, also by a raw `fork` system call,
+the lock. Only the address space has the mapping: a forked child, even of a raw `fork` system call,
 does not get it; exec and every death drop it, with the last thread. Dying before the page is
-mapped drops the lock with the descriptor. A child forked between `lock` and `close`, by another
-thread, has the *descriptor* for as long as it neither execs nor dies: the slot counts as alive
-for that long, which is late, never wrong.
+mapped drops the lock with the descriptor. A child that another thread forks between `lock` and
+`close` has the *descriptor* for as long as it neither execs nor dies: the slot counts as alive for
+that long, which is late, never wrong.
 
-No descriptor is trusted: after `closerange` the user's next files have our numbers. `reopen`
-compares (device, inode) before and after; `probe_slot` before, and after an *unlocked* answer,
-since another file's byte reads as unlocked too, and a living member would be reaped.
+No descriptor is trusted: after `closerange`, the user's next files have our numbers. `reopen`
+compares (device, inode) before and after. `probe_slot` compares before, and after an *unlocked*
+answer, since another file's byte reads as unlocked too, and a living member would be reaped.
 
 Who finishes. The kernel.
 
@@ -67,7 +67,7 @@ from cython.cimports.scamem.backing.slot_words import (
 
 
 def is_file(fd: cython.int, device: cython.ulonglong, inode: cython.ulonglong) -> cython.bint:
-    """Whether descriptor `fd` is the file (device, inode) now."""
+    """Tell whether descriptor `fd` is the file (device, inode) now."""
     found = cython.declare(struct_stat)
     if fstat(fd, cython.address(found)) != 0:
         return False
@@ -75,7 +75,7 @@ def is_file(fd: cython.int, device: cython.ulonglong, inode: cython.ulonglong) -
 
 
 def reopen(fd: cython.int, device: cython.ulonglong, inode: cython.ulonglong) -> cython.int:
-    """A descriptor on a new description of the file behind `fd`; -1: not that file, or refused."""
+    """Open a new description of the file behind `fd`; -1: not that file, or refused."""
     path = cython.declare(cython.char[PATH_BYTES])
     digits = cython.declare(cython.char[PATH_BYTES])
     prefix: cython.p_const_char = b"/proc/self/fd/"
@@ -98,7 +98,7 @@ def reopen(fd: cython.int, device: cython.ulonglong, inode: cython.ulonglong) ->
         path[end] = digits[count]
         end += 1
     path[end] = 0
-    # Not to block on a FIFO that another thread put in our descriptor's place meanwhile.
+    # Must not block on a FIFO that another thread opened under our descriptor's number meanwhile.
     again: cython.int = open_file(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
     if again >= 0 and not is_file(again, device, inode):
         close(again)
@@ -114,10 +114,10 @@ def lock_byte(
     inherit: cython.bint,
     error: cython.p_int,
 ) -> cython.p_void:
-    """Lock one byte of the file behind `fd` for as long as the page returned is mapped.
+    """Lock one byte of the file behind `fd` for as long as the returned page is mapped.
 
-    NULL: not locked, and `error[0]` says why: EAGAIN, another holds it; EBADF, the descriptor is
-    not the file or cannot be opened anew; else an errno. `inherit`: fork copies the page.
+    NULL: not locked, and `error[0]` says why: EAGAIN, it is locked already; EBADF, the descriptor
+    is not the file or cannot be opened anew; else an errno. `inherit`: fork copies the page.
     """
     wanted = cython.declare(flock)
     page: cython.p_void
@@ -138,7 +138,7 @@ def lock_byte(
     page = mmap(cython.NULL, ONE_PAGE, PROT_READ, MAP_SHARED, again, 0)
     if page == MAP_FAILED:
         error[0] = errno
-        close(again)  # the description's last keeper: the lock goes with it
+        close(again)  # the last reference to the description: the lock goes with it
         return cython.NULL
     if (not inherit and madvise(page, ONE_PAGE, MADV_DONTFORK) != 0) or madvise(
         page, ONE_PAGE, MADV_DONTDUMP
@@ -168,12 +168,12 @@ def slot_byte(slot: cython.ulonglong) -> cython.ulonglong:
 
 
 def keep_page(page: cython.p_void) -> cython.int:
-    """In the forked child: the lock page is this address space's own from now on; 0 or -1."""
+    """In the forked child: make the lock page belong to this address space only; 0 or -1."""
     return madvise(page, ONE_PAGE, MADV_DONTFORK)
 
 
 def unlock_slot(page: cython.p_void) -> cython.int:
-    """Unmap the lock page, and with its last mapping the lock is gone; 0 or -1."""
+    """Unmap the lock page; the lock goes with its last mapping. 0 or -1."""
     return munmap(page, ONE_PAGE)
 
 
@@ -183,7 +183,7 @@ def probe_byte(
     inode: cython.ulonglong,
     offset: cython.ulonglong,
 ) -> cython.int:
-    """Whether anybody holds the lock of a byte: 1 locked, 0 unlocked, -1 blind."""
+    """Tell whether the lock of a byte is held: 1 locked, 0 unlocked, -1 cannot tell."""
     asked = cython.declare(flock)
     if not is_file(fd, device, inode):
         return -1
@@ -205,7 +205,7 @@ def probe_slot(
     inode: cython.ulonglong,
     slot: cython.ulonglong,
 ) -> cython.int:
-    """Whether a member slot's holder is alive: 1 locked, 0 unlocked, -1 blind.
+    """Tell whether a member slot's holder is alive: 1 locked, 0 unlocked, -1 cannot tell.
 
     Needs: the arena's lock held [else the slot's next owner may be reaped], and a descriptor whose
     description never locked.
@@ -217,7 +217,7 @@ def probe_slot(
 
 
 def leads_to(path: bytes, device: cython.ulonglong, inode: cython.ulonglong) -> cython.int:
-    """Whether a path is the file (device, inode) now: 1 or 0; -1 where it cannot be looked at."""
+    """Tell whether a path is the file (device, inode) now: 1 or 0; -1 if it cannot be checked."""
     found = cython.declare(struct_stat)
     if lstat(path, cython.address(found)) != 0:
         return -1
@@ -225,12 +225,12 @@ def leads_to(path: bytes, device: cython.ulonglong, inode: cython.ulonglong) -> 
 
 
 def is_ours(fd: int, device: int, inode: int) -> bool:
-    """Whether descriptor number `fd` of this process is the file (device, inode) now."""
+    """Tell whether descriptor number `fd` of this process is the file (device, inode) now."""
     return bool(is_file(fd, device, inode))
 
 
 def open_again(fd: int, device: int, inode: int) -> int:
-    """A descriptor on a new description of the file behind `fd`; the caller owns it.
+    """Open a new description of the file behind `fd`; the caller owns the descriptor.
 
     Raises
     ------
@@ -243,12 +243,12 @@ def open_again(fd: int, device: int, inode: int) -> int:
 
 
 def hold_byte(fd: int, device: int, inode: int, offset: int, inherit: bool = False) -> int:
-    """Lock a byte; returns the address of the lock page, which the caller gives to `let_go`.
+    """Lock a byte; return the address of the lock page, which the caller passes to `let_go`.
 
     Raises
     ------
-    BlockingIOError : somebody else holds the lock.
-    OSError : EBADF where the descriptor is not the file any more; else what the kernel said.
+    BlockingIOError : the lock is held already.
+    OSError : EBADF if the descriptor is not the file any more; else the kernel's error.
     """
     error: cython.int = 0
     page: cython.p_void = lock_byte(fd, device, inode, offset, inherit, cython.address(error))
@@ -278,6 +278,6 @@ def let_go(page: int) -> None:
 
 
 def probe(fd: int, device: int, inode: int, slot: int) -> int:
-    """Whether a member slot's holder is alive: 1 locked, 0 unlocked, -1 blind."""
+    """Tell whether a member slot's holder is alive: 1 locked, 0 unlocked, -1 cannot tell."""
     answer: int = probe_slot(fd, device, inode, slot)
     return answer

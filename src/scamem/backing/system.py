@@ -1,7 +1,7 @@
 """System calls that the standard library does not offer, by ctypes; the only module that does so.
 
-Addresses are ints, sizes are bytes. Each function raises OSError with the kernel's errno; the
-GIL is released during the call.
+Addresses are ints, sizes are bytes. Each function raises OSError with the kernel's errno. The GIL
+is released during the call.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MFD_ALLOW_SEALING: Final = 2
 MFD_NOEXEC_SEAL: Final = 8  # Linux 6.3; implies MFD_ALLOW_SEALING
 
 MFD_HUGETLB: Final = 4
-MFD_HUGE_2MB: Final = 21 << 26  # the page size's logarithm, where the flags have it
+MFD_HUGE_2MB: Final = 21 << 26  # log2 of the page size, at its place in the flags
 
 _X86 = os.uname().machine == "x86_64"
 _MBIND: Final = 237 if _X86 else 235
@@ -50,7 +50,7 @@ _MOVE_PAGES: Final = 279 if _X86 else 239
 _GETCPU: Final = 309 if _X86 else 168
 _MPOL_BIND: Final = 2
 _LONG_BITS: Final = 64
-NODES_MAX: Final = 1024  # of a kernel: CONFIG_NODES_SHIFT is 10 at most
+NODES_MAX: Final = 1024  # a kernel's maximum: CONFIG_NODES_SHIFT is at most 10
 
 TMPFS_MAGIC: Final = 0x01021994
 STATFS_BYTES: Final = 256  # struct statfs is 120 bytes on both platforms; f_type is its first long
@@ -81,7 +81,7 @@ def _raise() -> OSError:
 def mmap(
     address: int | None, length: int, protection: int, flags: int, fd: int, offset: int
 ) -> int:
-    """Map `length` bytes; returns the address. ENOMEM, EINVAL, EACCES, ..."""
+    """Map `length` bytes; return the address. ENOMEM, EINVAL, EACCES, ..."""
     where: int = _libc.mmap(address, length, protection, flags, fd, offset)
     if where == _FAILED:
         raise _raise()
@@ -89,7 +89,7 @@ def mmap(
 
 
 def munmap(address: int, length: int) -> None:
-    """Unmap a range; EINVAL, or ENOMEM where splitting takes one mapping too many."""
+    """Unmap a range; EINVAL, or ENOMEM if a split needs one mapping too many."""
     if _libc.munmap(address, length) != 0:
         raise _raise()
 
@@ -107,13 +107,13 @@ def madvise(address: int, length: int, advice: int) -> None:
 
 
 def munlock(address: int, length: int) -> None:
-    """Unlock a range of mappings, whatever mlockall() wanted."""
+    """Unlock a range of mappings, even under mlockall()."""
     if _libc.munlock(address, length) != 0:
         raise _raise()
 
 
 def reserve(length: int) -> int:
-    """Address space that nothing can touch and no fork copies; returns its address."""
+    """Reserve inaccessible address space that no fork copies; return its address."""
     flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
     address = mmap(None, length, PROT_NONE, flags, -1, 0)
     try:
@@ -125,14 +125,14 @@ def reserve(length: int) -> int:
 
 
 def duplicate_mapping(address: int, length: int, new_address: int | None = None) -> int:
-    """Map the shared pages at `address` a second time, without a descriptor; returns where.
+    """Map the shared pages at `address` a second time, without a descriptor; return the address.
 
-    `mremap` with an old size of 0 leaves the old mapping and makes another of the same pages.
+    `mremap` with an old size of 0 keeps the old mapping and makes another of the same pages.
     With `new_address` it replaces what is mapped there; protection and advice are copied.
 
     Raises
     ------
-    OSError : EINVAL where the mapping is private; ENOMEM, EFAULT.
+    OSError : EINVAL if the mapping is private; ENOMEM, EFAULT.
     """
     flags = MREMAP_MAYMOVE | (MREMAP_FIXED if new_address is not None else 0)
     where: int = _libc.mremap(address, 0, length, flags, new_address)
@@ -142,14 +142,14 @@ def duplicate_mapping(address: int, length: int, new_address: int | None = None)
 
 
 def populate(address: int, length: int, *, write: bool) -> None:
-    """Fill the page tables of a range, so that no later touch of it faults.
+    """Fill the page tables of a range, so that no later access to it faults.
 
-    Frames that are not online would be made by this, past every look at the head room: only for
-    ranges that are.
+    Only for ranges that are online: this would allocate other frames without a check of the head
+    room.
 
     Raises
     ------
-    OSError : ENOMEM, a part is not mapped; EFAULT, a touch would be a SIGBUS; EHWPOISON.
+    OSError : ENOMEM, a part is not mapped; EFAULT, an access would cause SIGBUS; EHWPOISON.
     """
     while True:
         try:
@@ -165,7 +165,7 @@ def fallocate(fd: int, mode: int, offset: int, length: int) -> None:
 
 
 def memfd_create(label: str) -> int:
-    """An anonymous file that can be sealed and not executed, where the kernel knows of that."""
+    """Make an anonymous file that can be sealed, and not executed if the kernel supports that."""
     try:
         return os.memfd_create(label, MFD_CLOEXEC | MFD_NOEXEC_SEAL)
     except OSError as error:
@@ -175,7 +175,7 @@ def memfd_create(label: str) -> int:
 
 
 def memfd_huge(label: str) -> int:
-    """An anonymous file of 2 MiB huge pages; ENOENT, EINVAL, ENOSYS where the kernel has none."""
+    """Make an anonymous file of 2 MiB huge pages; ENOENT, EINVAL, ENOSYS if there are none."""
     huge = MFD_HUGETLB | MFD_HUGE_2MB
     try:
         return os.memfd_create(label, MFD_CLOEXEC | MFD_NOEXEC_SEAL | huge)
@@ -186,7 +186,7 @@ def memfd_huge(label: str) -> int:
 
 
 def current_node() -> int:
-    """The NUMA node that this thread runs on now; 0 where the kernel does not tell."""
+    """Return the NUMA node that this thread runs on now; 0 if the kernel does not tell."""
     cpu, node = ctypes.c_uint(), ctypes.c_uint()
     if _libc.syscall(_GETCPU, ctypes.byref(cpu), ctypes.byref(node), None) != 0:
         return 0
@@ -194,7 +194,7 @@ def current_node() -> int:
 
 
 def bind(address: int, length: int, node: int) -> None:
-    """Have the shared pages of a range come from a node, whoever touches or allocates them.
+    """Place the shared pages of a range on a node, whichever process touches or allocates them.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def _node_mask(nodes: list[int]) -> tuple[ctypes.Array[ctypes.c_ulong], ctypes.c
 
 
 def memory_policy() -> tuple[int, list[int]]:
-    """Return what this thread's own memory policy is: its mode with flags, and its nodes.
+    """Return this thread's own memory policy: its mode with flags, and its nodes.
 
     Raises
     ------
@@ -238,10 +238,10 @@ def set_memory_policy(mode: int, nodes: list[int]) -> None:
 
 @contextlib.contextmanager
 def bound_to(node: int) -> Iterator[None]:
-    """Have what this thread allocates in the block come from one node, and from no other.
+    """Take all memory that this thread allocates in the block from one node, and no other.
 
-    Huge pages need it: `fallocate` on their files goes by the thread's policy and does not look at
-    what `bind` said of a mapping. The thread's own policy is back at the end.
+    Huge pages need this: `fallocate` on their files follows the thread's policy and ignores the
+    `bind` of a mapping. The thread's own policy is restored at the end.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def bound_to(node: int) -> Iterator[None]:
 
 
 def nodes_of(addresses: array[int]) -> array[int]:
-    """The node of the page at each address as the kernel has it; -2 (ENOENT): none is mapped."""
+    """Return the node of the page at each address; -2 (ENOENT): no page is mapped."""
     count = len(addresses)
     status = array("i", bytes(4 * count))
     where, into = addresses.buffer_info()[0], status.buffer_info()[0]
@@ -267,7 +267,7 @@ def nodes_of(addresses: array[int]) -> array[int]:
 
 
 def is_on_tmpfs(path: str) -> bool:
-    """Whether the file system of `path` is tmpfs, which forgets its files at shutdown."""
+    """Tell whether the file system of `path` is tmpfs, which loses its files at shutdown."""
     found = ctypes.create_string_buffer(STATFS_BYTES)
     if _libc.statfs(os.fsencode(path), found) != 0:
         raise _raise()

@@ -1,9 +1,9 @@
 """Areas: published names, each with one holder record of its own, as a vm_struct has in the mail.
 
-A name and its description (what handles/ needs to make an array of the object again) pass through
-the member's private words, MINE_NAME and so on, in and out. Names hang in chains of a hash table;
-everything about an area is logged, so that a name shows its old object or its new one. Each publish
-has a version, larger than all before it in the arena, also after the name was unpublished.
+A name and its description (what handles/ needs to rebuild an array from the object) pass in and out
+through the member's private words, MINE_NAME and so on. Names are in the chains of a hash table.
+Everything about an area is logged, so a name shows its old object or its new one. Each publish has
+a version, larger than all before it in the arena, even if the name was unpublished in between.
 """
 
 import cython
@@ -18,12 +18,12 @@ else:
 
 
 def at(arena: Words, mine: Words, area: word) -> word:
-    """Return the place of an area's record; of record 0 for an index that cannot be."""
+    """Return the place of an area's record; that of record 0 for an invalid index."""
     return tables.at(arena, mine, L.TABLE_AREAS, area)
 
 
 def words_of(nbytes: word) -> word:
-    """Return how many words hold so many bytes."""
+    """Return how many words `nbytes` bytes take."""
     return (nbytes + L.WORD_BYTES - 1) // L.WORD_BYTES
 
 
@@ -76,7 +76,7 @@ def describe(arena: Words, mine: Words, area: word, now_ns: word) -> None:
 
 
 def link(arena: Words, mine: Words, now_ns: word) -> word:
-    """Make an area of the name in the private words: its index, or NO_RECORDS."""
+    """Make an area with the name in the private words: its index, or NO_RECORDS."""
     area: word = tables.take(arena, mine, L.TABLE_AREAS)
     if area >= L.STATUS:
         return area
@@ -96,14 +96,14 @@ def link(arena: Words, mine: Words, now_ns: word) -> word:
 
 
 def set_holder(arena: Words, mine: Words, area: word, holder: word) -> None:
-    """Make a record the one that an area holds its object by."""
+    """Set the record by which an area holds its object."""
     place: word = at(arena, mine, area)
     put(arena, place + L.AREA_LINK, pair(low(arena[place + L.AREA_LINK]), holder))
     put(arena, tables.at(arena, mine, L.TABLE_HOLDERS, holder) + L.HOLDER_LOANS, area)
 
 
 def unlink(arena: Words, mine: Words, area: word) -> None:
-    """Take the area whose name is in the private words out of its chain and give it back."""
+    """Remove the area whose name is in the private words from its chain, and give it back."""
     place: word = at(arena, mine, area)
     following: word = low(arena[place + L.AREA_LINK])
     before: word = bucket_at(mine)

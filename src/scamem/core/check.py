@@ -1,12 +1,12 @@
 # cython: boundscheck=True, wraparound=True, annotation_typing=False, show_performance_hints=False
-"""What holds of an arena at rest: I1 to I7, one function each.
+"""The rules of an arena at rest: I1 to I7, one function each.
 
-They read a copy of the control file, made under the arena's lock; the words may be damaged in any
-way. Nothing is stored, nothing is believed unseen, each walk has an end (walk.py).
+They read a copy of the control file, made under the arena's lock; its words may be damaged in any
+way. Nothing is stored, nothing is trusted unchecked, and each walk has an end (walk.py).
 
-I1  every online frame is in exactly one free run or in exactly one object; one without memory
-    (offline or absent) in neither
-I2  its holder records are on an object's list and each on one slot's; their number is its count
+I1  every online frame is in exactly one free run or in exactly one object; a frame without memory
+    (offline or absent) is in neither
+I2  an object's holder records are on its list and each on one slot's; their number is its count
 I3  an object lives exactly while that number is not 0
 I4  `nr` equals the sum of its runs
 I5  the memdescs of its frames, and no others, lead to it
@@ -26,7 +26,7 @@ else:
     from .store import layout as L
 
 AT_REST = (L.SECTION_STATE_OFFLINE, L.SECTION_STATE_ONLINE)
-FINDINGS_MAX = 64  # of one rule: a torn list makes many, the first ones tell
+FINDINGS_MAX = 64  # per rule: a torn list makes many; the first ones are enough
 STATE_NAMES = ("FREE", "ALLOCATING", "LIVE", "DYING", "RETIRED", "MOVING")
 OWNED = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_MOVING)
 ALL_STATES = tuple(range(L.OBJECT_STATE_MASK + 1))
@@ -34,7 +34,7 @@ ALL_STATES = tuple(range(L.OBJECT_STATE_MASK + 1))
 
 @cython.locals(mine=cython.ulonglong[:], owners=cython.uchar[:], k=cython.Py_ssize_t)
 def mark(mine: Image, owners: bytearray, start: int, frames: int) -> str:
-    """Count a run's frames in `owners`; say what is wrong with where it lies."""
+    """Count a run's frames in `owners`; say what is wrong with its place."""
     if frames == 0 or start + frames > mine[L.MINE_FRAMES]:
         return f"frames {start} to {start + frames - 1} are not all in the arena"
     for k in range(start, start + frames):
@@ -46,7 +46,7 @@ def mark(mine: Image, owners: bytearray, start: int, frames: int) -> str:
 
 
 def check_sections(arena: Image, mine: Image) -> tuple[bytearray, list[Finding]]:
-    """Return of each frame 0 nobody's yet, 2 offline, 3 absent; and what is wrong with sections."""
+    """Return per frame 0 (unowned so far), 2 (offline) or 3 (absent); and findings on sections."""
     found = []
     owners = bytearray()
     size = 1 << mine[L.MINE_BLOCK_SHIFT]
@@ -96,7 +96,7 @@ def check_frames(arena: Image, mine: Image) -> list[Finding]:
 
 
 def check_zone(arena: Image, mine: Image, zone: int, runs: list[tuple[int, int]]) -> list[Finding]:
-    """I1, in numbers: what a zone's words say of its free, promised and online frames."""
+    """I1, in numbers: a zone's counts of its free, promised and online frames."""
     first = mine[walk.about_zone(zone) + L.MINE_ZONE_FIRST]
     end = first + mine[walk.about_zone(zone) + L.MINE_ZONE_FRAMES]
     shift = mine[L.MINE_SECTION_SHIFT]
@@ -159,7 +159,7 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
 
 
 def owner_wrong(arena: Image, mine: Image, slot: int, incarnation: int) -> str:
-    """Say what is wrong with who owns a state; empty when the owner can still finish it."""
+    """Say what is wrong with the owner of a state; empty if the owner can still finish it."""
     if not L.SLOT_FIRST <= slot < mine[L.MINE_SLOTS_MAX]:
         return f"its owner has the invalid slot {slot}"
     at = L.SLOTS + L.SLOT_WORDS * slot
@@ -197,8 +197,8 @@ def check_sizes(arena: Image, mine: Image) -> list[Finding]:
 def check_memdescs(arena: Image, mine: Image) -> list[Finding]:
     """I5: page_to_scamem(pfn) leads from each frame of an object to it, and from no other."""
     found: list[Finding] = []
-    names: dict[int, int] = {}  # a memdesc that stands for a LIVE object -> the object
-    owned: dict[int, int] = {}  # and how many of its frames say so
+    names: dict[int, int] = {}  # the memdesc of a LIVE object -> the object
+    owned: dict[int, int] = {}  # and how many of its frames have it
     at = mine[L.MINE_MEMDESCS_AT]
     for obj, place in objects_in(arena, mine, (L.OBJECT_STATE_LIVE,)):
         value = L.MEMDESC_SCAMEM | obj << L.MEMDESC_OBJECT_SHIFT
@@ -219,7 +219,7 @@ def check_memdescs(arena: Image, mine: Image) -> list[Finding]:
             value = arena[at + k]
             if value in names:
                 owned[names[value]] -= 1
-    # Frames on their way from one object to another may lead to either; they are nobody's yet.
+    # Frames on their way from one object to another may lead to either; neither owns them yet.
     for _, place in objects_in(arena, mine, (L.OBJECT_STATE_MOVING, L.OBJECT_STATE_DYING)):
         if not arena[place + L.OBJECT_STATE] & L.OBJECT_MOVED:
             continue
@@ -235,7 +235,7 @@ def check_memdescs(arena: Image, mine: Image) -> list[Finding]:
 
 
 def check_members(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list[Finding]:
-    """I6: a free slot holds nothing; of the dead ones, which were reaped, nothing is left."""
+    """I6: a free slot holds nothing; nothing is left of the dead members, which were reaped."""
     found: list[Finding] = []
     used = arena[L.SLOTS_NEXT]
     if not L.SLOT_FIRST <= used <= mine[L.MINE_SLOTS_MAX]:
@@ -271,7 +271,7 @@ def check_members(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list
 
 
 def check_journal(arena: Image, mine: Image) -> list[Finding]:
-    """I7: outside a critical section the journal is empty, and nothing was found damaged."""
+    """I7: outside a critical section the journal is empty, and no damage was found."""
     words = (
         (L.JOURNAL_LENGTH, "has entries of an unfinished transaction"),
         (L.JOURNAL_FAILED, "has a failed transaction that was not undone"),
@@ -281,16 +281,16 @@ def check_journal(arena: Image, mine: Image) -> list[Finding]:
 
 
 def check(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list[Finding]:
-    """Say where an arena at rest is not as I1 to I7 say; an empty list when all holds.
+    """Return where an arena at rest breaks I1 to I7; an empty list if all of them hold.
 
     Parameters
     ----------
     arena : the control file's words, copied under the arena's lock: a writable buffer of unsigned
         64-bit words, MINE_CONTROL_WORDS long. It is not changed.
     mine : a member's private words, whose places are trusted.
-    dead : slots of members that were dead, and were reaped since.
+    dead : slots of members that were dead, and have been reaped since.
 
-    Any words may be given: damage makes findings, never an exception.
+    Any words may be given: damage leads to findings, never to an exception.
     """
     found: list[Finding] = []
     for rule in (check_frames, check_lists, check_lives, check_sizes, check_memdescs):

@@ -1,8 +1,8 @@
 # cython: boundscheck=True, wraparound=True, annotation_typing=False
 """I2: an object's holder records are on its list and each on exactly one slot's; the count says
-how many. Also what hangs on the records: loans, areas, and the stacks of records to be dropped.
+how many. Also what belongs to the records: loans, areas, and the stacks of records to be dropped.
 
-Read as check.py reads: nothing is stored, nothing is believed unseen.
+As in check.py: nothing is stored, and nothing is trusted unchecked.
 """
 
 import cython
@@ -82,7 +82,7 @@ def check_slot_list(
 
 
 def check_loans(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk.Finding]:
-    """Part of I2: each loan hangs on one record; a record in transit has at least one."""
+    """Part of I2: each loan is on one record; a record in transit has at least one."""
     found = []
     first = walk.place(mine, L.TABLE_HOLDERS, 0)
     loans_at = walk.place(mine, L.TABLE_LOANS, 0)
@@ -157,7 +157,7 @@ def check_areas(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
 
 
 def check_drops(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk.Finding]:
-    """Part of I2: a member's record on a stack of drops stands for nothing; none is lost."""
+    """Part of I2: a member's record on a stack of drops has no counts; none is lost."""
     found = []
     first = walk.place(mine, L.TABLE_HOLDERS, 0)
     seen = {walk.low(arena[L.DRAINING])} if arena[L.DRAINING] else set()
@@ -191,7 +191,7 @@ def check_drops(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
 def unaccounted(
     arena: Image, mine: Image, table: int, used: set[int], rule: str
 ) -> list[walk.Finding]:
-    """Say which records of a table are neither used nor free, or both."""
+    """Report the records of a table that are neither used nor free, or both."""
     free, wrong = walk.free_list(arena, mine, table)
     unit = walk.UNITS[table]
     found = [walk.Finding(rule, f"free {unit}s", wrong)] if wrong else []

@@ -2,9 +2,9 @@
 
 State. The links are logged. The counts (mappings, objects in hand, pins, I/O pins) are words that
 only the record's member stores, under its process-local lock, without the arena's; they are never
-logged. A record whose counts are all 0 stays linked until somebody drops it under the arena's lock,
-and is revived only there. A record that areas or loans in transit hold is on the list of a slot
-that is no member (SLOT_AREAS, SLOT_TRANSIT) and has no counts.
+logged. A record whose counts are all 0 stays linked until a member drops it under the arena's lock,
+and is revived only there. Records held by areas or loans in transit are on the list of a slot that
+is no member's (SLOT_AREAS, SLOT_TRANSIT), and have no counts.
 
 I2: linking and unlinking change both lists and the object's count in one transaction.
 """
@@ -21,7 +21,7 @@ else:
 
 
 def at(arena: Words, mine: Words, holder: word) -> word:
-    """Return the place of a holder record; of record 0 for an index that cannot be."""
+    """Return the place of a holder record; that of record 0 for an invalid index."""
     return tables.at(arena, mine, L.TABLE_HOLDERS, holder)
 
 
@@ -37,18 +37,18 @@ def slot_of(arena: Words, mine: Words, holder: word) -> word:
 
 
 def kind_of(arena: Words, mine: Words, holder: word) -> word:
-    """Return who holds: HOLDER_MEMBER, HOLDER_AREA or HOLDER_TRANSIT; 0 for a free record."""
+    """Return the kind: HOLDER_MEMBER, HOLDER_AREA or HOLDER_TRANSIT; 0 for a free record."""
     return arena[at(arena, mine, holder) + L.HOLDER_OBJECT] >> L.HOLDER_KIND_SHIFT
 
 
 def has_counts(arena: Words, mine: Words, holder: word) -> bool:
-    """Tell whether a member's record stands for anything."""
+    """Tell whether a member's record has any counts."""
     place: word = at(arena, mine, holder)
     return arena[place + L.HOLDER_COUNTS] != 0 or arena[place + L.HOLDER_PINS] != 0
 
 
 def has_io(arena: Words, mine: Words, holder: word) -> bool:
-    """Tell whether a member's record stands for I/O that may be under way."""
+    """Tell whether a member's record counts I/O that may be under way."""
     return arena[at(arena, mine, holder) + L.HOLDER_COUNTS] >> L.COUNT_IO_SHIFT != 0
 
 
@@ -60,7 +60,7 @@ def count_of(arena: Words, mine: Words, slot: word) -> word:
 def find(arena: Words, mine: Words, obj: word, slot: word) -> word:
     """Return a member's record on an object's list, 0 if there is none.
 
-    Only a first hold looks; a member's later ones go by its private table.
+    Only a first hold searches; a member's later holds use its private table.
     """
     holder: word = low(arena[tables.at(arena, mine, L.TABLE_OBJECTS, obj) + L.OBJECT_HOLDERS])
     left: word = high(arena[tables.at(arena, mine, L.TABLE_OBJECTS, obj) + L.OBJECT_NR])
@@ -95,7 +95,7 @@ def link(arena: Words, mine: Words, obj: word, slot: word, kind: word) -> word:
         put(arena, links, pair(low(arena[links]), holder))
     put(arena, obj_at + L.OBJECT_HOLDERS, pair(holder, high(arena[obj_at + L.OBJECT_HOLDERS])))
     put(arena, obj_at + L.OBJECT_NR, arena[obj_at + L.OBJECT_NR] + pair(0, 1))
-    if arena[obj_at + L.OBJECT_STATE] & L.OBJECT_MIGRATING != 0:  # its copy is none any more
+    if arena[obj_at + L.OBJECT_STATE] & L.OBJECT_MIGRATING != 0:  # its copy is no longer valid
         put(arena, obj_at + L.OBJECT_STATE, arena[obj_at + L.OBJECT_STATE] - L.OBJECT_MIGRATING)
     link_to_slot(arena, mine, holder, slot, obj | kind << L.HOLDER_KIND_SHIFT)
     return holder
@@ -119,7 +119,7 @@ def link_to_slot(arena: Words, mine: Words, holder: word, slot: word, whose: wor
 
 
 def unlink_from_slot(arena: Words, mine: Words, holder: word) -> None:
-    """Take a record off its slot's list; whose it is, the caller stores. Stores: 4 words."""
+    """Take a record off its slot's list; the caller stores its new owner. Stores: 4 words."""
     place: word = at(arena, mine, holder)
     slot: word = slot_of(arena, mine, holder)
     about: word = tables.slot_at(mine, slot)
@@ -147,9 +147,9 @@ def unlink_from_slot(arena: Words, mine: Words, holder: word) -> None:
 def unlink(arena: Words, mine: Words, holder: word) -> None:
     """Take a record off both lists and give it back. Stores: at most 12 words.
 
-    Needs: it has no loans. The object's count falls by one; its end is the caller's business (I3).
-    A record that is still on a stack of drops is given back by whoever pops it: its number must
-    not come up elsewhere before.
+    Needs: it has no loans. The object's count falls by one; the caller ends the object (I3).
+    A record that is still on a stack of drops is given back when it is popped: its number must
+    not be used again before.
     """
     place: word = at(arena, mine, holder)
     obj_at: word = tables.at(arena, mine, L.TABLE_OBJECTS, low(arena[place + L.HOLDER_OBJECT]))
@@ -182,13 +182,13 @@ def unlink(arena: Words, mine: Words, holder: word) -> None:
 
 
 def give_dropped(arena: Words, mine: Words, holder: word) -> None:
-    """Give back a record that was dropped while on a stack, now that it is off. Stores: 3 words."""
+    """Give back a record that was dropped while on a stack, after its pop. Stores: 3 words."""
     put(arena, at(arena, mine, holder) + L.HOLDER_OBJECT, 0)
     tables.give(arena, mine, L.TABLE_HOLDERS, holder)
 
 
 def turn_over(arena: Words, mine: Words, holder: word, second: word) -> None:
-    """Make a lender's record the arena's: its loans live on in transit. Stores: at most 15 words.
+    """Turn a lender's record over to the arena, with its loans. Stores: at most 15 words.
 
     The counts of a dead lender end here; a living one has none. So a roll-back need not know them.
     """
@@ -204,14 +204,14 @@ def turn_over(arena: Words, mine: Words, holder: word, second: word) -> None:
 
 
 def one_of(by: word) -> word:
-    """Return what one hold of a kind adds to the word of counts (pins have a word of their own)."""
+    """Return what one hold of a kind adds to the word of counts (pins have their own word)."""
     if by == L.BY_MAPPING:
         return L.COUNT_MAPPING
     return L.COUNT_HAND if by == L.BY_HAND else L.COUNT_IO
 
 
 def add_count(arena: Words, mine: Words, holder: word, by: word) -> bool:
-    """Add one mapping, hand, pin or I/O pin; False if full. Needs: the record is one's own."""
+    """Add one mapping, hand, pin or I/O pin; False if full. Needs: the record is this member's."""
     place: word = tables.place(mine, L.TABLE_HOLDERS, holder)
     counts: word = arena[place + L.HOLDER_COUNTS]
     if by == L.BY_PIN:
@@ -228,7 +228,7 @@ def add_count(arena: Words, mine: Words, holder: word, by: word) -> bool:
 
 
 def subtract_count(arena: Words, mine: Words, holder: word, by: word) -> bool:
-    """Take one hold away; tell whether none of any kind is left. Needs: the record is one's own."""
+    """Remove one hold; tell whether none is left. Needs: the record is this member's."""
     place: word = tables.place(mine, L.TABLE_HOLDERS, holder)
     if by == L.BY_PIN:
         store(arena, place + L.HOLDER_PINS, arena[place + L.HOLDER_PINS] - 1)

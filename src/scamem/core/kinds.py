@@ -1,7 +1,7 @@
-"""Who can hold an object: one line for each kind of holder record.
+"""What can hold an object: one line for each kind of holder record.
 
-Plain Python, for whatever looks at an arena, checks it or rebuilds it. A member's records are on
-the list of its own slot; those of every other kind are on the list of one slot that is no member's.
+Plain Python, for code that looks at an arena, checks it or rebuilds it. A member's records are on
+the list of its own slot. Those of every other kind are on the list of one slot that no member has.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class HolderKind(NamedTuple):
 
     Attributes
     ----------
-    number : what a record says (layout.HOLDER_MEMBER and the like).
-    name : what people are told.
-    slot : on whose list its records are; None: on their member's.
+    number : the value in a record (layout.HOLDER_MEMBER and so on).
+    name : the name in reports.
+    slot : the slot whose list its records are on; None: their member's.
     has_counts : whether its records say how often the object is held, and by what.
-    has_loans : whether loans may hang on its records.
+    has_loans : whether its records may have loans.
     """
 
     number: int
@@ -31,7 +31,7 @@ class HolderKind(NamedTuple):
 
     @property
     def references(self) -> int:
-        """References that a record stands for by itself, beside counts and loans."""
+        """References that a record is by itself, in addition to counts and loans."""
         return 0 if self.has_counts or self.has_loans else 1
 
 
@@ -45,10 +45,10 @@ BY_NAME = {kind.name: kind for kind in KINDS}
 
 
 def of_slot(slot: int) -> HolderKind:
-    """Return the kind of the records that are on a slot's list."""
+    """Return the kind of the records on a slot's list."""
     return next((kind for kind in KINDS if kind.slot == slot), BY_NUMBER[L.HOLDER_MEMBER])
 
 
 def name_of(number: int) -> str:
-    """Return what people are told of a kind, also of one that this version does not know."""
+    """Return the name of a kind for reports, even of one that this version does not know."""
     return BY_NUMBER[number].name if number in BY_NUMBER else f"kind {number}"

@@ -1,4 +1,4 @@
-"""Loans: what keeps an object alive while its handle travels. They hang on the lender's record.
+"""Loans: what keeps an object alive while its handle travels. They are on the lender's record.
 
 A loan's id is never used again, so old bytes cannot take a newer loan: a free record's id is 0.
 """
@@ -15,12 +15,12 @@ else:
 
 
 def at(arena: Words, mine: Words, loan: word) -> word:
-    """Return the place of a loan's record; of record 0 for an index that cannot be."""
+    """Return the place of a loan's record; that of record 0 for an invalid index."""
     return tables.at(arena, mine, L.TABLE_LOANS, loan)
 
 
 def holder_of(arena: Words, mine: Words, loan: word, loan_id: word) -> word:
-    """Return the record that a loan hangs on, 0 if it was taken; any numbers may be asked."""
+    """Return the record that a loan is on, 0 if it was taken; any numbers may be passed."""
     if loan_id == 0 or not tables.valid(arena, mine, L.TABLE_LOANS, loan):
         return 0
     place: word = tables.place(mine, L.TABLE_LOANS, loan)
@@ -28,7 +28,7 @@ def holder_of(arena: Words, mine: Words, loan: word, loan_id: word) -> word:
 
 
 def link(arena: Words, mine: Words, holder: word, loan_id: word, now_ns: word) -> word:
-    """Hang a new loan on a record: its index, or NO_RECORDS. Stores: at most 8 words."""
+    """Put a new loan on a record: its index, or NO_RECORDS. Stores: at most 8 words."""
     loan: word = tables.take(arena, mine, L.TABLE_LOANS)
     if loan >= L.STATUS:
         return loan

@@ -1,16 +1,16 @@
-"""Members: slots of the control file, each alive exactly as long as its byte is locked.
+"""Members: slots of the control file. A member is alive exactly while its byte is locked.
 
 | from | to | function |
 | --- | --- | --- |
 | FREE | ACTIVE | transactions.join, by a process that has locked the slot's byte |
 | FREE | FORKING | transactions.fork.begin, by the parent, which has locked the child's byte |
 | FORKING | ACTIVE | transactions.fork.arrive, by the child |
-| ACTIVE, FORKING | REAPING | transactions.reap.begin, by whoever found the byte unlocked |
-| ACTIVE | FREE | transactions.leave, by the member itself, when nothing hangs on the slot |
-| REAPING | FREE | transactions.reap.step, when nothing hangs on the slot any more |
+| ACTIVE, FORKING | REAPING | transactions.reap.begin, by the member that found the byte unlocked |
+| ACTIVE | FREE | transactions.leave, by the member itself, when nothing belongs to the slot |
+| REAPING | FREE | transactions.reap.step, when nothing belongs to the slot any more |
 
 FORKING is owned by the child's lock page: parent and child both have it until the parent's handler
-drops its own. REAPING is made of transactions only; any member goes on with it.
+drops its own. REAPING consists of transactions only; any member can continue it.
 """
 
 import cython

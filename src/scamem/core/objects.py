@@ -10,9 +10,9 @@
 | DYING | FREE or RETIRED | transactions.free, with the last run given back |
 
 ALLOCATING and MOVING are owned by the slot and incarnation in the state word: only that member
-adds runs and stores memdescs. DYING is nobody's: it is made of transactions only, any member goes
-on with it; where its frames must be cleaned first (OBJECT_UNCLEAN), clean.py says who does it.
-A slot of the table whose 32-bit generation would repeat is RETIRED for good.
+adds runs and stores memdescs. DYING has no owner: it consists of transactions only, and any member
+can continue it. If its frames must be cleaned first (OBJECT_UNCLEAN), clean.py says who does it.
+A record of the table whose 32-bit generation would repeat is RETIRED for good.
 """
 
 import cython
@@ -28,7 +28,7 @@ else:
 
 
 def at(arena: Words, mine: Words, obj: word) -> word:
-    """Return the place of an object's record; of record 0 for an index that cannot be."""
+    """Return the place of an object's record; that of record 0 for an invalid index."""
     return tables.at(arena, mine, L.TABLE_OBJECTS, obj)
 
 
@@ -38,7 +38,7 @@ def state(arena: Words, mine: Words, obj: word) -> word:
 
 
 def zone(arena: Words, mine: Words, obj: word) -> word:
-    """Return the zone that an object's frames are of."""
+    """Return the zone of an object's frames."""
     value: word = arena[at(arena, mine, obj) + L.OBJECT_STATE]
     found: word = (value & L.OBJECT_ZONE_MASK) >> L.OBJECT_ZONE_SHIFT
     ensure(arena, found < mine[L.MINE_ZONES])
@@ -46,7 +46,7 @@ def zone(arena: Words, mine: Words, obj: word) -> word:
 
 
 def generation(arena: Words, mine: Words, obj: word) -> word:
-    """Return which use of this record the object is."""
+    """Return the generation of an object: which use of its record it is."""
     return arena[at(arena, mine, obj) + L.OBJECT_GENERATION]
 
 
@@ -66,7 +66,7 @@ def nr(arena: Words, mine: Words, obj: word) -> word:
 
 
 def is_live(arena: Words, mine: Words, obj: word, generation: word) -> bool:
-    """Tell whether this very object is LIVE; any index and generation may be asked."""
+    """Tell whether exactly this object is LIVE; any index and generation may be passed."""
     if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
         return False
     place: word = tables.place(mine, L.TABLE_OBJECTS, obj)
@@ -78,7 +78,7 @@ def is_live(arena: Words, mine: Words, obj: word, generation: word) -> bool:
 
 
 def is_owned(arena: Words, mine: Words, obj: word, state: word) -> bool:
-    """Tell whether an object is ALLOCATING or MOVING, as asked, and this member owns that state."""
+    """Tell whether an object is in `state` (ALLOCATING or MOVING) and owned by this member."""
     if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
         return False
     value: word = arena[tables.place(mine, L.TABLE_OBJECTS, obj) + L.OBJECT_STATE]
@@ -106,7 +106,7 @@ def set_state(arena: Words, mine: Words, obj: word, old: word, new: word) -> Non
 def begin(arena: Words, mine: Words, obj: word, zone: word) -> None:
     """Make a record just taken an ALLOCATING object without frames or holders; no commit.
 
-    A FREE record has no runs and no holders (I3), so that nothing of them is stored here.
+    A FREE record has no runs and no holders (I3), so nothing of them is stored here.
     """
     place: word = at(arena, mine, obj)
     ensure(arena, arena[place + L.OBJECT_STATE] & L.OBJECT_STATE_MASK == L.OBJECT_STATE_FREE)
@@ -142,7 +142,7 @@ def clear_flags(arena: Words, mine: Words, obj: word, flags: word) -> None:
 
 
 def changes(arena: Words, mine: Words, obj: word) -> word:
-    """Return how often the frames of a LIVE object changed; whoever walks its runs compares."""
+    """Return how often the frames of a LIVE object changed; readers of its runs compare it."""
     return high(arena[at(arena, mine, obj) + L.OBJECT_STATE])
 
 
@@ -154,7 +154,7 @@ def note_change(arena: Words, mine: Words, obj: word) -> None:
 
 
 def append_run(arena: Words, mine: Words, obj: word, start: word, frames: word) -> word:
-    """Add a run at an object's end: OK, or NO_RECORDS. Stores: at most 6 words."""
+    """Append a run to an object: OK, or NO_RECORDS. Stores: at most 6 words."""
     place: word = at(arena, mine, obj)
     run: word = tables.take(arena, mine, L.TABLE_RUNS)
     if run >= L.STATUS:
@@ -174,9 +174,9 @@ def append_run(arena: Words, mine: Words, obj: word, start: word, frames: word) 
 
 
 def run_frames(arena: Words, mine: Words, run: word) -> word:
-    """Return a run's {start 32, frames 32}; 0 for an index or for frames that cannot be.
+    """Return a run's {start 32, frames 32}; 0 for an invalid index or invalid frames.
 
-    Stores nothing, so it needs no lock; what is read may be of a transaction under way.
+    Stores nothing, so it needs no lock; it may read words of an unfinished transaction.
     """
     if not tables.valid(arena, mine, L.TABLE_RUNS, run):
         return 0
@@ -187,12 +187,12 @@ def run_frames(arena: Words, mine: Words, run: word) -> word:
 
 
 def next_run(arena: Words, mine: Words, run: word) -> word:
-    """Return the run behind one, 0 at the end. Needs: run_frames() has said that it can be."""
+    """Return the run after this one, 0 at the end. Needs: run_frames() has found it valid."""
     return low(arena[tables.place(mine, L.TABLE_RUNS, run) + L.RUN_LINK])
 
 
 def take_first_run(arena: Words, mine: Words, obj: word) -> word:
-    """Take an object's first run off it; return {start 32, frames 32}, 0 if it has none."""
+    """Remove an object's first run; return {start 32, frames 32}, 0 if it has none."""
     place: word = at(arena, mine, obj)
     first: word = low(arena[place + L.OBJECT_RUNS])
     last: word = high(arena[place + L.OBJECT_RUNS])

@@ -1,5 +1,5 @@
 # cython: boundscheck=True, wraparound=True, annotation_typing=False, show_performance_hints=False
-"""Reading an arena that may be damaged: each index is looked at before use, and each walk ends.
+"""Reading an arena that may be damaged: each index is checked before use, and each walk ends.
 
 Nothing here stores to the arena, and nothing trusts it. `arena` and `mine` are writable buffers of
 unsigned 64-bit words (`array('Q')`, a cast memoryview): a copy of the control file made under the
@@ -28,7 +28,7 @@ class Image(Protocol):
 
 
 class Finding(NamedTuple):
-    """One thing that is not as a rule says: the rule, what it is about, and what is wrong."""
+    """One violation of a rule: the rule, what it is about, and what is wrong."""
 
     rule: str
     place: str
@@ -70,7 +70,7 @@ def place(mine: Image, table: int, index: int) -> int:
 )
 def chain(arena: Image, mine: Image, table: int, first: int, offset: int) -> tuple[list[int], str]:
     """Follow links (the low half of the word at `offset`) from a record: the records, and why
-    the walk stopped short, if it did. A walk that comes back to where it was stops."""
+    the walk stopped short, if it did. A walk that returns to a record it has seen stops."""
     end: int = table_end(arena, mine, table)
     at = place(mine, table, 0) + offset
     record = mine[L.MINE_TABLES + L.MINE_TABLE_WORDS * table + L.MINE_TABLE_RECORD]
@@ -90,7 +90,7 @@ def chain(arena: Image, mine: Image, table: int, first: int, offset: int) -> tup
 
 
 def unclean(arena: Image, mine: Image) -> tuple[list[int], str]:
-    """Return the objects whose frames are to be cleaned, the one that is being cleaned too."""
+    """Return the objects whose frames must be cleaned, with the one being cleaned now."""
     found, wrong = chain(arena, mine, L.TABLE_OBJECTS, arena[L.CLEANING_HEAD], L.OBJECT_LINK)
     now = low(arena[L.CLEANING])
     return (found + [now] if now else found), wrong
@@ -111,7 +111,7 @@ def about_zone(zone: int) -> int:
 
 @cython.locals(mine=cython.ulonglong[:])
 def tree_at(mine: Image, zone: int, section: int) -> int:
-    """Return the place of the tree of a zone's so-many-th section, -1 for one that cannot be."""
+    """Return the place of the tree of a zone's n-th section, -1 for an invalid one."""
     about = about_zone(zone)
     if section >= mine[about + L.MINE_ZONE_FRAMES] >> mine[L.MINE_SECTION_SHIFT]:
         return -1
@@ -121,7 +121,7 @@ def tree_at(mine: Image, zone: int, section: int) -> int:
 
 @cython.locals(mine=cython.ulonglong[:])
 def leaf_at(mine: Image, zone: int, index: int) -> int:
-    """Return the place of a leaf of a zone's tree, -1 for one that cannot be."""
+    """Return the place of a leaf of a zone's tree, -1 for an invalid one."""
     height = mine[L.MINE_TREE_HEIGHT]
     tree = tree_at(mine, zone, index >> height)
     if tree < 0:
@@ -132,7 +132,7 @@ def leaf_at(mine: Image, zone: int, index: int) -> int:
 
 @cython.locals(mine=cython.ulonglong[:])
 def node_at(mine: Image, zone: int, level: int, index: int) -> int:
-    """Return the place of a node of level 1 and higher, -1 for one that cannot be."""
+    """Return the place of a node of level 1 or higher, -1 for an invalid one."""
     height = mine[L.MINE_TREE_HEIGHT]
     top = about_zone(zone)
     if level >= height:
@@ -155,7 +155,7 @@ def bits_summary(bits: int, size: int) -> tuple[int, int, int]:
 
 @cython.locals(arena=cython.ulonglong[:], mine=cython.ulonglong[:])
 def summary(arena: Image, mine: Image, zone: int, level: int, index: int) -> tuple[int, int, int]:
-    """Return {free at the start, free at the end, longest run} as a node or leaf says it."""
+    """Return {free at the start, free at the end, longest run} of a node or leaf."""
     at = leaf_at(mine, zone, index) if level == 0 else node_at(mine, zone, level, index)
     if at < 0:
         return 0, 0, 0
@@ -243,7 +243,7 @@ def runs_of(arena: Image, mine: Image, at: int) -> tuple[list[tuple[int, int]], 
 
 
 def two_way(arena: Image, mine: Image, start: int, offset: int) -> tuple[list[int], str]:
-    """Walk a list of holder records; say also where its links back do not agree."""
+    """Walk a list of holder records; also report where its back links do not agree."""
     records, wrong = chain(arena, mine, L.TABLE_HOLDERS, start, offset)
     first = place(mine, L.TABLE_HOLDERS, 0) + offset
     before = 0

@@ -23,13 +23,13 @@ def leaf_starts(bits: word, count: word) -> word:
 def leaf_longest(bits: word) -> word:
     """Return the length of the longest run of set bits.
 
-    `twos` has a bit where two set bits begin, and so on. The longest run's length is put together
-    from its largest power of two down, `found` being where runs of that length begin.
+    `twos` has a bit where two set bits begin, and so on. The longest run's length is built up
+    from its largest power of two down; `found` has a bit where runs of that length begin.
     """
     if bits == 0 or bits == L.ALL_ONES:
         return 0 if bits == 0 else L.LEAF_FRAMES_MAX
     found: word = bits >> trailing_zeros(bits)
-    if found & (found + 1) == 0:  # the most frequent case: all set bits side by side
+    if found & (found + 1) == 0:  # the most frequent case: all set bits are adjacent
         return trailing_zeros(~found)
     twos: word = bits & bits >> 1
     fours: word = twos & twos >> 2
@@ -61,5 +61,5 @@ def leaf_longest(bits: word) -> word:
 
 
 def bits_at_end(bits: word, size: word) -> word:
-    """Return how many frames at the end of a leaf of so many frames are free."""
+    """Return how many frames at the end of a leaf of `size` frames are free."""
     return leading_zeros(~(bits << (L.LEAF_FRAMES_MAX - size)) & cython.cast(word, L.ALL_ONES))

@@ -1,19 +1,19 @@
 """Which frames of a zone are free: a binary tree that knows the longest free run below each node.
 
 State. Leaves are bitmaps of up to 64 frames (1 = free). A node of level k covers 2**k leaves and
-keeps three numbers: free frames at its start, at its end, and its longest free run. A node that is
-all free or all used says so by its longest run, and then *nothing below it is read*: a run of a
-gigabyte changes a few words a level, not a bitmap of 8,192 words. Frames here count from the
-zone's first; a section's leaves and nodes lie together, so that they come online with it; the root
-is the node that covers the sections online so far, so a search costs by memory in use, not by
+has three numbers: free frames at its start, at its end, and its longest free run. The longest run
+tells whether a node is all free or all used, and then *nothing below it is read*: a run of a
+gigabyte changes a few words per level, not a bitmap of 8,192 words. Frames here count from the
+zone's first. A section's leaves and nodes lie together, so they come online with it. The root is
+the node that covers the sections online so far, so a search costs by memory in use, not by
 capacity.
 
-Steps of `set_run`: split what is uniform on the way to both ends (its children take its state);
+Steps of `set_run`: split uniform nodes on the way to both ends (the children take their state);
 set the leaves at the ends and the largest nodes between them; renew the nodes above, as far up as
-anything changes. All stores are logged, at most 16 a level.
+anything changes. All stores are logged, at most 16 per level.
 
-Why not buddies: a buddy allocator finds powers of two and must try its neighbours to find a run
-that is there; this tree finds the lowest (or highest) run of any length if there is one, and the
+Why not buddies: a buddy allocator finds powers of two, and must try its neighbours to find a run
+that is there. This tree finds the lowest (or highest) run of any length if there is one, and the
 longest one if there is none, which is what "as few runs as possible, largest first" asks for.
 Source: the "maximum subarray" segment tree with lazy assignment, a textbook structure.
 """
@@ -48,7 +48,7 @@ def longest(arena: Words, mine: Words, zone: word) -> word:
 
 
 def is_free(arena: Words, mine: Words, zone: word, start: word, count: word) -> bool:
-    """Tell whether a node's worth of frames is free: `count` a power of two, `start` a multiple."""
+    """Tell whether the frames of one node are free: `count` a power of two, `start` a multiple."""
     level: word = root_level(arena, mine, zone)
     shift: word = mine[L.MINE_LEAF_SHIFT]
     run: word
@@ -103,7 +103,7 @@ def find_below(
 
 
 def find_in_leaves(arena: Words, mine: Words, at: word, count: word) -> word:
-    """Return the lowest start of a run in two sibling leaves, from the first one's first frame."""
+    """Return the lowest start of a run in two sibling leaves, counted from their first frame."""
     size: word = node_size(mine, 0)
     left: word = arena[at]
     right: word = arena[at + 1]
@@ -150,7 +150,7 @@ def find_highest(arena: Words, mine: Words, zone: word, count: word) -> word:
 
 
 def assign(arena: Words, mine: Words, level: word, at: word, free: word) -> None:
-    """Make the node at `at` all free or all used; what is below it is not read any more."""
+    """Make the node at `at` all free or all used; nothing below it is read any more."""
     size: word = node_size(mine, level)
     if level == 0:
         size = cython.cast(word, L.ALL_ONES) >> (L.LEAF_FRAMES_MAX - size) if free else 0
@@ -164,7 +164,7 @@ def assign(arena: Words, mine: Words, level: word, at: word, free: word) -> None
 
 
 def split(arena: Words, mine: Words, zone: word, leaf: word, start: word, end: word) -> None:
-    """Hand the state of uniform nodes above a leaf down to their children, as far as needed."""
+    """Copy the state of uniform nodes above a leaf to their children, as far as needed."""
     level: word = root_level(arena, mine, zone)
     at: word = node_at(mine, zone, level, 0)
     left: word
@@ -184,7 +184,7 @@ def split(arena: Words, mine: Words, zone: word, leaf: word, start: word, end: w
 def renew(arena: Words, mine: Words, level: word, at: word, left: word) -> bool:
     """Compute the node at `at` from its children, the first at `left`; tell whether it changed.
 
-    The other child's words follow the first one's: siblings lie side by side on every level.
+    The other child's words follow the first one's: siblings are adjacent on every level.
     """
     half: word = node_size(mine, level - 1)
     left_ends: word
@@ -236,7 +236,7 @@ def renew_above(arena: Words, mine: Words, zone: word, start: word, end: word) -
                 left = children_at(mine, zone, level, last)
                 renew(arena, mine, level, node_at(mine, zone, level, last), left)
         elif not changed:
-            return  # the whole run lies below this node, so nothing above it changes either
+            return  # the whole run is below this node, so nothing above it changes either
         left = at - L.NODE_WORDS * (index & 1)
         level += 1
 
@@ -248,7 +248,7 @@ def set_edge(arena: Words, mine: Words, zone: word, leaf: word, bits: word, free
 
 
 def set_run(arena: Words, mine: Words, zone: word, start: word, count: word, free: word) -> None:
-    """Make `count` frames from `start` free (1) or used (0). Needs: they are online and were not.
+    """Make `count` frames from `start` free (1) or used (0). Needs: all are online and were not.
 
     Stores: at most 16 words a level, each level twice as large as the one below it.
     """
@@ -287,7 +287,7 @@ def set_run(arena: Words, mine: Words, zone: word, start: word, count: word, fre
 
 
 def cover(arena: Words, mine: Words, zone: word, end: word) -> None:
-    """Raise the root until it covers frames up to `end`; what it newly covers is not free."""
+    """Raise the root until it covers frames up to `end`; newly covered frames are not free."""
     about: word = L.ZONES + L.ZONE_WORDS * zone
     level: word = root_level(arena, mine, zone)
     while node_size(mine, level) < end:  # bound: LEVELS_MAX

@@ -1,11 +1,11 @@
-"""The memdesc: one word a frame, {type 4, object 28, generation 32}.
+"""The memdesc: one word per frame, {type 4, object 28, generation 32}.
 
-A frame in use says which object it belongs to and which generation of it. Nothing is cleared when
-an object is freed: its generation moves on, and the words left behind are stale. Node, zone and
-section need no bits here; they follow from the pfn (sections.py).
+The memdesc of a frame in use says which object it belongs to, and which generation of it. Nothing
+is cleared when an object is freed: its generation moves on, and the words left behind are stale.
+Node, zone and section need no bits here; they follow from the pfn (sections.py).
 
-Memdescs are stored without the log, by the one member that owns the object while it is ALLOCATING,
-and read without the lock: a reader checks the object's generation after reading the word.
+Memdescs are stored without the log, by the one member that owns the object while it is ALLOCATING.
+They are read without the lock: a reader checks the object's generation after reading the word.
 """
 
 import cython

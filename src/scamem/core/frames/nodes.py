@@ -1,7 +1,7 @@
-"""Where the nodes of the tree of free frames lie, and what they say; free_runs.py argues.
+"""Where the nodes of the tree of free frames are, and what they say; free_runs.py has the argument.
 
-Levels at and above a section's height lie in the zone's top tree, those below it with the section,
-each as a heap: a node's two children follow each other.
+Levels at and above the height of a section are in the zone's top tree, those below it are with the
+section. Each part is a heap: a node's two children follow each other.
 """
 
 import cython
@@ -24,8 +24,8 @@ def node_size(mine: Words, level: word) -> word:
 def root_level(arena: Words, mine: Words, zone: word) -> word:
     """Return the level of a zone's root. Needs: lock held.
 
-    One that the zone cannot have damages the transaction under way (ensure); its highest is
-    returned then, so that no node outside the tree is looked at.
+    A level that the zone cannot have damages the current transaction (ensure). Its highest level
+    is returned then, so that no node outside the tree is read.
     """
     level: word = arena[L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ROOT_LEVEL]
     highest: word = mine[L.MINE_TREE_HEIGHT]
@@ -98,7 +98,7 @@ def node_end(arena: Words, mine: Words, zone: word, level: word, index: word) ->
 
 
 def longest_in(arena: Words, mine: Words, zone: word, level: word, index: word) -> word:
-    """Return the length of a node's longest free run, whatever its nodes above say."""
+    """Return the length of a node's longest free run, taking the nodes above into account."""
     above: word = root_level(arena, mine, zone)
     run: word
     if level > above or index >= node_size(mine, above) // node_size(mine, level):

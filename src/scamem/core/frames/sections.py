@@ -1,4 +1,4 @@
-"""Sections: aligned runs of frames of one zone, that come online and go offline at once.
+"""Sections: aligned runs of frames of one zone that come online and go offline as a whole.
 
 | from | to | function |
 | --- | --- | --- |
@@ -12,14 +12,14 @@
 | ONLINE | POPULATING | transactions.populate.begin |
 | POPULATING | ONLINE | transactions.populate.finish, transactions.online.reset |
 
-All but OFFLINE and ONLINE are owned: {section, slot} in the word CHANGING and the incarnation
-beside it. One section of an arena changes at a time; `reset` is for its owner that gave up, or for
-whoever reaps it.
+All states but OFFLINE and ONLINE have an owner: {section, slot} in the word CHANGING, and the
+incarnation beside it. One section of an arena changes at a time. `reset` is for an owner that gives
+up, or for the member that reaps it.
 
-A block of a section that is ONLINE, TRIMMING or POPULATING may be *absent*: it has no memory, its
-frames are used in the tree and in no object. Blocks are *unpunched* that may have memory although
-nobody can be given it (of what is absent or not online): what a death left behind, and the next
-trim gives back.
+A block of a section that is ONLINE, TRIMMING or POPULATING may be *absent*: it has no memory, and
+its frames are used in the tree but in no object. A block that is absent or not online is
+*unpunched* if it may have memory although nobody can be given it: a death left it behind, and the
+next trim gives it back.
 """
 
 import cython
@@ -38,7 +38,7 @@ def at(mine: Words, section: word) -> word:
 
 
 def state(arena: Words, mine: Words, section: word) -> word:
-    """Return a section's state; of a section that cannot be, one that there is not."""
+    """Return a section's state; for an invalid number, a value that is no state."""
     if section >= mine[L.MINE_SECTIONS]:
         return L.MASK_8
     return arena[at(mine, section) + L.SECTION_STATE] & L.MASK_8
@@ -61,7 +61,7 @@ def all_blocks(mine: Words) -> word:
 
 
 def set_blocks(arena: Words, mine: Words, section: word, absent: word, unpunched: word) -> None:
-    """Store which blocks of a section are absent, and which unpunched; no commit."""
+    """Store which blocks of a section are absent, and which are unpunched; no commit."""
     place: word = at(mine, section)
     kept: word = arena[place] & L.MASK_32
     kept |= absent << L.SECTION_ABSENT_SHIFT | unpunched << L.SECTION_UNPUNCHED_SHIFT
@@ -98,7 +98,7 @@ def take(arena: Words, mine: Words, section: word, old: word, new: word) -> None
 
 
 def give_up(arena: Words, mine: Words, section: word, old: word, new: word) -> None:
-    """Move the section that is CHANGING into a state that nobody owns."""
+    """Move the section named in CHANGING into a state that nobody owns."""
     set_state(arena, mine, section, old, new)
     put(arena, L.CHANGING, 0)
 

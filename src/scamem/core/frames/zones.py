@@ -1,6 +1,6 @@
 """Zones: the frames of one kind on one node, a range of pfns; how many are free and promised.
 
-Which zones there are, and where each begins, is in the member's private words (MINE_ZONE_TABLE).
+The member's private words say which zones there are, and where each begins (MINE_ZONE_TABLE).
 """
 
 import cython
@@ -24,7 +24,7 @@ def first(mine: Words, zone: word) -> word:
 
 
 def of(mine: Words, pfn: word) -> word:
-    """Return the zone of a frame; of one that cannot be, a number that no zone has."""
+    """Return the zone of a frame; for an invalid frame, a number that no zone has."""
     zone: word = 0
     while zone < mine[L.MINE_ZONES]:  # bound: ZONES_MAX
         if (
@@ -32,7 +32,7 @@ def of(mine: Words, pfn: word) -> word:
             < first(mine, zone)
             + mine[L.MINE_ZONE_TABLE + L.MINE_ZONE_WORDS * zone + L.MINE_ZONE_FRAMES]
         ):
-            return zone  # they lie one behind the other
+            return zone  # zones follow each other
         zone += 1
     return L.ZONES_MAX
 
@@ -43,7 +43,7 @@ def of_section(mine: Words, section: word) -> word:
 
 
 def unpromised(arena: Words, zone: word) -> word:
-    """Return how many frames of a zone are free and promised to nobody."""
+    """Return how many frames of a zone are free and not promised."""
     free: word = arena[at(zone) + L.ZONE_FREE]
     reserved: word = arena[at(zone) + L.ZONE_RESERVED]
     return free - reserved if reserved < free else 0
@@ -61,7 +61,7 @@ def subtract_free(arena: Words, zone: word, frames: word) -> None:
 
 
 def count_free(arena: Words, mine: Words) -> word:
-    """Return how many frames of all zones are free. No lock: at about this moment."""
+    """Return how many frames of all zones are free. No lock: the number is approximate."""
     zone: word = 0
     found: word = 0
     while zone < mine[L.MINE_ZONES]:  # bound: ZONES_MAX

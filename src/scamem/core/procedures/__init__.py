@@ -1,1 +1,1 @@
-"""What a member does in several transactions and waits: enter, wait, let go, reap, fork."""
+"""Procedures: several transactions with waits between them: enter, wait, let go, reap, fork."""

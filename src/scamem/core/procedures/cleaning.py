@@ -1,17 +1,18 @@
-"""Clean the frames of objects that ended: new pages where I/O may go on, no stale memdescs.
+"""Clean the frames of objects that ended: new pages where I/O may still run, no stale memdescs.
 
 State. transactions/clean.py has the protocol between members: one cleans at a time. Among the
-threads of one process, the one that set MINE_CLEANING, under the local lock, is the one.
+threads of one process, the one that set MINE_CLEANING, under the local lock, cleans.
 
-Steps. begin, under both locks; both are given up; the pages are renewed and the memdescs
-overwritten, however long that takes; both locks again; finish or abort; only then is MINE_CLEANING
-cleared, under the local lock.
+Steps. begin, under both locks. Both are given up while the pages are renewed and the memdescs
+overwritten, however long that takes. Both are taken again for finish or abort. Only then is
+MINE_CLEANING cleared, under the local lock.
 
-Why safe: what is cleaned is nobody's until finish. Another thread of this process finds
-MINE_CLEANING set and leaves the object alone: a punch of its own, made late, would hit the next
-owner's frames. None leaves the arena meanwhile (leaving.py). A forked child clears the mark: the
-thread that set it is not there. A thread that could not come back clears it too, having stopped;
-the object is still named in CLEANING, and the next one to clean does it all again.
+Why safe: the frames belong to nobody until finish. Another thread of this process finds
+MINE_CLEANING set and leaves the object alone: a late punch of its own would hit the frames' next
+owner. No thread leaves the arena meanwhile (leaving.py). A forked child clears the mark: the thread
+that set it does not exist there. A thread that could not get the locks back clears it too, since it
+has stopped; the object is still named in CLEANING, and the next thread to clean does all of it
+again.
 """
 
 import cython
@@ -29,15 +30,15 @@ else:
 
 
 def clean_frames(arena: Words, mine: Words, obj: word) -> word:
-    """Do the work of the member that cleans, outside both locks: OK, or why not.
+    """Do the work of the member that cleans, outside both locks: OK, or an error.
 
-    NO_FRAMES: the kernel has no memory for new pages. DAMAGED: the object cannot be.
+    NO_FRAMES: the kernel has no memory for new pages. DAMAGED: no such object can exist.
     """
     status: word = L.OK
     if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
         return L.DAMAGED
     if objects.flags(arena, mine, obj) & L.OBJECT_TAINTED != 0:
-        # All are given back before the first is taken: no more is needed than was there.
+        # All are given back before the first is taken, so no more memory is needed than before.
         status = renew(arena, mine, obj, 0)
         if status == L.OK:
             status = renew(arena, mine, obj, 1)
@@ -49,7 +50,7 @@ def clean_frames(arena: Words, mine: Words, obj: word) -> word:
 def renew(arena: Words, mine: Words, obj: word, again: word) -> word:
     """Give an object's pages back to the kernel, or take new ones: OK, NO_FRAMES or DAMAGED.
 
-    Whoever still writes to the old pages, a device or a pipe, writes to nobody's memory then.
+    A device or a pipe that still writes to the old pages then writes to nobody's memory.
     """
     place: word = tables.place(mine, L.TABLE_OBJECTS, obj)
     run: word = low(arena[place + L.OBJECT_RUNS])
@@ -67,11 +68,11 @@ def renew(arena: Words, mine: Words, obj: word, again: word) -> word:
 
 
 def clean_some(arena: Words, mine: Words, watch: Words) -> word:
-    """Clean all that needs it: OK, or why no lock is held any more. Needs: both locks held."""
+    """Clean all objects that need it: OK, or an error with no lock held. Needs: both locks held."""
     status: word
     obj: word
     if mine[L.MINE_CLEANING] != 0:
-        return L.OK  # another thread does
+        return L.OK  # another thread is cleaning
     obj = clean.begin(arena, mine)
     while obj < L.STATUS:
         mine[L.MINE_CLEANING] = 1
@@ -95,7 +96,7 @@ def clean_some(arena: Words, mine: Words, watch: Words) -> word:
 
 
 def free_dying(arena: Words, mine: Words, watch: Words) -> None:
-    """Clean and free what ended, then give both locks up. Needs: both locks held."""
+    """Clean and free ended objects, then give up both locks. Needs: both locks held."""
     if arena[L.CLEANING_HEAD] != 0 or arena[L.CLEANING] != 0:
         if clean_some(arena, mine, watch) != L.OK:
             return
@@ -104,6 +105,6 @@ def free_dying(arena: Words, mine: Words, watch: Words) -> None:
 
 
 def clean_left(arena: Words, mine: Words, watch: Words) -> None:
-    """Clean and free what ended, if the locks are to be had now. No lock is held."""
+    """Clean and free ended objects, if both locks are free now. No lock is held."""
     if entering.enter(arena, mine) == L.OK:
         free_dying(arena, mine, watch)

@@ -1,8 +1,8 @@
-"""Enter an arena and leave its lock: the fast way, which waits for nobody but this process.
+"""Enter an arena and leave its lock: the fast path, which waits only for this process.
 
-Steps. enter: the local lock, then some tries of the arena's. A forked child says at its first
-entering under which pid it runs (transactions/fork.py). leave: the arena's lock, then the local
-one. Who gets BUSY has neither lock, and waits as waiting.py says.
+Steps. enter: takes the local lock, then tries the arena's lock some times. A forked child stores
+its pid when it first enters (transactions/fork.py). leave: gives up the arena's lock, then the
+local one. A caller that gets BUSY has neither lock, and waits as described in waiting.py.
 """
 
 import cython
@@ -19,7 +19,7 @@ else:
 
 
 def enter(arena: Words, mine: Words) -> word:
-    """Take both locks: OK; else neither is held: BUSY, DAMAGED, or NOT_HELD (no member)."""
+    """Take both locks: OK. Else neither is held: BUSY, DAMAGED, or NOT_HELD (not a member)."""
     spins: word = L.SPINS
     status: word
     local_lock.lock()
@@ -39,14 +39,14 @@ def enter(arena: Words, mine: Words) -> word:
 
 
 def arrive(arena: Words, mine: Words) -> None:
-    """Say this process's pid if it was forked and has not said it. Needs: both locks held."""
+    """Store this process's pid if it was forked and has not yet done so. Needs: both locks held."""
     if mine[L.MINE_ARRIVING] != 0:
         mine[L.MINE_ARRIVING] = 0
         fork.arrive(arena, mine, table.pid())
 
 
 def leave(arena: Words, mine: Words) -> word:
-    """Give both locks up."""
+    """Give up both locks."""
     status: word = letting_go.unlock_arena(arena, mine)
     letting_go.release()
     return status

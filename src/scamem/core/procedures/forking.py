@@ -1,24 +1,25 @@
 """Fork: the child is a member of each of its parent's arenas before it exists.
 
-Steps, in the parent's prepare handler. First, for each arena and with no lock kept: reap the dead,
-so that there are slots and records. Then the local lock, which is kept from here on, and for each
-arena: lock the child's byte and map its page (inherited); FORKING; copy the records, a transaction
-each; open the mappings to children. In the parent's other handler: close the mappings, and only
-then drop its own hold on the child's page; give the local lock up. In the child: close the
-mappings, become the new member; the local lock is free.
+Steps in the parent's prepare handler. First, for each arena and with no lock kept: reap the dead,
+so that there are slots and records. Then take the local lock, which is kept from here on. For each
+arena: lock the child's byte and map its page (inherited); make the slot FORKING; copy the records,
+one per transaction; open the mappings to children. In the parent's other handler: close the
+mappings, and only then drop the parent's own hold on the child's page; give up the local lock. In
+the child: close the mappings and become the new member; the local lock is free.
 
-Why safe. Whoever inherits a view inherits the page that keeps its records. All mappings are closed
-to children at all other times, so a child made by a road that runs no handlers (a raw clone) finds
-no mapping: SIGSEGV, not somebody else's data. The local lock is held from the first copy to both
-handlers, so no thread of the parent takes or drops a reference between the copy and the fork; one
-that is deallocated meanwhile is left behind (local_lock.py), in both processes alike.
+Why safe. A process that inherits a view inherits the page that keeps its records. All mappings are
+closed to children at all other times, so children made another way (a raw clone, which runs no
+handlers) inherit no mappings: they get SIGSEGV, not other processes' data. The local lock is held
+from the first copy until both handlers have run, so no thread of the parent takes or drops a
+reference between the copy and the fork. A reference that is deallocated meanwhile is left behind
+(local_lock.py), in both processes alike.
 
-Prepare cannot fail and does not wait for long: FORK_NS in all. Without a slot, a record or the lock
-the mappings stay closed, and the child is no member of that arena.
+Prepare cannot fail and does not wait long: FORK_NS in all. Without a slot, a record or the lock,
+the mappings stay closed, and the child is not a member of that arena.
 
-vfork and posix_spawn run no handlers and share or drop the address space: nothing to do.
+vfork and posix_spawn run no handlers, and share or drop the address space: nothing to do.
 
-Tried and failed: os.register_at_fork does not run for a C library's fork(); a raw child that kept
+Tried and failed: os.register_at_fork does not run for a C library's fork(). A raw child that kept
 the control file mapped dropped its parent's references.
 """
 
@@ -36,7 +37,7 @@ else:
 
 
 def find_child_slot(arena: Words, mine: Words) -> word:
-    """Lock a FREE slot's byte for the child and map its page: the slot, or 0. Both locks held."""
+    """Lock a FREE slot's byte for the child and map its page: slot or 0. Needs: both locks held."""
     slot: word = join.find_free(arena, mine, 0)
     status: word
     while slot != 0:
@@ -48,9 +49,9 @@ def find_child_slot(arena: Words, mine: Words) -> word:
 
 
 def grow_holders(arena: Words, mine: Words) -> bool:
-    """Give memory to more holder records, for a child that is to have as many as its parent.
+    """Give memory to more holder records, for a child that needs as many as its parent.
 
-    The few bytes a record are not held against the head room. False: there is no memory.
+    The few bytes per record are not checked against the head room. False: there is no memory.
     """
     about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * L.TABLE_HOLDERS
     backed: word = arena[L.TABLES + L.TABLE_WORDS * L.TABLE_HOLDERS + L.TABLE_BACKED]
@@ -63,15 +64,15 @@ def grow_holders(arena: Words, mine: Words) -> bool:
 
 
 def copy_records(arena: Words, mine: Words, watch: Words) -> word:
-    """Copy this member's records for the child: OK; BUSY: no lock of the arena is held; or why not.
+    """Copy this member's records for the child: OK; BUSY: the arena's lock is lost; or an error.
 
-    Needs: both locks held. Others go on between two records.
+    Needs: both locks held. Other members can run between two records.
     """
     slot: word = mine[L.MINE_CHILD_SLOT]
     holder: word = fork.oldest(arena, mine)
     left: word = L.COPY_LOOKS * (holders.count_of(arena, mine, mine[L.MINE_SLOT]) + 1)
     copied: word
-    while holder != 0:  # bound: each record is looked at once, and some again after AGAIN
+    while holder != 0:  # bound: each record once, and some again after AGAIN
         if left == 0:
             return L.DAMAGED
         left -= 1
@@ -151,7 +152,7 @@ def prepare(watch: Words) -> None:
 
 
 def in_parent() -> None:
-    """pthread_atfork's second handler; it runs also when the fork failed."""
+    """pthread_atfork's second handler; it also runs if the fork failed."""
     number: word = 0
     mine: Words
     while number < table.local[L.LOCAL_JOINED]:
@@ -159,7 +160,7 @@ def in_parent() -> None:
             mine = table.mine_of(number)
             if mine[L.MINE_CHILD_READY] != 0:
                 table.close_mappings(mine)
-            table.drop_child(mine)  # last: the child has it, or never will
+            table.drop_child(mine)  # last: the child has its own by now, or never will
         number += 1
     letting_go.release()
 
@@ -171,7 +172,7 @@ def in_child() -> None:
     while number < table.local[L.LOCAL_JOINED]:
         if table.is_joined(number):
             mine = table.mine_of(number)
-            mine[L.MINE_BUSY] = 0  # the threads that are in there are the parent's
+            mine[L.MINE_BUSY] = 0  # the threads counted here are the parent's
             mine[L.MINE_CLEANING] = 0
             mine[L.MINE_SURPLUS] = 0
             if mine[L.MINE_CHILD_READY] != 0:

@@ -1,16 +1,16 @@
 """Leave an arena: the last thing that this process does in it.
 
-Steps, under the local lock: let go of what other threads left behind; free the slot, if the arena's
-lock is to be had at once (transactions/leave.py); MEMBER_CLOSED, so that nobody enters any more;
-the arena goes out of the table that fork's handlers go by. The caller unlocks the slot's byte, and
-only then unmaps.
+Steps, under the local lock: release the references that other threads left behind; free the slot,
+if the arena's lock is free at once (transactions/leave.py); set MEMBER_CLOSED, so that no thread
+enters any more; remove the arena from the table that fork's handlers use. The caller unlocks the
+slot's byte, and only then unmaps.
 
-Why safe. Where the lock is not to be had, or a stack of drops is not empty, the slot stays ACTIVE
-and is reaped once its byte is unlocked. Not while anything is held, nor while a thread of this
-process changes a section or cleans: the slot given up, others would finish its work, and its late
-punch would hit their frames. Such work begins under the local lock, so that it can be asked for.
-Nor while a thread has given the local lock up in between (MINE_BUSY): the words would be unmapped
-below it.
+Why safe. If the lock is taken, or a stack of drops is not empty, the slot stays ACTIVE and is
+reaped once its byte is unlocked. A process does not leave while it holds anything, nor while one of
+its threads changes a section or cleans: with the slot given up, others would finish its work, and
+its late punch would hit their frames. Such work begins under the local lock, so it can be checked
+here. Nor does it leave while a thread has given up the local lock in between (MINE_BUSY): the words
+would be unmapped under that thread.
 """
 
 import cython
@@ -40,7 +40,7 @@ def is_idle(arena: Words, mine: Words) -> bool:
 
 
 def free_slot(arena: Words, mine: Words) -> None:
-    """Free this member's slot, if nothing hangs on it and the lock is to be had at once."""
+    """Free this member's slot, if nothing belongs to it and the lock is free at once."""
     if lock.try_lock(arena, mine[L.MINE_SLOT]) == L.OK:
         entering.arrive(arena, mine)
         leave.leave(arena, mine)
@@ -48,7 +48,7 @@ def free_slot(arena: Words, mine: Words) -> None:
 
 
 def close(arena: Words, mine: Words) -> bool:
-    """Stop being used if nothing is held; False, and nothing done, if something is."""
+    """Close the arena if nothing of it is held; False, with nothing changed, if something is."""
     local_lock.lock()
     letting_go.drain()
     if not is_idle(arena, mine):

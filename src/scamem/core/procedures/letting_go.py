@@ -1,14 +1,15 @@
 """Let go of an object, from any thread and at any time: a deallocation waits for nobody.
 
-Steps. let_go: try the local lock. Not to be had: leave the reference to whoever has it
-(local_lock.py). put, with the local lock: take one off the count; at the last one, try the arena's
-lock, and drop the record and free what that ended; or defer the record to whoever has that lock
-(transactions/hold.py). release: give the local lock up, and come back for what was left meanwhile.
+Steps. let_go: tries the local lock. If it is taken, the reference is left to its holder
+(local_lock.py). put, with the local lock: takes one off the count. At the last one, it tries the
+arena's lock, drops the record and frees what that ended; or it defers the record to the holder of
+that lock (transactions/hold.py). release: gives up the local lock, and comes back for references
+that were left meanwhile.
 
-What needs cleaning is not cleaned here, since that takes long: it is noted in MINE_SURPLUS, and
-somebody with Python comes for it (cleaning.py).
+Objects that need cleaning are not cleaned here, since that takes long. They are noted in
+MINE_SURPLUS, and a thread that can run Python cleans them (cleaning.py).
 
-Why safe, and who finishes: each step is argued where it runs; between two steps a death leaves a
+Why safe, and who finishes: each step is argued where it runs. A death between two steps leaves a
 count too many, which goes with the member's slot, or a record without counts, which its reaper or
 the holder of the arena's lock drops.
 """
@@ -28,19 +29,19 @@ else:
 
 
 def unlock_arena(arena: Words, mine: Words) -> word:
-    """Give the arena's lock up, dropping first what deallocations of others left to its holder."""
+    """Give up the arena's lock, after dropping the records that others left to its holder."""
     status: word = hold.leave(arena, mine)
     rounds: word = mine[L.MINE_SLOTS_MAX]
-    while status == L.MORE and rounds > 0:  # somebody left more than one unlock drops
+    while status == L.MORE and rounds > 0:  # more records were left than one unlock drops
         rounds -= 1
         if lock.try_lock(arena, mine[L.MINE_SLOT]) != L.OK:
-            break  # whoever holds it now finds the flag
+            break  # its holder finds the flag
         status = hold.leave(arena, mine)
     return status
 
 
 def note_surplus(arena: Words, mine: Words) -> None:
-    """Note that there is more free memory than is to be kept, or something to clean."""
+    """Note that there is more free memory than should be kept, or something to clean."""
     one: word = 1
     kept: word = arena[L.RETENTION_FRAMES] + (one << mine[L.MINE_BLOCK_SHIFT])
     if mine[L.MINE_SURPLUS] != 0:
@@ -50,9 +51,9 @@ def note_surplus(arena: Words, mine: Words) -> None:
 
 
 def free_runs(arena: Words, mine: Words) -> None:
-    """Give the runs of DYING objects back, one a transaction, then give the arena's lock up.
+    """Give back the runs of DYING objects, one per transaction, then give up the arena's lock.
 
-    Whoever takes the lock in between goes on with it; what is left over is for the next one.
+    A member that takes the lock in between continues this; the next one does what is left over.
     """
     while arena[L.DYING_HEAD] != 0:
         free.free_some(arena, mine)
@@ -64,7 +65,7 @@ def free_runs(arena: Words, mine: Words) -> None:
 
 
 def put(arena: Words, mine: Words, obj: word, by: word) -> None:
-    """Let go of an object once. Needs: the local lock held, which is kept."""
+    """Let go of an object once. Needs: the local lock held; it stays held."""
     spins: word = L.SPINS
     holder: word
     status: word
@@ -87,7 +88,7 @@ def put(arena: Words, mine: Words, obj: word, by: word) -> None:
 
 
 def drain() -> None:
-    """Let go of what other threads left behind. Needs: the local lock, and no arena's, held."""
+    """Release what other threads left behind. Needs: the local lock held, but no arena's lock."""
     local: Words = table.local
     at: word = L.LOCAL_LEFT_AT
     entry: word
@@ -108,7 +109,7 @@ def drain() -> None:
 
 
 def release() -> None:
-    """Give the local lock up, and let go of what other threads left behind meanwhile."""
+    """Give up the local lock, and release what other threads left behind meanwhile."""
     local: Words = table.local
     local_lock.unlock()
     while load_acquire(local, L.LOCAL_LEFT) != 0 and local_lock.try_lock():
@@ -125,12 +126,12 @@ def let_go(arena: Words, mine: Words, obj: word, by: word) -> None:
             if local_lock.try_lock():  # it was unlocked meanwhile
                 release_left()
             return
-        local_lock.lock()  # so many were left that there is no room: whoever has it is soon done
+        local_lock.lock()  # no room for one more: its holder is soon done
     put(arena, mine, obj, by)
     release()
 
 
 def release_left() -> None:
-    """Let go of what was left behind, then give the local lock up. Needs: the local lock held."""
+    """Release what was left behind, then give up the local lock. Needs: the local lock held."""
     drain()
     release()

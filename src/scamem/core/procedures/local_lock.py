@@ -1,21 +1,21 @@
-"""The process-local lock, and the references that are left to whoever has it.
+"""The process-local lock, and the references that are left to its holder.
 
 State. LOCAL_LOCK: 0 free, 1 held, 2 held and others wait. It guards the private words of all arenas
 of this process, the counts of its records, and the table of joined arenas. Below it, each word of
-LOCAL_LEFT_AT is 0 or one reference that a deallocation could not let go of, since another thread
-had the lock; LOCAL_LEFT says that there may be some.
+LOCAL_LEFT_AT is 0 or one reference that a deallocation could not release, since another thread had
+the lock; LOCAL_LEFT says that there may be some.
 
-Steps. lock, unlock: a futex with three states. leave_behind: a free word becomes the reference, by
-compare-exchange; then LOCAL_LEFT is set; then the caller tries the lock once more. Whoever unlocks
-looks at LOCAL_LEFT afterwards, and comes back if it is set (letting_go.release): it clears the
-flag, then takes the words one by one.
+Steps. lock, unlock: a futex with three states. leave_behind: writes the reference to a free word,
+by compare-exchange, then sets LOCAL_LEFT; then the caller tries the lock once more. A thread that
+unlocks looks at LOCAL_LEFT afterwards, and comes back if it is set (letting_go.release): it clears
+the flag, then takes the words one by one.
 
 Why safe. Either the unlocking thread sees the flag, or the deallocating one gets the lock. Each
 reference appears and goes by one store, so a fork copies it or does not: the child, which has a
-record with the same counts, lets go of it as its parent does.
+record with the same counts, releases it as its parent does.
 
-Lock order: this one, then an arena's. Whoever holds it asks for no GIL, runs no Python, calls no
-malloc, and gives it up for whatever takes long; fork's prepare alone keeps it, for FORK_NS at most.
+Lock order: this one, then an arena's. Its holder asks for no GIL, runs no Python, calls no malloc,
+and gives it up for anything that takes long. Only fork's prepare keeps it, for at most FORK_NS.
 
 Tried and failed: a deallocation that waits has the GIL, so one thread's fork stopped all others.
 """
@@ -53,14 +53,14 @@ def try_lock() -> bool:
 
 
 def unlock() -> None:
-    """Give the lock up. Whoever does must look for what was left behind: letting_go.release."""
+    """Give up the lock. The caller must look for references left behind: letting_go.release."""
     local: Words = table.local
     if exchange(local, L.LOCAL_LOCK, 0) == 2:
         futex_wake(local, L.LOCAL_LOCK, 1)
 
 
 def leave_behind(number: word, obj: word, by: word) -> bool:
-    """Leave one reference to whoever has the lock; False if there is no room for it. No lock."""
+    """Leave one reference to the holder of the lock; False if there is no room. No lock."""
     local: Words = table.local
     entry: word = obj | number << L.LOCAL_LEFT_NUMBER_SHIFT | by << L.LOCAL_LEFT_BY_SHIFT
     at: word = L.LOCAL_LEFT_AT

@@ -1,11 +1,11 @@
 """Reap the dead members of an arena, a few records at a time.
 
-Steps. For each slot in use whose byte is unlocked, asked under the arena's lock (transactions/
-reap.py says why): mark it, drop some records, one a transaction; give both locks up and come back;
-until the slot is free. Then the runs of DYING objects go back in the same way.
+Steps. For each slot in use whose byte is unlocked, checked under the arena's lock (transactions/
+reap.py says why): mark it; drop some records, one per transaction; give up both locks and come
+back; until the slot is free. Then the runs of DYING objects are given back in the same way.
 
-Why safe: all of it is transactions, so others may go on in between, and after a death. While this
-thread has no lock, MINE_BUSY keeps others of its process from leaving the arena.
+Why safe: all of it is transactions, so others may continue in between, and after a death. While
+this thread has no lock, MINE_BUSY keeps other threads of its process from leaving the arena.
 """
 
 import cython
@@ -21,9 +21,9 @@ else:
 
 
 def reap_dead(arena: Words, mine: Words, slot: word) -> word:
-    """Mark a slot if its member is dead: DONE if it was, OK if not. Needs: both locks held.
+    """Mark a slot if its member is dead: DONE if it is, OK if not. Needs: both locks held.
 
-    The probe is made under the arena's lock: nobody can have joined in its place since.
+    The probe is made under the arena's lock, so nobody can have joined in its place since.
     """
     if slot == mine[L.MINE_SLOT] or not reap.is_reapable(arena, mine, slot):
         return L.OK
@@ -33,7 +33,7 @@ def reap_dead(arena: Words, mine: Words, slot: word) -> word:
 
 
 def reap_some(arena: Words, mine: Words, slot: word) -> word:
-    """Take some steps of reaping a slot, each a transaction, under one hold of the lock."""
+    """Take some steps of reaping a slot, one transaction each, under one hold of the lock."""
     left: word = L.REAPED_AT_ONCE
     status: word = L.MORE
     while status == L.MORE and left > 0:
@@ -43,13 +43,13 @@ def reap_some(arena: Words, mine: Words, slot: word) -> word:
 
 
 def breathe(arena: Words, mine: Words, watch: Words) -> word:
-    """Offer both locks to others between two transactions: OK while they are held again."""
+    """Offer both locks to others between two transactions: OK if they are held again."""
     entering.leave(arena, mine)
     return waiting.come_back(arena, mine, watch)
 
 
 def reap_slots(arena: Words, mine: Words, watch: Words) -> word:
-    """Reap every dead member and free what is DYING: OK, or why no lock is held."""
+    """Reap every dead member and free DYING objects: OK, or an error with no lock held."""
     slot: word = L.SLOT_FIRST
     status: word
     breath: word
@@ -71,7 +71,7 @@ def reap_slots(arena: Words, mine: Words, watch: Words) -> word:
 
 
 def reap_all(arena: Words, mine: Words, watch: Words) -> word:
-    """Reap every dead member and free what is DYING: OK, or why no lock is held any more.
+    """Reap every dead member and free DYING objects: OK, or an error with no lock held.
 
     Needs: both locks held. They are offered to others between the transactions.
     """

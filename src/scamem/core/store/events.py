@@ -1,24 +1,25 @@
-"""Event words: what members wait for, and how they are woken, also when whoever wakes them dies.
+"""Event words: what members wait for, and how they are woken, even if the member that wakes dies.
 
 State. An event is a counter, EVENTS + n, whose low half is a futex. A bit of EVENTS_AWAITED says
-that somebody may be waiting for it. None of these words is logged. There are EVENTS_MAX events:
-what is waited for takes one by its number, as the kernel's wait queues of pages do, so a waiter may
-be woken for something else.
+that some member may be waiting for it. None of these words is logged. There are EVENTS_MAX events.
+Each thing to wait for takes one by its number, as pages share the kernel's wait queues, so a waiter
+may be woken for something else.
 
-Steps. A waiter reads the counter under the arena's lock, together with the state that it finds
-wanting; it unlocks, sets the event's bit (announce), and naps while the counter is the same.
-post, under the lock: change the counter; if the bit is set, wake all, then clear it.
+Steps. A waiter reads the counter under the arena's lock, together with the state that it is not
+satisfied with. It unlocks, sets the event's bit (announce), and naps while the counter is the same.
+post, under the lock: changes the counter; if the bit is set, wakes all, then clears it.
 
-Why safe. Either the poster sees the bit, or the bit was set after the counter changed, and then
-the kernel sees another counter and does not let the waiter nap: both sides use exchanges, which no
-processor reorders. A bit that is cleared right after it was set is of such a waiter. A poster that
-dies before it has woken the waiters leaves the bit, and whoever takes the lock over wakes those of
-all bits (wake_all). So a dead poster delays nobody longer than a dead holder delays the lock.
+Why safe. Either the poster sees the bit, or the bit was set after the counter changed; then the
+kernel sees another counter and does not let the waiter nap. Both sides use exchanges, which no
+processor reorders. A bit that is cleared right after it was set belongs to such a waiter. A poster
+that dies before it has woken the waiters leaves the bit, and the member that takes the lock over
+wakes those of all bits (wake_all). So a dead poster delays nobody longer than a dead holder delays
+the lock.
 
-Who finishes: the take-over; and naps have an end, so a waiter looks again by itself.
+Who finishes: the take-over. Naps have an end too, so a waiter looks again by itself.
 
-Tried and failed. Waking every event at each take-over costs a system call an event, waited for or
-not.
+Tried and failed. Waking every event at each take-over costs one system call per event, even if
+nobody waits for it.
 """
 
 import cython
@@ -39,7 +40,7 @@ else:
 
 
 def announce(arena: Words, event: word) -> None:
-    """Say that this member is about to wait for an event, whose counter it has read. No lock."""
+    """Announce that this member will wait for an event whose counter it has read. No lock."""
     at: word = L.EVENTS_AWAITED + (event >> L.EVENTS_SHIFT)
     one: word = 1
     bit: word = one << (event & L.EVENTS_MASK)
@@ -63,13 +64,13 @@ def clear(arena: Words, event: word) -> None:
 
 
 def is_awaited(arena: Words, event: word) -> bool:
-    """Tell whether somebody may be waiting for an event."""
+    """Tell whether a member may be waiting for an event."""
     bits: word = load_acquire(arena, L.EVENTS_AWAITED + (event >> L.EVENTS_SHIFT))
     return bits >> (event & L.EVENTS_MASK) & 1 != 0
 
 
 def post(arena: Words, event: word) -> None:
-    """Change an event's counter and wake whoever waits for it. Needs: lock held."""
+    """Change an event's counter and wake its waiters. Needs: lock held."""
     at: word = L.EVENTS + event
     exchange(arena, at, arena[at] + 1 & L.MASK_32)
     if is_awaited(arena, event):
@@ -78,7 +79,7 @@ def post(arena: Words, event: word) -> None:
 
 
 def wake_all(arena: Words) -> None:
-    """Wake all that a dead member may have left waiting. Needs: lock held.
+    """Wake all waiters that a dead member may have left. Needs: lock held.
 
     The bits stay: a taker that dies here leaves them to the next one.
     """

@@ -1,7 +1,7 @@
-"""The sizes of one arena, and where its tables therefore lie in the control file.
+"""The sizes of one arena, and the resulting places of its tables in the control file.
 
-Plain Python, used when an arena is made and when one is joined; the core itself reads the result
-from its member's private words. Geometry is data, so that tests explore arenas of 8 frames.
+Plain Python, used when an arena is made and when one is joined. The core itself reads the result
+from its member's private words. Geometry is data, so tests can explore arenas of 8 frames.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Region(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A zone: the frames of one kind on one node, one behind the other.
+    """A zone: the frames of one kind on one node, in consecutive order.
 
     Attributes
     ----------
@@ -47,10 +47,10 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Geometry:
-    """What an arena's creator decided, once. All are counts; the shifts are powers of two.
+    """What an arena's creator decided, for good. All are counts; the shifts are powers of two.
 
     `spans` are the zones in the order of their frames: NORMAL ones of all nodes, then HUGE ones.
-    Without any given, all frames are one zone of node 0.
+    If none are given, all frames are one zone of node 0.
     """
 
     frames: int
@@ -108,7 +108,7 @@ class Geometry:
         )
 
     def words(self) -> tuple[int, ...]:
-        """Return the header's words for this geometry; those of the spans stand elsewhere."""
+        """Return the header's words for this geometry; those of the spans are elsewhere."""
         return tuple(getattr(self, known.name) for known in fields(self)[: L.GEOMETRY_WORDS])
 
     def span_words(self) -> tuple[int, ...]:
@@ -120,7 +120,7 @@ class Geometry:
 
     @classmethod
     def from_words(cls, words: WordArray, at: int = L.HEADER_GEOMETRY) -> Geometry:
-        """Read a geometry from a header. It is input: `problems()` says what is wrong with it."""
+        """Read a geometry from a header. It is untrusted: `problems()` says what is wrong."""
         values: list[Any] = [words[at + k] for k in range(L.GEOMETRY_WORDS)]
         made = cls(*values)
         spans = []
@@ -131,7 +131,7 @@ class Geometry:
         return replace(made, spans=tuple(spans))
 
     def problems(self) -> list[str]:
-        """Say in words which values no version of this library could have written."""
+        """Describe the values that no version of this library could have written."""
         found = []
         bounds = {
             "frames": (1, 1 << 30),
@@ -199,12 +199,12 @@ class Geometry:
 
     @property
     def normal_frames(self) -> int:
-        """Frames of NORMAL zones: those of the frame file. The others are of the huge file."""
+        """Frames of NORMAL zones: those in the frame file. The others are in the huge file."""
         return sum(s.sections for s in self.spans if s.kind == L.KIND_NORMAL) << self.section_shift
 
     @property
     def block_frames(self) -> int:
-        """Frames of a block: what is given back to the system at once."""
+        """Frames of a block: the unit that is given back to the system."""
         return 1 << self.block_shift
 
     @property
@@ -218,11 +218,11 @@ class Geometry:
 
     @property
     def section_tree_words(self) -> int:
-        """Words of one section's part of the tree: its leaves, and two a node."""
+        """Words of one section's part of the tree: its leaves, and two per node."""
         return 3 << (self.section_shift - self.leaf_shift)
 
     def regions(self) -> dict[str, Region]:
-        """Return where each table lies; the last one ends where the control file ends."""
+        """Return the place of each table; the last one ends at the end of the control file."""
         sizes = {
             "globals": L.SLOTS,
             "slots": self.slots_max * L.SLOT_WORDS,
@@ -253,11 +253,11 @@ class Geometry:
         return L.MINE_TABLES_AT + 2 * self.objects_max
 
     def fixed_words(self) -> int:
-        """Words from the file's start that have memory from the arena's first moment."""
+        """Words at the file's start that have memory from the arena's creation on."""
         return self.regions()["section_trees"].start
 
     def describe_to(self, mine: WordArray) -> None:
-        """Fill a member's private words with the places that the core computes from."""
+        """Fill a member's private words with the places that the core uses."""
         regions = self.regions()
         mine[L.MINE_FRAMES] = self.frames
         mine[L.MINE_LEAF_SHIFT] = self.leaf_shift

@@ -1,4 +1,4 @@
-"""The header of a control file: written once, and believed only when all of it is right."""
+"""The header of a control file: written once, and trusted only if all of it is right."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .words import WordArray
 
 
 def checksum(words: WordArray) -> int:
-    """Return a 64-bit FNV-1a over header and spans: it tells damage, not malice."""
+    """Return a 64-bit FNV-1a over header and spans: it detects damage, not malice."""
     value = L.CHECKSUM_START
     covered = (
         range(L.HEADER_VERSION, L.HEADER_CHECKSUM),
@@ -22,14 +22,14 @@ def checksum(words: WordArray) -> int:
 
 
 def settings_word(settings: int) -> int:
-    """Return the header's word for some settings; one flipped bit of it cannot go unseen."""
+    """Return the header's word for some settings; a single flipped bit is always detected."""
     return settings | (settings ^ L.MASK_32) << L.SHIFT_32
 
 
 def write_header(
     words: WordArray, geometry: Geometry, arena_id: int, now_ns: int, settings: int = 0
 ) -> None:
-    """Write a new control file's header and its first global words; the rest is zeros."""
+    """Write a new control file's header and first global words; the rest is zeros."""
     words[L.HEADER_VERSION] = L.VERSION
     words[L.HEADER_BYTE_ORDER] = L.BYTE_ORDER
     words[L.HEADER_ID_LOW] = arena_id & L.ALL_ONES
@@ -60,7 +60,7 @@ def write_header(
 
 
 def header_problems(words: WordArray, size_words: int) -> list[str]:
-    """Say in words what keeps a control file from being believed; empty when nothing does."""
+    """Describe why a control file cannot be trusted; empty if it can."""
     if size_words < L.SLOTS:
         return [f"the file has {size_words * 8:,} bytes, too few for a header"]
     if words[L.HEADER_MAGIC] != L.MAGIC:

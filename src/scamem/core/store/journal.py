@@ -1,20 +1,21 @@
-"""The undo log: a transaction's words change all or not at all, whoever dies.
+"""The undo log: a transaction's words change all or not at all, whichever process dies.
 
 State: JOURNAL_LENGTH entries {place, old value} from JOURNAL_ENTRIES on; 0 outside a critical
 section (I7). Only the holder of the arena's lock touches them.
 
-Steps of `put`: entry's place, entry's old value, length + 1, the word itself. `commit`: length 0.
+Steps of `put`: store the entry's place, the entry's old value, length + 1, the word itself.
+`commit`: store length 0.
 
 Why safe, by the store after which a member dies:
 - place or old value: the length does not count the entry yet; nothing changed.
 - length: the roll-back stores the word's unchanged value over itself.
-- the word, or any later one: the roll-back puts every logged word back, latest first, so a word
+- the word, or any later one: the roll-back restores every logged word, latest first, so a word
   logged twice ends with its oldest value.
-- commit: the transaction has happened; the length is 0 and nothing is put back.
-- inside a roll-back: the next one starts again from the same entries; putting an old value back
+- commit: the transaction has happened; the length is 0 and nothing is rolled back.
+- inside a roll-back: the next one starts again from the same entries; restoring an old value
   twice is the same as once, and the roll-back itself logs nothing.
 
-Who finishes: whoever takes the lock over rolls back before anything else (lock.py).
+Who finishes: the member that takes the lock over rolls back before anything else (lock.py).
 
 The order of these stores is the whole argument. Words are volatile and each store is a release
 (words.h), so neither the compiler nor a weakly ordered processor may put the word before its entry.
@@ -35,7 +36,7 @@ else:
 
 
 def put(arena: Words, at: word, value: word) -> None:
-    """Store a word of the transaction under way, its old value logged first."""
+    """Store a word of the current transaction, after logging its old value."""
     length: word = arena[L.JOURNAL_LENGTH]
     entry: word = L.JOURNAL_ENTRIES + L.JOURNAL_ENTRY_WORDS * length
     if length >= L.JOURNAL_ENTRIES_MAX:
@@ -48,7 +49,7 @@ def put(arena: Words, at: word, value: word) -> None:
 
 
 def commit(arena: Words) -> word:
-    """End the transaction: OK, or DAMAGED with every word put back where ensure() failed."""
+    """End the transaction: OK; or DAMAGED, with every word restored, if an ensure() failed."""
     if arena[L.JOURNAL_FAILED] != 0:
         roll_back(arena)
         store(arena, L.JOURNAL_DAMAGED, 1)
@@ -59,23 +60,24 @@ def commit(arena: Words) -> word:
 
 
 def cancel(arena: Words, status: word) -> word:
-    """End the transaction with nothing changed; return the status that says why, or DAMAGED."""
+    """End the transaction with nothing changed; return `status`, or DAMAGED."""
     if arena[L.JOURNAL_FAILED] != 0:
-        return commit(arena)  # which puts everything back as well
+        return commit(arena)  # it restores everything as well
     roll_back(arena)
     return status
 
 
 def ensure(arena: Words, condition: bool) -> None:
-    """Remember that a word was found which no store of ours could have made; commit() refuses."""
+    """If the condition is false, note that a word is damaged; commit() then refuses."""
     if not condition:
         store(arena, L.JOURNAL_FAILED, 1)
 
 
 def can_roll_back(arena: Words, words: word) -> bool:
-    """Tell whether every word that was logged lies in a control file of so many, past its header.
+    """Tell whether every logged word lies in a control file of `words` words, past its header.
 
-    Needs: who holds the lock is dead, or takes it over; what another taker logs can be put back.
+    Needs: the lock's holder is dead, or this member takes it over. What another taker logs can be
+    restored.
     """
     length: word = arena[L.JOURNAL_LENGTH]
     at: word
@@ -90,7 +92,7 @@ def can_roll_back(arena: Words, words: word) -> bool:
 
 
 def roll_back(arena: Words) -> word:
-    """Put every logged word back, latest first; return how many."""
+    """Restore every logged word, latest first; return how many."""
     length: word = arena[L.JOURNAL_LENGTH]
     entry: word
     done: word = 0

@@ -1,12 +1,12 @@
-"""A member's private table: which holder record is its own, for each object that it holds.
+"""A member's private table: its own holder record, for each object that it holds.
 
-State: one word an object, {record, epoch}; an entry counts only while its epoch is the member's.
-An entry is there exactly while the record's counts are not all 0, so whoever finds one may change
+State: one word per object, {record, epoch}; an entry counts only while its epoch is the member's.
+An entry is there exactly while the record's counts are not all 0. So code that finds one may change
 the counts without the arena's lock: nobody else drops a record that has counts.
 
 There are two tables. fork's prepare writes the child's entries, under the child's epoch, into the
-one that is not in use; the child's handler swaps them, the parent's does nothing: what was written
-for a child counts in no later epoch. All of it is under the process-local lock.
+one that is not in use. The child's handler swaps them, the parent's does nothing: entries written
+for a child count in no later epoch. All of it happens under the process-local lock.
 """
 
 import cython
@@ -19,18 +19,18 @@ else:
 
 
 def record_of(mine: Words, obj: word) -> word:
-    """Return this member's record for an object; 0 while it has no counts there."""
+    """Return this member's record for an object; 0 while it has no counts for it."""
     entry: word = mine[mine[L.MINE_RECORDS_AT] + obj]
     return low(entry) if high(entry) == mine[L.MINE_EPOCH] else 0
 
 
 def set_record(mine: Words, obj: word, record: word) -> None:
-    """Enter this member's record for an object, or 0."""
+    """Store this member's record for an object, or 0."""
     mine[mine[L.MINE_RECORDS_AT] + obj] = pair(record, mine[L.MINE_EPOCH])
 
 
 def set_child_record(mine: Words, obj: word, record: word, epoch: word) -> None:
-    """Enter a record for the child that is about to be forked."""
+    """Store a record for the child that is about to be forked."""
     mine[mine[L.MINE_OTHER_AT] + obj] = pair(record, epoch)
 
 
@@ -40,7 +40,7 @@ def is_copied(mine: Words, obj: word, epoch: word) -> bool:
 
 
 def await_looks(mine: Words, obj: word) -> None:
-    """Note from now on whether a thread of this process looks at an object; 0: stop it."""
+    """Note from now on whether a thread of this process looks at an object; 0: stop noting."""
     mine[L.MINE_MIGRATING] = obj
 
 

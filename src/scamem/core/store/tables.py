@@ -1,8 +1,8 @@
-"""Tables of records of one size: taken lowest-fresh-first, given back to a free list.
+"""Tables of records of one size: the next is taken from a free list, else the lowest fresh one.
 
 State, per table: the free list's head, the first record that was never used, and how many records
-have memory behind them (`backed`). Records up to `backed` may be touched without a SIGBUS; when
-they are used up the caller brings more online, outside the lock (online.extend_table).
+have memory behind them (`backed`). Records below `backed` can be touched without a SIGBUS. When
+they are used up, the caller brings more online, outside the lock (online.extend_table).
 A free record's link is the low half of one of its words; the other words are stale.
 """
 
@@ -23,12 +23,12 @@ def place(mine: Words, table: word, index: word) -> word:
 
 
 def slot_at(mine: Words, slot: word) -> word:
-    """Return the place of a slot's record; of slot 0 for a number that cannot be."""
+    """Return the place of a slot's record; that of slot 0 for an invalid number."""
     return L.SLOTS + L.SLOT_WORDS * (slot if slot < mine[L.MINE_SLOTS_MAX] else 0)
 
 
 def valid(arena: Words, mine: Words, table: word, index: word) -> bool:
-    """Tell whether a record index from the arena may be used: not 0, and ever handed out."""
+    """Tell whether a record index from the arena is valid: not 0, and handed out at some time."""
     return (
         index != 0
         and index < arena[L.TABLES + L.TABLE_WORDS * table + L.TABLE_NEXT]
@@ -40,7 +40,7 @@ def at(arena: Words, mine: Words, table: word, index: word) -> word:
     """Return the place of a record whose index came from the arena.
 
     An index that no member could have written damages the transaction under way (ensure) and
-    gives the place of record 0, which is nobody's: what is stored there is rolled back.
+    returns the place of record 0, which is unused: what is stored there is rolled back.
     """
     about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
     used: word = arena[L.TABLES + L.TABLE_WORDS * table + L.TABLE_NEXT]
@@ -51,7 +51,7 @@ def at(arena: Words, mine: Words, table: word, index: word) -> word:
 
 
 def take(arena: Words, mine: Words, table: word) -> word:
-    """Take a record off the table: its index, or NO_RECORDS + table. Stores: 1 word."""
+    """Take a record from the table: its index, or NO_RECORDS + table. Stores: 1 word."""
     control: word = L.TABLES + L.TABLE_WORDS * table
     about: word = L.MINE_TABLES + L.MINE_TABLE_WORDS * table
     index: word = arena[control + L.TABLE_FREE]
@@ -73,7 +73,7 @@ def take(arena: Words, mine: Words, table: word) -> word:
 
 
 def give(arena: Words, mine: Words, table: word, index: word) -> None:
-    """Give a record back. Needs: it is on no list any more. Stores: 2 words.
+    """Give back a record. Needs: it is on no list any more. Stores: 2 words.
 
     An index that no member could have written damages the transaction (ensure); nothing is given.
     """

@@ -1,7 +1,7 @@
-"""Words of the control file: the one seam between the core and memory.
+"""Words of the control file: the one interface between the core and memory.
 
 Compiled, a `Words` is a pointer to volatile 64-bit words and the functions below are C
-(`words.pxd`, `words.h`). Interpreted, it is anything that can be indexed: the tests bring an array
+(`words.pxd`, `words.h`). Interpreted, it is anything that can be indexed: the tests use an array
 that crashes after a given store. Everything that the core stores to the arena goes through
 `store`, `compare_exchange` or `exchange`; plain indexing is for reading and for private words.
 """
@@ -14,7 +14,7 @@ word = int
 
 
 class WordArray(Protocol):
-    """An array of 64-bit words that one process looks at: all that geometry asks for."""
+    """An array of 64-bit words that only one process sees: all that geometry needs."""
 
     def __getitem__(self, at: int, /) -> int: ...
 
@@ -22,14 +22,14 @@ class WordArray(Protocol):
 
 
 class Words(WordArray, Protocol):
-    """Words that others may see; the interpreted core asks no more of them than this."""
+    """Words that others may see; the interpreted core needs no more of them than this."""
 
     def exchange(self, at: int, value: int) -> int:
-        """Store a word and return what was there, as one step."""
+        """Store a word and return its old value, as one step."""
         ...
 
     def compare_exchange(self, at: int, old: int, value: int) -> bool:
-        """Store a word if `old` is there, as one step; tell whether it was."""
+        """Store a word if its value is `old`, as one step; tell whether it was."""
         ...
 
     def futex_wait(self, at: int, seen: int, nap_ns: int) -> int:

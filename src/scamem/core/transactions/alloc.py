@@ -1,23 +1,24 @@
-"""Allocate an object: reserve, take runs, describe the frames, make it LIVE.
+"""Allocate an object: reserve frames, take runs, describe the frames, make the object LIVE.
 
-State. ALLOCATING objects are owned (objects.py); the link word holds the frames still reserved,
-and the zone's sum of reservations honours them against everybody else.
+State. An ALLOCATING object has an owner (objects.py). Its link word holds the number of frames that
+are still reserved for it. The zone's sum of reservations keeps these frames from all others.
 
-Steps. reserve: record, holder record, the frames promised, in one transaction; two large requests
-never starve each other, since each allocation, however small, asks for free minus reserved.
-take_run, once a run: one run if there is one, else the longest; reservation and free count change
-with it. Where one run holds it all, one_run does both at once, and nothing is ever reserved.
-describe: memdescs, outside the lock (small objects: inside). finish: LIVE.
+Steps. reserve: makes the record and the holder record, and promises the frames, in one transaction.
+Two large requests never starve each other: every allocation, even a small one, asks for the free
+frames minus the reserved ones. take_run, once per run: takes one run if a free run is long enough,
+else the longest one; the reservation and the free count change with it. one_run, if one run holds
+the whole object: does both at once, and nothing is ever reserved. describe: stores the memdescs,
+outside the lock (for small objects: inside). finish: makes the object LIVE.
 
-Why safe, by where the owner dies: before reserve commits, nothing happened. Later the object is
-ALLOCATING with its holder record on the dead member's list: reap lets go of it, which returns what
-is still reserved and makes it DYING, and its runs go back one by one. Memdescs of an object that
-was never LIVE are stale as soon as its generation moves on, at the end of DYING.
+Why safe, by where the owner dies. Before reserve commits: nothing happened. Later: the object is
+ALLOCATING, and its holder record is on the dead member's list. The reaper drops that record, which
+returns the remaining reservation and makes the object DYING; its runs go back one by one. Memdescs
+of an object that was never LIVE become stale when its generation moves on, at the end of DYING.
 
-Why one_run commits before anything is described: memdescs are not logged; a roll-back of the
-allocation would leave the words of an object that never was, under a generation used again.
+Why one_run commits before anything is described: memdescs are not logged. A roll-back of the
+allocation would leave memdescs of an object that never existed, under a generation used again.
 
-Who finishes: the owner, or whoever reaps its slot; nobody else, however slow the owner is.
+Who finishes: the owner, or the member that reaps its slot. Nobody else, however slow the owner is.
 """
 
 import cython
@@ -38,7 +39,7 @@ def begin_object(
 ) -> word:
     """Make an ALLOCATING object that this member holds; no commit.
 
-    `frames` must be free and promised to nobody; `reserved` of them are promised to this object.
+    `frames` must be free and not promised; `reserved` of them are then promised to this object.
     """
     about: word = zones.at(zone)
     if arena[about + L.ZONE_RESERVED] > arena[about + L.ZONE_FREE]:
@@ -62,12 +63,12 @@ def begin_object(
 
 
 def move_run(arena: Words, mine: Words, obj: word, zone: word, wanted: word) -> word:
-    """Move one run of free frames into an object: at most `wanted`; how many. No commit."""
+    """Move one run of at most `wanted` free frames into an object; return how many. No commit."""
     count: word = free_runs.longest(arena, mine, zone)
     start: word
     if count >= wanted:
         count = wanted
-    # Large objects come from the top, small ones from the bottom: these do not scatter those.
+    # Large objects come from the top, small ones from the bottom, to not scatter the large.
     if count >= L.LARGE_FRAMES:
         start = free_runs.find_highest(arena, mine, zone, count)
     else:
@@ -85,7 +86,7 @@ def move_run(arena: Words, mine: Words, obj: word, zone: word, wanted: word) -> 
 
 
 def reserve(arena: Words, mine: Words, zone: word, frames: word, by: word) -> word:
-    """Begin a large object: its index, or why not. Needs: lock held, journal empty (I7)."""
+    """Begin a large object: its index, or an error. Needs: lock held, journal empty (I7)."""
     obj: word = begin_object(arena, mine, zone, frames, frames, by)
     if obj >= L.STATUS:
         return journal.cancel(arena, obj)
@@ -97,7 +98,7 @@ def reserve(arena: Words, mine: Words, zone: word, frames: word, by: word) -> wo
 
 
 def take_run(arena: Words, mine: Words, obj: word) -> word:
-    """Give a large object one more run: MORE, OK when it has all, NO_RECORDS to try again."""
+    """Give a large object one more run: MORE, OK if it now has all, NO_RECORDS to try again."""
     if not objects.is_owned(arena, mine, obj, L.OBJECT_STATE_ALLOCATING):
         return L.NOT_OWNER
     link: word = objects.at(arena, mine, obj) + L.OBJECT_LINK
@@ -123,7 +124,7 @@ def describe(arena: Words, mine: Words, obj: word) -> word:
 
 
 def describe_runs(arena: Words, mine: Words, obj: word, value: word) -> word:
-    """Store a memdesc for each of an object's frames. Needs: they are in this member's care."""
+    """Store a memdesc for each of an object's frames. Needs: this member owns or cleans it."""
     if not tables.valid(arena, mine, L.TABLE_OBJECTS, obj):
         return L.DAMAGED
     run: word = low(arena[tables.place(mine, L.TABLE_OBJECTS, obj) + L.OBJECT_RUNS])
@@ -148,10 +149,10 @@ def finish(arena: Words, mine: Words, obj: word) -> word:
 
 
 def one_run(arena: Words, mine: Words, zone: word, frames: word, by: word) -> word:
-    """Begin an object that one run holds, with all its frames: then describe() and finish().
+    """Begin an object that fits one run, with all its frames; describe() and finish() follow.
 
-    Its index, or NO_RUN when only several runs would do: then reserve() and so on. Needs: lock
-    held, journal empty (I7).
+    Returns its index, or NO_RUN if it needs several runs: then use reserve() and so on. Needs:
+    lock held, journal empty (I7).
     """
     if free_runs.longest(arena, mine, zone) < frames:
         return L.NO_RUN
@@ -170,7 +171,7 @@ def one_run(arena: Words, mine: Words, zone: word, frames: word, by: word) -> wo
 def small(arena: Words, mine: Words, zone: word, frames: word, by: word) -> word:
     """Allocate an object of at most MEMDESCS_INSIDE_MAX frames under one hold of the lock.
 
-    Returns and needs what one_run() does.
+    Returns and needs the same as one_run().
     """
     obj: word = one_run(arena, mine, zone, frames, by)
     if obj >= L.STATUS:

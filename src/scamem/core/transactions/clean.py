@@ -1,25 +1,26 @@
-"""Clean the frames of an object that ended, before anybody may have them.
+"""Clean the frames of an object that ended, before they can be used again.
 
-Why there is something to clean: TAINTED, a member died with I/O under way, and a device may go on
-writing to those pages after the kernel has forgotten the process; MOVED, the memdescs of the
-frames may name another object, which may be LIVE.
+Why frames need cleaning. TAINTED: a member died with I/O under way, and a device may still write to
+those pages after the kernel has forgotten the process. MOVED: the memdescs of the frames may name
+another object, which may be LIVE.
 
-State. Such an object, DYING, is on the list CLEANING_HEAD instead of the list of DYING objects
+State. Such an object is DYING. It is on the list CLEANING_HEAD instead of the list of DYING objects
 (free.py), or it is the one named in CLEANING: {object, slot}, with the owner's incarnation beside
 it. One member cleans at a time.
 
-Steps. begin: the list's first object is taken off and named in CLEANING. Outside the lock: the
+Steps. begin: takes the first object off the list and names it in CLEANING. Outside the lock, the
 owner gives the pages of a tainted object back to the kernel and takes new ones in their place (the
-device keeps the old ones, which are nobody's now), and overwrites the memdescs. finish: without
-flags the object goes to the DYING objects, whose runs are given back one by one.
+device keeps the old pages, which now belong to nobody), and overwrites the memdescs. finish: clears
+the flags and moves the object to the DYING objects, whose runs are given back one by one.
 
-Why safe: the frames of a DYING object are nobody's, so new pages in their place harm nobody; the
-work can be done twice. A dead owner's object goes back on the list (reset, by its reaper), and
-not because the owner is slow: a late punch would hit the next owner's frames. An owner that could
-not come for the lock again finds itself in CLEANING and does it all again; one that got no new
-pages puts the object back.
+Why safe: the frames of a DYING object belong to nobody, so replacing their pages harms nobody, and
+the work can be done twice. If the owner dies, its reaper puts the object back on the list (reset).
+A slow owner keeps it: its late punch would hit the frames' next owner. An owner that could not get
+the lock back finds itself in CLEANING and does all of it again. An owner that got no new pages puts
+the object back.
 
-The taint is kept until here, whoever unpins meanwhile: an unpin says that *that* I/O is done.
+The taint stays until this point, even if others unpin meanwhile: an unpin says that *that* I/O is
+done.
 
 Tried and failed: giving pages back when the member is reaped takes the data of others who hold
 the object.
@@ -38,7 +39,7 @@ else:
 
 
 def is_owner(arena: Words, mine: Words) -> bool:
-    """Tell whether this member is the one that cleans."""
+    """Tell whether this member is the one that cleans now."""
     return (
         arena[L.CLEANING] != 0
         and arena[L.CLEANING] >> L.SHIFT_32 == mine[L.MINE_SLOT]
@@ -47,7 +48,7 @@ def is_owner(arena: Words, mine: Words) -> bool:
 
 
 def begin(arena: Words, mine: Words) -> word:
-    """Take an object to clean: its index; DONE if there is none, BUSY while another cleans."""
+    """Take an object to clean: its index; DONE if there is none, BUSY if another member cleans."""
     if is_owner(arena, mine):
         return low(arena[L.CLEANING])
     if arena[L.CLEANING] != 0:
@@ -84,7 +85,7 @@ def finish(arena: Words, mine: Words) -> word:
 
 
 def abort(arena: Words, mine: Words) -> word:
-    """Leave the object to whoever comes next: there were no new pages. OK or NOT_OWNER."""
+    """Leave the object to the next member, since there were no new pages. OK or NOT_OWNER."""
     if not is_owner(arena, mine):
         return L.NOT_OWNER
     reset(arena, mine)

@@ -1,21 +1,22 @@
-"""Fork: the child begins with a record of its own for each object that its parent holds.
+"""Fork: the child starts with its own record for each object that its parent holds.
 
-Steps, all in the parent's prepare handler, under the process-local lock, which it took first: the
-caller locks the child's byte and maps its page (inherited); begin: FREE -> FORKING, a new
-incarnation; copy, once a record: a record of the child's with the parent's counts, and the child's
-private entry. Only then are the mappings opened to the child. become, in the child's handler: the
-private words are the child's. arrive, at the child's first transaction: FORKING -> ACTIVE, its pid.
+Steps. In the parent's prepare handler, under the process-local lock, which it took first: the
+caller locks the child's byte and maps its page (inherited). begin: FREE -> FORKING, with a new
+incarnation. copy, once per record: makes a record for the child with the parent's counts, and the
+child's private entry. Only then are the mappings opened to the child. In the child's handler,
+become: turns the private words into the child's. At the child's first transaction, arrive:
+FORKING -> ACTIVE, with the child's pid.
 
-Why safe: the records exist before the child does, and its byte is locked before the records: a
-reaper finds the slot locked. If the fork fails, or the child dies, the byte is unlocked once the
-parent's handler has dropped its page, and the slot is reaped. Parent and child never store the same
-counts: each has its own records.
+Why safe: the records exist before the child does, and the child's byte is locked before the records
+are made, so a reaper finds the slot locked. If the fork fails or the child dies, the byte is
+unlocked once the parent's handler has dropped its page, and the slot is reaped. Parent and child
+never store the same counts: each has its own records.
 
-Not copied: objects still ALLOCATING (their owner is one process; the child's step on one says
-NOT_OWNER), loans (they are the parent's), records without counts.
+Not copied: objects that are still ALLOCATING (their owner is one process; the child's step on one
+returns NOT_OWNER), loans (they belong to the parent), and records without counts.
 
-Tried and failed: records before the lock page let a reaper take the slot; copying without the
-local lock left the child with frames that nobody held for it.
+Tried and failed: making the records before the lock page lets a reaper take the slot. Copying
+without the local lock left the child with frames that no record held for it.
 """
 
 import cython
@@ -51,12 +52,12 @@ def oldest(arena: Words, mine: Words) -> word:
 def copy(arena: Words, mine: Words, slot: word, holder: word) -> word:
     """Copy one record for the child: the next to copy, 0 at the end, NO_RECORDS, or AGAIN.
 
-    AGAIN: begin with the oldest once more; what is copied already is passed over.
+    AGAIN: start with the oldest once more; records that are already copied are skipped.
     """
     if not tables.valid(arena, mine, L.TABLE_HOLDERS, holder):
         return L.DAMAGED
     if holders.slot_of(arena, mine, holder) != mine[L.MINE_SLOT]:
-        return L.AGAIN  # dropped by another, being without counts, since its number was read
+        return L.AGAIN  # it had no counts, and another member dropped it meanwhile
     place: word = holders.at(arena, mine, holder)
     obj: word = holders.object_of(arena, mine, holder)
     newer: word = high(arena[place + L.HOLDER_SLOT_LINKS])
@@ -85,7 +86,7 @@ def become(arena: Words, mine: Words, slot: word) -> None:
 
 
 def arrive(arena: Words, mine: Words, pid: word) -> word:
-    """Say under which pid the child runs. Needs: lock held."""
+    """Store the pid of the child. Needs: lock held."""
     slot: word = mine[L.MINE_SLOT]
     if members.state(arena, mine, slot) != L.SLOT_STATE_FORKING:
         return L.OK

@@ -1,16 +1,16 @@
-"""Free an object: its last holder record makes it DYING, its runs go back one by one.
+"""Free an object: its last holder record makes it DYING, then its runs go back one by one.
 
-Steps. let_go, part of whatever transaction drops a holder record: the record goes; if it was the
-last (I3), what is still reserved is returned and the object becomes DYING; an object of one run is
-freed at once, in the same transaction. free_some: one run of the first DYING object goes back;
-with its last one the generation moves on (so every memdesc of it is stale) and the record is free.
-An object whose frames must be cleaned first takes the way through clean.py.
+Steps. let_go, part of every transaction that drops a holder record: removes the record. If it was
+the last one (I3), the remaining reservation is returned and the object becomes DYING. An object of
+one run is freed at once, in the same transaction. free_some: gives back one run of the first DYING
+object. With its last run, the generation moves on (so every memdesc of it is stale) and the record
+is free. An object whose frames must be cleaned first goes through clean.py.
 
-Why safe: DYING objects are on a list of the arena and every step is a transaction, so whoever
-comes next goes on: reaping, an allocation that wants frames, a look at the arena. Two members may
-take turns at one object.
+Why safe: DYING objects are on a list in the arena and every step is a transaction, so any member
+can continue: a reaper, an allocation that needs frames, a look at the arena. Two members may
+alternate on one object.
 
-Who finishes: whoever dropped the last record, in a loop; after its death, any member.
+Who finishes: the member that dropped the last record, in a loop; after its death, any member.
 """
 
 import cython
@@ -57,7 +57,7 @@ def give_back(arena: Words, mine: Words, obj: word, run: word) -> None:
     """Make a run's frames free. No commit. Needs: it is off its object."""
     if run == 0:
         return
-    # By its frames, not by its object: that may have runs of several zones of one kind.
+    # Zone of the frames, not of the object: an object may have runs in several zones of one kind.
     zone: word = zones.of(mine, low(run))
     if high(run) == 0 or zone >= L.ZONES_MAX or zones.of(mine, low(run) + high(run) - 1) != zone:
         journal.ensure(arena, False)

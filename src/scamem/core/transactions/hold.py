@@ -1,31 +1,31 @@
-"""Hold an object and let go of it: counts by oneself, records under the arena's lock.
+"""Hold an object and let go of it: counts by the member alone, records under the arena's lock.
 
-State. A member's counts for an object live in its holder record (holders.py); its private table
+State. A member's counts for an object are in its holder record (holders.py). Its private table
 names the record while the counts are not all 0 (private.py).
 
-Steps. A first hold finds or makes the record under the arena's lock; more holds, and all but the
-last letting go, change the counts alone, under the process-local lock. The last one sets the
-counts to 0, clears the private entry, and drops the record in a transaction. Where that cannot
-wait for the arena's lock (a deallocation), the record goes on the slot's stack of drops and the
-flag DROPS asks whoever holds the lock to empty it before unlocking.
+Steps. A first hold finds or makes the record under the arena's lock. Later holds, and every release
+but the last, change only the counts, under the process-local lock. The last release sets the counts
+to 0, clears the private entry, and drops the record in a transaction. A release that cannot wait
+for the arena's lock (a deallocation) pushes the record on the slot's stack of drops, and the flag
+DROPS asks the lock's holder to empty the stack before it unlocks.
 
-The stack: only its member pushes, records whose counts it has set to 0 just before; only a holder
+The stack. Only its member pushes, and only records whose counts it has just set to 0. Only a holder
 of the arena's lock pops, one by one. SLOT_DROPS counts the pops, so a popper's exchange fails only
-because of a push, and whether a dead popper has popped can be told: DRAINING has the record and
-the count before. A record on a stack has no counts until it is popped: a member that wants the
-object again meanwhile gets a new record, and what is left of the old one (nothing, or its loans,
-which are in transit from then on) goes when it is popped. So no number is ever on two stacks, or
-on one and in use.
+because of a push, and it shows whether a dead popper has popped: DRAINING has the record and the
+count before. A record on a stack has no counts until it is popped. A member that wants the object
+again meanwhile gets a new record; what is left of the old one (nothing, or its loans, which are in
+transit from then on) goes when it is popped. So no number is ever on two stacks, or both on a stack
+and in use.
 
-Why safe: a popper that dies before its exchange has changed nothing; after it, who takes the lock
-over reads the record from DRAINING, clears its link, and drops it, or gives it back if it was
-dropped already. Twice is once: a record without counts is dropped, any other is left. A member
-that dies is reaped, counts and stack or not.
+Why safe. A popper that dies before its exchange has changed nothing. If it dies after it, the
+member that takes the lock over reads the record from DRAINING, clears its link, and drops it, or
+gives it back if it was already dropped. Twice has the effect of once: a record without counts is
+dropped, any other is left. A member that dies is reaped, whether or not it has counts and a stack.
 
-Tried and failed: emptying the stack before clearing DROPS loses a record pushed between the two.
-Letting a record that is on the stack have counts again: the popper clears its link and sees no
-counts, the member sets the last one to 0 and sees no link; both act, the number is used again while
-it is on the stack, and what lay below it is lost. Telling by the stack's top alone whether a dead
+Tried and failed. Emptying the stack before clearing DROPS loses a record pushed between the two.
+Letting a record on the stack have counts again: the popper clears its link and sees no counts, the
+member sets the last one to 0 and sees no link; both act, the number is used again while it is on
+the stack, and the records below it are lost. Telling from the stack's top alone whether a dead
 popper had popped: a push on top of the record looks like a pop, and cuts the stack in two.
 """
 
@@ -53,7 +53,7 @@ else:
 
 
 def add(arena: Words, mine: Words, obj: word, by: word) -> word:
-    """Hold once more what this member holds already: OK, NOT_HELD, or FULL. No arena lock."""
+    """Hold again an object that this member holds: OK, NOT_HELD, or FULL. No arena lock."""
     holder: word = record_of(mine, obj)
     if holder == 0:
         return L.NOT_HELD
@@ -63,7 +63,7 @@ def add(arena: Words, mine: Words, obj: word, by: word) -> word:
 
 
 def subtract(arena: Words, mine: Words, obj: word, by: word) -> word:
-    """Let go once. The record's index if that was the last hold and it must be dropped, else 0."""
+    """Let go once. Returns the record to drop if that was its last hold, else 0."""
     holder: word = record_of(mine, obj)
     if holder == 0 or not holders.subtract_count(arena, mine, holder, by):
         return 0
@@ -72,9 +72,9 @@ def subtract(arena: Words, mine: Words, obj: word, by: word) -> word:
 
 
 def own_record(arena: Words, mine: Words, obj: word) -> word:
-    """Return this member's record on an object's list, made if there is none; no commit.
+    """Return this member's record on an object's list; make one if there is none. No commit.
 
-    One that waits on the stack to be dropped is dropped here, after the new one is linked (I3).
+    A record that waits on the drop stack is dropped here, after the new one is linked (I3).
     """
     holder: word = holders.find(arena, mine, obj, mine[L.MINE_SLOT])
     if holder != 0 and arena[holders.at(arena, mine, holder) + L.HOLDER_DROPS] == 0:
@@ -116,9 +116,9 @@ def drop_record(arena: Words, mine: Words, holder: word) -> None:
 
 
 def put_holder(arena: Words, mine: Words, holder: word) -> word:
-    """Drop a member's record that stands for nothing any more; OK also if it was revived.
+    """Drop a member's record that has no counts any more; OK also if it was revived.
 
-    Needs: lock held, journal empty. Whoever drops the last record goes on with free_some().
+    Needs: lock held, journal empty. A caller that drops the last record continues with free_some().
     """
     if not tables.valid(arena, mine, L.TABLE_HOLDERS, holder):
         return L.OK
@@ -131,7 +131,7 @@ def put_holder(arena: Words, mine: Words, holder: word) -> word:
 
 
 def defer(arena: Words, mine: Words, holder: word) -> None:
-    """Leave a record without counts to whoever holds the arena's lock. Needs: local lock held."""
+    """Leave a record without counts to the holder of the arena's lock. Needs: local lock held."""
     top: word = tables.slot_at(mine, mine[L.MINE_SLOT]) + L.SLOT_DROPS
     link: word = tables.place(mine, L.TABLE_HOLDERS, holder) + L.HOLDER_DROPS
     seen: word
@@ -182,7 +182,7 @@ def recover_drain(arena: Words, mine: Words) -> word:
 
 
 def drain(arena: Words, mine: Words) -> word:
-    """Drop at most DROPS_AT_ONCE records that others left; DONE, MORE, or DAMAGED."""
+    """Drop at most DROPS_AT_ONCE records that other members left; DONE, MORE, or DAMAGED."""
     slot: word = L.SLOT_FIRST
     left: word = L.DROPS_AT_ONCE
     status: word
@@ -203,7 +203,7 @@ def drain(arena: Words, mine: Words) -> word:
 
 
 def leave(arena: Words, mine: Words) -> word:
-    """Unlock, after dropping what others asked for; MORE if somebody should come back for more."""
+    """Unlock, after dropping the records that others left; MORE if the caller should come back."""
     status: word = L.OK
     if lock.clear_drops(arena) != 0:
         status = drain(arena, mine)

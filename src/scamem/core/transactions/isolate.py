@@ -1,17 +1,17 @@
-"""Keep the free frames of a section from everybody, while what else is there moves away.
+"""Keep a section's free frames from all others while the section's objects move away.
 
-State. An ALLOCATING object of the member that empties the section: it takes the section's free
-frames, and is never described or LIVE. When it is let go of, they are free as before.
+State. An ALLOCATING object of the member that empties the section. It takes the section's free
+frames, and is never described or LIVE. When it is released, they are free as before.
 
-Steps. take, a run at a time: the longest free run of the section leaves the tree and hangs on the
-object, in one transaction. Frames that become free in the section later are taken by another round.
+Steps. take, one run at a time: moves the longest free run of the section from the tree to the
+object, in one transaction. Frames that become free in the section later are taken in another round.
 
-Why safe: to everybody else the frames are in use by an object that is being allocated. Its owner
-dead, reap lets go of it, and its runs go back one by one (alloc.py, free.py). Frames that a request
-under way was promised are left to it.
+Why safe: to all others, the frames are in use by an object that is being allocated. If its owner
+dies, the reaper drops its record, and its runs go back one by one (alloc.py, free.py). Frames that
+are promised to a request under way are left to it.
 
-Tried and failed: searching for the copies' frames beside the section: meanwhile others are given
-what was just emptied.
+Tried and failed: only searching for the copies' frames outside the section. Meanwhile other members
+are given the frames that were just emptied.
 """
 
 import cython
@@ -27,9 +27,9 @@ else:
 
 
 def take(arena: Words, mine: Words, obj: word, section: word) -> word:
-    """Take one run of a section's free frames: MORE, DONE if there is none; or why not.
+    """Take one run of a section's free frames: MORE, DONE if there is none; or an error.
 
-    IN_USE: they were promised to others. NO_RECORDS: to try again. Needs: `obj` is ALLOCATING.
+    IN_USE: they are promised to others. NO_RECORDS: try again. Needs: `obj` is ALLOCATING.
     """
     if not objects.is_owned(arena, mine, obj, L.OBJECT_STATE_ALLOCATING):
         return L.NOT_OWNER

@@ -1,13 +1,13 @@
-"""Join an arena: a FREE slot becomes ACTIVE, by the process that has locked its byte.
+"""Join an arena: a FREE slot becomes ACTIVE, for the process that has locked its byte.
 
-Steps. find_free: a slot whose state is FREE, read without the lock. The caller locks its byte,
-takes the arena's lock in its name (procedures/joining.py), and join() looks at the state again.
+Steps. find_free: finds a slot whose state is FREE, without the lock. The caller locks its byte and
+takes the arena's lock in the slot's name. join: checks the state again.
 
-Why safe: two joiners cannot lock one byte. A slot in use is not FREE, so nobody's byte is locked
-in a dead member's stead. One that is FREE while its byte is locked is another joiner's, or its
-member is just leaving (leave.py): another is taken. A joiner that dies before the commit leaves a
-FREE slot with an unlocked byte; inside the critical section, the lock word names its slot, and the
-next to lock that byte (or any waiter) takes over.
+Why safe: two joiners cannot lock one byte. A slot in use is not FREE, so no joiner locks the byte
+of a dead member. If a slot is FREE while its byte is locked, another joiner has it, or its member
+is just leaving (leave.py): the joiner takes another slot. A joiner that dies before the commit
+leaves a FREE slot with an unlocked byte. If it dies inside the critical section, the lock word
+names its slot, and the next process to lock that byte (or any waiter) takes over.
 """
 
 import cython
@@ -22,7 +22,7 @@ else:
 
 
 def find_free(arena: Words, mine: Words, after: word) -> word:
-    """Return the first FREE slot behind `after`, 0 if there is none. No lock: look again."""
+    """Return the first FREE slot after slot `after`, or 0. Needs no lock: check it again."""
     slot: word = after + 1 if after >= L.SLOT_FIRST else L.SLOT_FIRST
     while slot < mine[L.MINE_SLOTS_MAX]:  # bound: the slots
         if members.state(arena, mine, slot) == L.SLOT_STATE_FREE:

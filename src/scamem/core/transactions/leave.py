@@ -1,23 +1,23 @@
 """Leave an arena: a member that has nothing left in it frees its own slot.
 
-State. The slot is ACTIVE and its byte locked by this process. Nothing hangs on it: no holder
-record, no stack of drops, no section that it changes, no object that it cleans.
+State. The slot is ACTIVE, and this process has locked its byte. Nothing belongs to the slot: no
+holder record, no stack of drops, no section that it changes, no object that it cleans.
 
 Steps. leave: ACTIVE -> FREE. The arena's lock is given up; the caller unlocks the byte, and only
 then unmaps.
 
-Why safe, by where the member dies: before the commit the slot is ACTIVE and is reaped, as every
-dead member's. After it nothing is left to do. The byte is locked longer than the slot is in use: a
-joiner that finds the slot FREE and the byte locked takes another (join.py), and whoever has locked
-the byte knows that nobody acts in the slot's name any more. In between this member only gives the
-lock up, which may empty others' stacks of drops; dying there it leaves a lock word that names the
-slot, and a waiter, or the next to lock the byte, takes over.
+Why safe, by where the member dies. Before the commit: the slot is ACTIVE and is reaped, like that
+of every dead member. After it: nothing is left to do. The byte stays locked longer than the slot is
+in use. A joiner that finds the slot FREE and the byte locked takes another slot (join.py). A
+process that has locked the byte knows that nobody acts in the slot's name any more. In between,
+this member only gives up the lock, which may empty the drop stacks of others. If it dies there, it
+leaves a lock word that names the slot; a waiter, or the next process to lock the byte, takes over.
 
-Who finishes: nobody must. Where the lock is not to be had at once, or something hangs on the slot,
-it stays ACTIVE, the byte is unlocked, and the slot is reaped.
+Who finishes: nobody has to. If the lock is not free at once, or something belongs to the slot, the
+slot stays ACTIVE, the byte is unlocked, and the slot is reaped.
 
-Tried and failed: unlocking the byte first: a waiter takes the lock over from a holder that is still
-inside, or the slot is another's before it is FREE.
+Tried and failed: unlocking the byte first. A waiter takes the lock over from a holder that is still
+inside, or the slot belongs to another process before it is FREE.
 """
 
 import cython
@@ -32,7 +32,7 @@ else:
 
 
 def leave(arena: Words, mine: Words) -> word:
-    """Free this member's slot: OK, or IN_USE if anything hangs on it. Needs: lock held, I7."""
+    """Free this member's slot: OK, or IN_USE if anything belongs to it. Needs: lock held, I7."""
     slot: word = mine[L.MINE_SLOT]
     about: word = tables.slot_at(mine, slot)
     if members.state(arena, mine, slot) != L.SLOT_STATE_ACTIVE:

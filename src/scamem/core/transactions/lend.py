@@ -1,30 +1,30 @@
 """Lend an object while its handle travels, and load it at the other end, once.
 
-State. A loan hangs on its lender's holder record and has an id that is never used again. When the
-lender lets go or dies, the record, loans and all, turns over to the arena in one step
-(hold.drop_record), with the second at which it did, rounded up. A loan is owed a grace: from when
-it was lent, and again from when its record turned over.
+State. A loan is on its lender's holder record and has an id that is never used again. When the
+lender lets go or dies, the record turns over to the arena with its loans, in one step
+(hold.drop_record), and notes the second, rounded up. A loan has a grace period: from the time it
+was lent, and again from the time its record turned over.
 
-Steps. lend: a loan on one's own record. load: the loan, if it is still there, comes off its record
-and this member's record is made or counted, in one transaction; without it the object must still
-be held by somebody. A turned-over record goes with its last loan. expire, when memory is wanted: a
-record in transit that is the object's only one, its grace over, gives up its loans, one a
-transaction. reclaim, when there are as many loans as there may be: one loan whose grace is over and
-whose object is held without it comes off its record. Each member looks through the table in turns
-of its own, so one that sends and sends finds the oldest first, and looks at each loan once a turn.
+Steps. lend: puts a loan on the member's own record. load: if the loan is still there, takes it off
+its record and makes or counts this member's record, in one transaction; if not, some other holder
+must still hold the object. A turned-over record goes with its last loan. expire, when memory is
+needed: a record in transit whose grace is over, and that is the object's only one, gives up its
+loans, one per transaction. reclaim, when there are as many loans as allowed: takes one loan off its
+record, whose grace is over and whose object is held without it. Each member goes through the table
+at its own pace, so one that sends repeatedly finds the oldest first, and looks at each once a turn.
 
-Why safe: load in two transactions would let the object go between them, or, dying between them,
-hold it for ever. Taking the loan and keeping the object are one commit. reclaim ends no object: the
-lender's record, which has counts, or another's stays, and a load goes by that. A lender that lets
-go just after it is as one that let go after its loan was loaded. A record without counts is about
-to turn over: its loans have their second grace before them, and are left alone. So are those of a
-lender that is known to be dead: whoever reclaims has reaped before.
+Why safe: a load in two transactions would let the object end between them or, if the loader died
+between them, hold it for ever. Taking the loan and keeping the object are one commit. reclaim ends
+no object: the lender's record, which has counts, or another one stays, and a load goes by that. A
+lender that lets go just after it is like one that lets go after its loan was loaded. A record
+without counts is about to turn over: its loans have their second grace before them, and are left
+alone. So are those of a lender that is known to be dead: the caller of reclaim has reaped before.
 
-Who finishes: a loader that dies after the commit is reaped; before it, the loan is still there. A
-place in the table is a member's own, and where it begins does not matter.
+Who finishes: a loader that dies after the commit is reaped; before it, the loan is still there. The
+place in the table is the member's own, and it does not matter where it starts.
 
-Tried and failed: keeping every loan of an object that is held. What is sent again and again, and
-not always read, uses the last loan up, and nobody can send anything.
+Tried and failed: keeping every loan of an object that is held. A program that sends the same object
+repeatedly, and does not always read it, uses up all loans, and then nobody can send anything.
 """
 
 import cython
@@ -41,9 +41,9 @@ else:
 
 
 def lend(arena: Words, mine: Words, obj: word, loan_id: word) -> word:
-    """Hang a loan on this member's record: its index; NOT_HELD, NO_LOANS or NO_RECORDS.
+    """Put a loan on this member's record: its index; NOT_HELD, NO_LOANS or NO_RECORDS.
 
-    A loan_id of 0 asks for a new one (read it from the record); another puts a loan back.
+    A loan_id of 0 makes a new id (read it from the record); any other puts a loan back.
     """
     holder: word = record_of(mine, obj)
     if holder == 0:
@@ -107,7 +107,7 @@ def oldest(arena: Words, mine: Words) -> word:
 
 
 def is_over(arena: Words, mine: Words, holder: word, grace_s: word) -> bool:
-    """Tell whether a record has been in transit for the grace; without one, it always has."""
+    """Tell whether a record has been in transit for the grace period; with grace 0, always."""
     second: word = high(arena[holders.at(arena, mine, holder) + L.HOLDER_LOANS])
     return grace_s == 0 or hold.seconds(arena) > second + grace_s
 
@@ -116,8 +116,8 @@ def expire(arena: Words, mine: Words, holder: word, grace_s: word) -> word:
     """Look at one record in transit; take one loan off it if it is due. Return the next to look at.
 
     Due: its grace is over, and nobody else holds the object. The record itself is returned while it
-    has more loans; 0 is the end, for a record that is gone, and for one that is not due yet: those
-    after it are younger.
+    has more loans. 0 means the end: the record is gone, or it is not due yet, and those after it
+    are younger.
     """
     if not tables.valid(arena, mine, L.TABLE_HOLDERS, holder):
         return 0
@@ -139,7 +139,7 @@ def expire(arena: Words, mine: Words, holder: word, grace_s: word) -> word:
 
 
 def is_needed(arena: Words, mine: Words, loan: word, grace_s: word, now_ns: word) -> bool:
-    """Tell whether a loan has its grace before it, or is all that keeps its object."""
+    """Tell whether the grace of a loan is not over, or only the loan keeps its object."""
     place: word = tables.place(mine, L.TABLE_LOANS, loan)
     lent_ns: word = arena[place + L.LOAN_LENT_NS]
     holder: word = arena[place + L.LOAN_HOLDER]
@@ -160,10 +160,10 @@ def is_needed(arena: Words, mine: Words, loan: word, grace_s: word, now_ns: word
 
 
 def reclaim(arena: Words, mine: Words, grace_s: word) -> word:
-    """Take back the next loan that is not needed: OK; MORE to look on; DONE at the table's end.
+    """Take back the next loan that is not needed: OK; MORE to continue; DONE at the table's end.
 
-    Needs: the dead are reaped. At the end MINE_LOANS_OLDEST says that every loan was lent then or
-    later; 0 if there is one that was due, and needed.
+    Needs: the dead are reaped. At the end, MINE_LOANS_OLDEST is a time: every loan was lent then or
+    later. It is 0 if one was due, but needed.
     """
     now_ns: word = monotonic_ns()
     left: word = L.LOANS_AT_ONCE

@@ -1,16 +1,16 @@
-"""Note of an object that its bytes are a pickle which a member put there.
+"""Mark an object whose bytes are a pickle that a member wrote.
 
-State. OBJECT_PICKLED in the object's state word; it goes with the object: a record that is free has
-no flags (objects.set_state).
+State. OBJECT_PICKLED in the object's state word. It goes with the object: a free record has no
+flags (objects.set_state).
 
-Steps. One transaction, by a member that holds the object, after its bytes are there.
+Steps. One transaction, by a member that holds the object, after the bytes are written.
 
-Why safe: the mark is one word. Dying before it, the member leaves an object that is no pickle to
-anybody and that its reaper gives back; after it, one that nobody has a handle of yet.
+Why safe: the mark is one word. A member that dies before it leaves an object that nobody takes for
+a pickle, and that its reaper gives back. If it dies after it, nobody has a handle of it yet.
 
-Why the arena keeps it: a handle says that its object is a pickle, and handles are bytes that
-anybody may have changed. What an object is must be said by the arena, or bytes that an array was
-given would be unpickled where somebody turned the array's handle into that of a pickle.
+Why the arena keeps the mark: a handle says that its object is a pickle, but handles are bytes that
+anybody may have changed. The arena must say what an object is. Otherwise, somebody could turn an
+array's handle into the handle of a pickle, and the array's bytes would be unpickled.
 """
 
 import cython
@@ -26,7 +26,7 @@ else:
 
 
 def mark(arena: Words, mine: Words, obj: word) -> word:
-    """Say that this member put a pickle into an object that it holds: OK or NOT_HELD."""
+    """Note that this member wrote a pickle to an object that it holds: OK or NOT_HELD."""
     if record_of(mine, obj) == 0:
         return L.NOT_HELD
     objects.set_flag(arena, mine, obj, L.OBJECT_PICKLED)

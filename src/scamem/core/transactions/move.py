@@ -1,39 +1,39 @@
 """Move frames from one object to another: splice, shrink, migrate. No byte is copied here.
 
-State. MOVING objects are owned, as ALLOCATING ones are (objects.py), and have the flag MOVED: the
-memdescs of their frames may name another object already, so whenever such an object ends, its
+State. MOVING objects have an owner, as ALLOCATING ones have (objects.py), and the flag MOVED: the
+memdescs of their frames may already name another object. So whenever such an object ends, its
 frames are cleaned before they are free (clean.py). A LIVE object counts its changes.
 
-Steps. splice: begin (the source becomes MOVING: nobody but this member holds it, once, and there is
-no view of it); its frames are described as the target's, outside the lock; graft: the runs hang on
-the target's end, the source is gone. shrink: cut: the tail of an object that only this member
-holds, without views, becomes a new MOVING object, which its owner lets go of. migrate, of what
-only areas, loans in transit and this member's objects in hand hold: begin (a copy's object becomes
-MOVING) and mark (the object is MIGRATING); copy and describe outside the lock; exchange: the two
-swap their frames, if nobody came to hold the object or looked at it since.
+Steps. splice: begin makes the source MOVING (only this member holds it, once, and it has no view);
+its frames are described as the target's, outside the lock; graft appends the runs to the target,
+and the source is gone. shrink: cut makes the tail of an object that only this member holds, without
+views, a new MOVING object, which its owner releases. migrate, for an object that only areas, loans
+in transit and this member's objects in hand hold: begin (the copy's object becomes MOVING) and mark
+(the object is MIGRATING); copy and describe outside the lock; exchange: the two swap their frames,
+if nobody has come to hold the object or looked at it since.
 
-Why safe, by where the owner dies: before begin commits nothing happened. Later the MOVING object
-has its one holder record on the dead member's list, so reap ends it, and it is cleaned: memdescs
-that name the target are overwritten before its frames are free. After graft, cut or exchange has
-committed, the frames are where they belong; a MOVING object that is left is ended as above. A
-mark that is left means nothing: the next holder clears it.
+Why safe, by where the owner dies. Before begin commits: nothing happened. Later: the MOVING object
+has its one holder record on the dead member's list, so the reaper ends it, and it is cleaned:
+memdescs that name the target are overwritten before its frames are free. After graft, cut or
+exchange has committed: the frames are where they belong; a MOVING object that is left ends as
+above. A mark that is left means nothing: the next holder clears it.
 
-Why a copy is believed: other members come to an object by a record, and linking one clears the
-mark; while the migrating member has a record, no other may mark. Its own threads need no record:
-whichever maps or pins the object, or changes its frames, says so in a private word (private.py),
-under the local lock, which mark and exchange are run under too.
+Why a copy can be trusted: other members reach an object through a record, and linking one clears
+the mark; while the migrating member has a record, no other may mark. Its own threads need no
+record. A thread that maps or pins the object, or changes its frames, notes it in a private word
+(private.py), under the local lock, under which mark and exchange run too.
 
-Why readers are safe: they walk an object's runs without the lock, between two looks under it at
-its count of changes and at the count of takeovers (Member.runs); a roll-back is a takeover. Frames
-leave an object only where no view, pin or holder of another member can be, and both are looked at
-with both locks held, under which no count of this member's can change.
+Why readers are safe: they walk an object's runs without the lock, and compare before and after,
+under it, the count of changes and the count of takeovers (Member.runs); a roll-back is a takeover.
+Frames leave an object only where no view, pin or holder of another member can be. All of these are
+checked with both locks held, under which no count of this member can change.
 
-Who finishes: the owner, or whoever reaps its slot.
+Who finishes: the owner, or the member that reaps its slot.
 
-Tried and failed: appending before the memdescs are stored leaves, if the owner dies, frames of a
-living object that lead to nothing. Comparing changes alone: a reader can see an uncommitted graft,
-and after its roll-back the count that it saw before. The mark alone: another thread mapped, wrote
-and unmapped between mark and exchange.
+Tried and failed. Appending before the memdescs are stored: if the owner dies, frames of a living
+object lead to nothing. Comparing changes alone: a reader can see an uncommitted graft and, after
+its roll-back, the count that it saw before. The mark alone: another thread mapped, wrote and
+unmapped between mark and exchange.
 """
 
 import cython
@@ -51,7 +51,7 @@ else:
 
 
 def is_idle(arena: Words, mine: Words, holder: word) -> bool:
-    """Tell whether a record is this member's, and stands for objects in hand alone."""
+    """Tell whether a record is this member's, and counts only objects in hand."""
     place: word = holders.at(arena, mine, holder)
     counts: word = arena[place + L.HOLDER_COUNTS]
     return (
@@ -74,9 +74,9 @@ def is_alone(arena: Words, mine: Words, obj: word) -> bool:
 
 
 def begin(arena: Words, mine: Words, obj: word, generation: word) -> word:
-    """Take an object that this member holds once, and nobody else: OK, STALE or NOT_ALONE.
+    """Take an object that only this member holds, once: OK, STALE or NOT_ALONE.
 
-    Again after an interruption: as at first, since it may have been mapped meanwhile.
+    A call after an interruption checks again, since the object may have been mapped meanwhile.
     """
     begun: cython.bint = objects.is_owned(arena, mine, obj, L.OBJECT_STATE_MOVING)
     if not begun and not objects.is_live(arena, mine, obj, generation):
@@ -93,7 +93,7 @@ def begin(arena: Words, mine: Words, obj: word, generation: word) -> word:
 
 
 def describe(arena: Words, mine: Words, obj: word, target: word) -> word:
-    """Describe a MOVING object's frames as the target's. Needs no lock: they are this member's."""
+    """Describe a MOVING object's frames as the target's. Needs no lock: this member owns them."""
     if not objects.is_owned(arena, mine, obj, L.OBJECT_STATE_MOVING):
         return L.NOT_OWNER
     if not tables.valid(arena, mine, L.TABLE_OBJECTS, target):
@@ -103,10 +103,10 @@ def describe(arena: Words, mine: Words, obj: word, target: word) -> word:
 
 
 def graft(arena: Words, mine: Words, source: word, target: word, expected: word) -> word:
-    """Hang a MOVING object's frames on the target's end; the source is gone.
+    """Append a MOVING object's frames to the target; the source is gone afterwards.
 
-    OK, or AGAIN if the target has not `expected` frames any more (0: any number will do). Needs:
-    the source is described as the target's, and the target held by this member.
+    OK, or AGAIN if the target no longer has `expected` frames (0: any number will do). Needs:
+    the source is described as the target's, and this member holds the target.
     """
     if not objects.is_owned(arena, mine, source, L.OBJECT_STATE_MOVING):
         return L.NOT_OWNER
@@ -138,7 +138,7 @@ def graft(arena: Words, mine: Words, source: word, target: word, expected: word)
 
 
 def split_run(arena: Words, mine: Words, run: word, kept: word) -> word:
-    """Leave a run its first frames; return a new record with the others, or NO_RECORDS."""
+    """Cut a run after `kept` frames; return a new record with the others, or NO_RECORDS."""
     place: word = tables.at(arena, mine, L.TABLE_RUNS, run)
     frames: word = arena[place + L.RUN_FRAMES]
     made: word = tables.take(arena, mine, L.TABLE_RUNS)
@@ -154,11 +154,11 @@ def split_run(arena: Words, mine: Words, run: word, kept: word) -> word:
 def cut(
     arena: Words, mine: Words, obj: word, tail: word, run: word, kept: word, left: word, seen: word
 ) -> word:
-    """Move the frames behind an object's first `left` ones to `tail`, which becomes MOVING.
+    """Move the frames after an object's first `left` ones to `tail`, which becomes MOVING.
 
     Parameters: `run`, the run that is cut, and how many frames it keeps; `seen`, the object's
     count of changes when the caller walked its runs. `tail` is ALLOCATING, has no frames and is
-    this member's. OK, NOT_ALONE, AGAIN (it changed: walk anew), NO_RECORDS.
+    this member's. OK, NOT_ALONE, AGAIN (it changed: walk it again), NO_RECORDS.
     """
     if not objects.is_owned(arena, mine, tail, L.OBJECT_STATE_ALLOCATING):
         return L.NOT_OWNER
@@ -193,7 +193,7 @@ def cut(
 
 
 def is_unwatched(arena: Words, mine: Words, obj: word) -> bool:
-    """Tell whether nobody looks at an object's frames: areas, loans in transit, own idle hands."""
+    """Tell whether nobody looks at the frames: only areas, transit, own idle hands hold."""
     holder: word = low(arena[objects.at(arena, mine, obj) + L.OBJECT_HOLDERS])
     left: word = L.HOLDERS_LOOKED_AT_MAX
     while holder != 0 and left > 0:  # bound: HOLDERS_LOOKED_AT_MAX
@@ -206,7 +206,7 @@ def is_unwatched(arena: Words, mine: Words, obj: word) -> bool:
 
 
 def mark(arena: Words, mine: Words, obj: word, generation: word) -> word:
-    """Say that an object is about to be copied: OK, STALE or NOT_ALONE.
+    """Note that an object is about to be copied: OK, STALE or NOT_ALONE.
 
     Needs: this member holds it, and no other thread of it is between a mark and an exchange.
     """

@@ -1,16 +1,16 @@
-"""Take a section offline: its frames are nobody's any more, and its memory goes back.
+"""Take a section offline: nobody can use its frames, and its memory goes back to the system.
 
-State: as online.py. A section that was taken offline by this stays so (the flag KEPT) until it is
-brought online by its number.
+State: as in online.py. A section that is taken offline here stays offline (the flag KEPT) until it
+is brought online by its number.
 
-Steps. begin: ONLINE -> OFFLINING, owned; all its frames that have memory must be free, and no
-large request may have been promised them; they become used in the tree, so nobody is given one.
-Outside the lock the owner punches the section. finish: OFFLINE.
+Steps. begin: ONLINE -> OFFLINING, with an owner. All its frames that have memory must be free, and
+no large request may have been promised them. They become used in the tree, so nobody is given one.
+Outside the lock, the owner punches the section. finish: OFFLINE.
 
-Why safe: from begin on no frame of it can be allocated, so a punch destroys nobody's data, and
-`unpunched` says that there is memory. A dead owner's section is OFFLINE, its memory still there:
-the next trim, or offlining it again, gives it back. A slow owner keeps it OFFLINING: nobody brings
-it online under its punch.
+Why safe: from begin on, no frame of it can be allocated, so a punch destroys nobody's data, and
+`unpunched` says that there is memory. If the owner dies, the section is OFFLINE and still has its
+memory: the next trim, or taking it offline again, gives it back. A slow owner keeps it OFFLINING:
+nobody brings it online while the owner punches.
 """
 
 import cython
@@ -25,7 +25,7 @@ else:
 
 
 def find_present(arena: Words, mine: Words, section: word) -> word:
-    """Return how many frames of a section have memory, all of them free; or IN_USE."""
+    """Return how many frames of a section have memory, if all of them are free; else IN_USE."""
     zone: word = zones.of_section(mine, section)
     start: word = (section << mine[L.MINE_SECTION_SHIFT]) - zones.first(mine, zone)
     missing: word = sections.absent(arena, mine, section)
@@ -47,7 +47,7 @@ def find_present(arena: Words, mine: Words, section: word) -> word:
 def begin(arena: Words, mine: Words, section: word, kept: word) -> word:
     """Begin to take a section offline: its number, IN_USE, ONLINE_BUSY or WRONG_STATE.
 
-    `kept`: it is to stay so; otherwise only what memory an OFFLINE section has is given back.
+    `kept`: it stays offline. Otherwise: only give back the memory that an OFFLINE section has.
     """
     state: word = sections.state(arena, mine, section)
     if arena[L.CHANGING] != 0:

@@ -1,20 +1,22 @@
 """Bring sections of frames online, and more records of a table.
 
-State. The words CHANGING, CHANGING_INCARNATION name the one section whose state is changing and
-its owner; one member does this at a time, others take free frames or wait.
+State. The words CHANGING and CHANGING_INCARNATION name the one section whose state is changing, and
+its owner. One member does this at a time; others take free frames or wait.
 
-Steps. begin: a section that the caller found (outside the lock; looked at again here) OFFLINE ->
-ONLINING, owned. Outside the lock the owner gives memory to its frames, memdescs and part of the
-tree. finish: ONLINE, its frames free. abort: OFFLINE again, when there was no memory to have.
+Steps. The caller finds an OFFLINE section outside the lock. begin: checks it again; OFFLINE ->
+ONLINING, with an owner. Outside the lock, the owner gives memory to its frames, memdescs and part
+of the tree. finish: ONLINE, its frames are free. abort: OFFLINE again, if there was no memory.
 
-Why safe: memory given to an OFFLINE section is nobody's and can be given again; frames become free
-only in finish. A dead owner's section is reset by its reaper, and so is one that goes offline, is
-trimmed or populated (offline.py, trim.py, populate.py): in none of these states has anybody been
-given a frame whose memory may be missing. `unpunched` says from begin on that a section or block
-may have memory that nobody uses; a trim gives that back. Nobody resets a section because its owner
-is slow: its late fallocate would be harmless, its late finish or punch would not.
+Why safe: memory given to an OFFLINE section belongs to nobody and can be given again; frames become
+free only in finish. If the owner dies, its reaper resets the section. The same holds for a section
+that goes offline, is trimmed or populated (offline.py, trim.py, populate.py): in none of these
+states has anybody been given a frame whose memory may be missing. From begin on, `unpunched` says
+that a section or block may have memory that nobody uses; a trim gives it back. Nobody resets a
+section because its owner is slow: its late fallocate would be harmless, its late finish or punch
+would not.
 
-extend_table: records up to a bound have memory; two members doing it at once agree on the larger.
+extend_table: says that records up to a bound have memory. If two members do it at once, the larger
+bound holds.
 """
 
 import cython
@@ -61,7 +63,7 @@ def finish(arena: Words, mine: Words) -> word:
 
 
 def reset(arena: Words, mine: Words) -> None:
-    """End whatever the owner of the section that is CHANGING began; no commit."""
+    """Undo the state change of the section named in CHANGING; no commit."""
     section: word = low(arena[L.CHANGING]) - 1
     if section >= mine[L.MINE_SECTIONS]:
         journal.ensure(arena, False)
@@ -77,7 +79,7 @@ def reset(arena: Words, mine: Words) -> None:
 
 
 def abort(arena: Words, mine: Words) -> word:
-    """Give the section up that this member changes: OK or NOT_OWNER."""
+    """Give up the section that this member changes: OK or NOT_OWNER."""
     if sections.owned(arena, mine) >= L.STATUS:
         return L.NOT_OWNER
     reset(arena, mine)

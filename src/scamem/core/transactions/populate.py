@@ -1,11 +1,11 @@
 """Give absent blocks memory again, when frames run short.
 
-Steps. begin: ONLINE -> POPULATING, owned; all absent blocks of the section are unpunched from here
-on, since they may have memory any moment. Outside the lock the owner allocates it. finish: ONLINE,
-no block absent, their frames free. online.abort: when there was no memory to have.
+Steps. begin: ONLINE -> POPULATING, with an owner. From here on, all absent blocks of the section
+are unpunched, since they may have memory at any moment. Outside the lock, the owner allocates it.
+finish: ONLINE; no block is absent, and their frames are free. online.abort: if there was no memory.
 
-Why safe: frames become free only in finish, after the fallocate. A dead owner's blocks stay absent
-and unpunched: the next trim or the next populating goes on from there.
+Why safe: frames become free only in finish, after the fallocate. If the owner dies, its blocks stay
+absent and unpunched: the next trim or the next populate continues from there.
 """
 
 import cython
@@ -20,7 +20,7 @@ else:
 
 
 def begin(arena: Words, mine: Words, section: word) -> word:
-    """Begin to populate a section: its absent blocks, as bits; or why not."""
+    """Begin to populate a section: its absent blocks, as bits; or an error."""
     if arena[L.CHANGING] != 0:
         return L.ONLINE_BUSY
     if sections.state(arena, mine, section) != L.SECTION_STATE_ONLINE:

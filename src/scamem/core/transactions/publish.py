@@ -1,13 +1,13 @@
-"""Publish an object under a name, find it, and take the name away.
+"""Publish an object under a name, find it, and unpublish it.
 
-Steps. publish: an area record and its holder record, or, to replace, a new holder record in the
-place of the old one, which goes in the same transaction; so a name always shows one whole object.
-unpublish: the area and its one reference. find: the area by name; the caller holds the object with
-hold.first() before it unlocks.
+Steps. publish: makes an area record and its holder record or, to replace, a new holder record in
+place of the old one, which goes in the same transaction. So a name always shows one whole object.
+unpublish: removes the area and its one reference. find: finds the area by its name; the caller
+holds the object with hold.first() before it unlocks.
 
-Why safe: each is one transaction. Who waits for a name reads the event EVENT_AREAS under the lock
+Why safe: each is one transaction. A waiter for a name reads the event EVENT_AREAS under the lock,
 together with "not there"; the publisher posts it under the lock. A publisher killed between commit
-and wake loses no wake: whoever takes the lock over wakes the waiters (store/events.py).
+and wake loses no wake: the member that takes the lock over wakes the waiters (store/events.py).
 """
 
 import cython
@@ -23,7 +23,7 @@ else:
 
 
 def publish(arena: Words, mine: Words, obj: word, generation: word, replace: word) -> word:
-    """Give an object the name in the private words: the area, STALE, EXISTS or NO_RECORDS."""
+    """Publish an object under the name in the private words: area, STALE, EXISTS or NO_RECORDS."""
     if not objects.is_live(arena, mine, obj, generation):
         return L.STALE
     area: word = areas.find(arena, mine)
@@ -50,7 +50,7 @@ def publish(arena: Words, mine: Words, obj: word, generation: word, replace: wor
 
 
 def unpublish(arena: Words, mine: Words) -> word:
-    """Take the name in the private words away, and its one reference: OK or NOT_FOUND."""
+    """Remove the name in the private words, and its one reference: OK or NOT_FOUND."""
     area: word = areas.find(arena, mine)
     if area == 0:
         return L.NOT_FOUND
@@ -66,7 +66,7 @@ def unpublish(arena: Words, mine: Words) -> word:
 def find(arena: Words, mine: Words) -> word:
     """Return the object that the name in the private words shows, or NOT_FOUND.
 
-    Its description is in the private words afterwards. Nothing is held: see hold.first().
+    Its description is in the private words afterwards. It is not held yet: see hold.first().
     """
     area: word = areas.find(arena, mine)
     if area == 0:

@@ -1,15 +1,16 @@
-"""Reap a dead member: whatever its slot holds goes, record by record, and the slot is free again.
+"""Reap a dead member: drop what its slot holds, record by record, until the slot is free again.
 
-Steps. begin: ACTIVE or FORKING -> REAPING, by whoever found the slot's byte unlocked *while it
-held the arena's lock*. step: its stack of drops is emptied, one a transaction; then the newest
-record of its list is dropped (or turned over, if loans hang on it), one a transaction, and before
-that, where it stands for I/O under way, its object is TAINTED; when none is left, the section that
-it was changing and the object that it was cleaning are reset, and the slot is FREE.
+Steps. begin: ACTIVE or FORKING -> REAPING, by the member that found the slot's byte unlocked *while
+it held the arena's lock*. step: empties its stack of drops, one record per transaction; then drops
+the newest record of its list (or turns it over, if it has loans), one per transaction. If the
+record counts I/O under way, its object is TAINTED before that. When no record is left, the
+section that the member was changing and the object that it was cleaning are reset, and the slot is
+FREE.
 
-Why safe: a joiner takes only slots that are FREE, so a slot found dead stays dead until the last
-step. Any member may go on after any other. Dropping a record of an ALLOCATING object makes that
-object DYING (free.let_go); its owner can no longer store to its frames, since the byte goes only
-after the owner's last thread left user code.
+Why safe: a joiner takes only FREE slots, so a slot found dead stays dead until the last step. Any
+member may continue after any other. Dropping a record of an ALLOCATING object makes that object
+DYING (free.let_go). Its owner can no longer store to its frames: the byte is unlocked only after
+the owner's last thread has left user code.
 
 Tried and failed: probing before taking the lock reaps the slot's next owner.
 """
@@ -27,12 +28,12 @@ else:
 
 
 def is_reapable(arena: Words, mine: Words, slot: word) -> bool:
-    """Tell whether a slot is in use, so that its being unlocked means that its member is dead."""
+    """Tell whether a slot is in use; if its byte is unlocked then, its member is dead."""
     return members.state(arena, mine, slot) != L.SLOT_STATE_FREE
 
 
 def needs_taint(arena: Words, mine: Words, holder: word) -> bool:
-    """Tell whether a dead member's I/O may still reach an object that nobody has marked yet."""
+    """Tell whether a dead member's I/O may still reach an object that is not marked yet."""
     if not holders.has_io(arena, mine, holder):
         return False
     obj: word = holders.object_of(arena, mine, holder)
@@ -62,10 +63,10 @@ def step(arena: Words, mine: Words, slot: word) -> word:
             journal.ensure(arena, False)
             return journal.commit(arena)
         if needs_taint(arena, mine, holder):
-            # By itself: what follows clears the counts, and a roll-back would not restore them.
+            # Its own transaction: the next clears the counts, which a roll-back does not restore.
             objects.set_flag(arena, mine, holders.object_of(arena, mine, holder), L.OBJECT_TAINTED)
             return L.MORE if journal.commit(arena) == L.OK else L.DAMAGED
-        # Its member may have died with the record half on the stack, which is empty.
+        # The stack is empty; its member may have died while it pushed this record.
         store(arena, holders.at(arena, mine, holder) + L.HOLDER_DROPS, 0)
         hold.drop_record(arena, mine, holder)
         journal.put(arena, L.REAPED_HOLDERS, arena[L.REAPED_HOLDERS] + 1)

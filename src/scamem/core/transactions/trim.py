@@ -1,20 +1,20 @@
 """Give the memory of free blocks back to the system while the arena lives.
 
-State. A block of an ONLINE section may be absent: it has no memory, its frames are used in the tree
-and in no object. `unpunched` blocks are absent (or of an OFFLINE section) and may have memory.
+State. A block of an ONLINE section may be absent: it has no memory, and its frames are used in the
+tree but in no object. `unpunched` blocks are absent (or of an OFFLINE section) and may have memory.
 
-Steps. begin: ONLINE -> TRIMMING, owned; some blocks that are wholly free, and not promised, become
-absent and unpunched, their frames used. Outside the lock the owner punches what is unpunched.
-finish: ONLINE, nothing of it unpunched. An OFFLINE section's memory goes the same way by
-offline.begin. Absent blocks come back by populate.py.
+Steps. begin: ONLINE -> TRIMMING, with an owner. Some blocks that are wholly free and not promised
+become absent and unpunched, their frames used. Outside the lock, the owner punches the unpunched
+blocks. finish: ONLINE, no block unpunched. The memory of an OFFLINE section goes the same way, by
+offline.begin. populate.py brings absent blocks back.
 
 Why safe: no frame without memory can be allocated, since its block leaves the tree in the
-transaction before the punch, and comes back only after the fallocate. Where the owner dies, its
-reaper makes the section ONLINE; its blocks stay absent, and unpunched, for the next trim. While the
-owner lives, however slow, nobody else populates the section: its late punch meets no data.
+transaction before the punch, and comes back only after the fallocate. If the owner dies, its reaper
+makes the section ONLINE; its blocks stay absent, and unpunched, for the next trim. While the owner
+lives, however slow, nobody else populates the section, so its late punch hits no data.
 
-Tried and failed: punching free blocks and then taking them out of the tree: an allocation between
-the two has frames without memory, or loses what it wrote.
+Tried and failed: punching free blocks and then taking them out of the tree. An allocation between
+the two gets frames without memory, or loses what it wrote.
 """
 
 import cython
@@ -29,7 +29,7 @@ else:
 
 
 def take_blocks(arena: Words, mine: Words, section: word, most: word) -> word:
-    """Take at most so many free blocks of a section out of the tree; return them. No commit."""
+    """Take at most `most` free blocks of a section out of the tree; return them. No commit."""
     zone: word = zones.of_section(mine, section)
     start: word = (section << mine[L.MINE_SECTION_SHIFT]) - zones.first(mine, zone)
     left: word = sections.all_blocks(mine) & ~sections.absent(arena, mine, section)
@@ -51,9 +51,9 @@ def take_blocks(arena: Words, mine: Words, section: word, most: word) -> word:
 
 
 def begin(arena: Words, mine: Words, section: word, most: word) -> word:
-    """Begin to trim a section: its blocks to be punched, as bits; or why not.
+    """Begin to trim a section: its blocks to be punched, as bits; or an error.
 
-    NOT_FOUND: it has none, since nothing of it is free, or all of that was promised.
+    NOT_FOUND: it has none, since no block of it is free, or all of them are promised.
     """
     if arena[L.CHANGING] != 0:
         return L.ONLINE_BUSY
@@ -71,7 +71,7 @@ def begin(arena: Words, mine: Words, section: word, most: word) -> word:
 
 
 def finish(arena: Words, mine: Words) -> word:
-    """End a trim. Needs: what was unpunched has been punched. OK or NOT_OWNER."""
+    """End a trim. Needs: the unpunched blocks have been punched. OK or NOT_OWNER."""
     section: word = sections.owned(arena, mine)
     if section >= L.STATUS:
         return L.NOT_OWNER
