@@ -20,6 +20,7 @@ PLACES = ROOT / "src" / "scamem" / "core" / "sync" / "places.py"
 PAGE = ROOT / "docs" / "reference" / "layout.md"
 CONSTANT = re.compile(r"([A-Z][A-Z0-9_]*)\s*=")
 SECTION = re.compile(r"#\s*-{3,}\s*(.*?)\s*-{3,}\s*$")
+TITLE = "C constants; written from {} by tools/generate_layout.py. Change that one."
 WORD_MAX = (1 << 64) - 1
 SHOWN_DECIMAL_MAX = 65536
 
@@ -63,8 +64,7 @@ def header(layout: Path) -> str:
     names = values(layout)
     prefix = f"SCAMEM_{layout.stem.upper()}"
     lines = [
-        f'"""C constants; written from {layout.name} by tools/generate_layout.py. Change that '
-        'one."""',
+        f'"""{TITLE.format(layout.name)}"""',
         "cdef extern from *:",
         '    """',
         *(f"    #define {prefix}_{name} {value:#x}ULL" for name, value in names.items()),

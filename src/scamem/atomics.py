@@ -56,7 +56,7 @@ WIDE_NAP_S = 0.1  # the kernel compares 32 bits: a change of the upper half alon
 def wait(array: NDArray[Any], index: Any, value: int, timeout: float | None = None) -> bool:
     """Wait while an element is `value`; return True once it is not, False if the time is over.
 
-    The process that changes the element calls `wake`. Without that, or if that process died in between, a
+    The process that changes the element calls `wake`. Without that, or if it died in between, the
     change is seen within a second.
 
     Parameters

@@ -80,7 +80,7 @@ class Update:
         _writing[key] = _me()
         return self._array
 
-    def __exit__(self, kind: Any, *exc: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         claim, self._claim = self._claim, None
         if claim is not None and _writing.get(_key(self._place)) == _me():
             del _writing[_key(self._place)]
@@ -118,14 +118,16 @@ def read_consistent(array: Any, timeout: float | None) -> NDArray[Any]:
     place = _place_of(array, "read")
     deadline = Deadline(timeout)
     source = array.view(np.ndarray)
+    made: NDArray[Any]
     if _writing.get(_key(place)) == _me():
-        return source.copy()
+        made = source.copy()
+        return made
     claim = Claim(place.hold)
     spoilt = 0
     for nap_s in deadline.slices(LONGEST_NAP_S, first_s=FIRST_NAP_S):
         status = claim.look()
         while status == L.OK and spoilt < LOOKS_BEFORE_CLAIM:
-            made: NDArray[Any] = source.copy()
+            made = source.copy()
             if claim.is_unchanged():
                 return made
             spoilt += 1
@@ -145,6 +147,7 @@ def _copy_claimed(
     if _claim(claim, deadline, reads=True) == P.BROKEN:
         raise _torn(claim, place)
     try:
-        return source.copy()
+        made: NDArray[Any] = source.copy()
+        return made
     finally:
         claim.end(False)

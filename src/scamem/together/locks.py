@@ -139,7 +139,7 @@ def checked_choice(on_owner_death: str) -> bool:
     return on_owner_death == RECOVER
 
 
-class Lock(Mutex, Synchronizer):
+class Lock(Mutex, Synchronizer):  # type: ignore[misc]  # __enter__ is threading's
     """A lock between threads of any processes, as `threading.Lock`; it survives its holder.
 
     >>> arena = scamem.Arena.create(capacity="64M")

@@ -55,7 +55,7 @@ class Permits(Synchronizer):
                 deadline = deadline_of(blocking, timeout)
                 if deadline.is_over():
                     watch = Watch(1)  # no nap comes: ask at once who lives
-                status = self._wait(watch, deadline, by_thread, writes)
+                status = self._look_and_nap(watch, deadline, by_thread, writes)
         except BaseException:
             if watch.result:  # a signal handler raised after the last look
                 self._give_back(writes)
@@ -66,7 +66,7 @@ class Permits(Synchronizer):
         self._taken += status in TAKEN
         return status, watch
 
-    def _wait(self, watch: Watch, deadline: Deadline, by_thread: bool, writes: bool) -> int:
+    def _look_and_nap(self, watch: Watch, deadline: Deadline, by_thread: bool, writes: bool) -> int:
         """Look and nap until there is room, or the time is over; return the last status."""
         for nap_s in slices(deadline):
             status = self._turns.acquire_permits(watch, by_thread, writes)
@@ -154,7 +154,7 @@ class Semaphore(Permits):
                 )
             self._taken = max(0, self._taken - 1)
 
-    def _give_back(self, writes: bool) -> None:
+    def _give_back(self, _writes: bool) -> None:
         self._repeat(self._turns.release_permit)
 
     @property

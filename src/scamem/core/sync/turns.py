@@ -26,7 +26,7 @@ if cython.compiled:
 else:
     from ..store import layout as L
     from ..store.words import Words, futex_wake, load_acquire, store, word
-    from . import alive, mutex
+    from . import mutex
     from . import places as P
 
 
