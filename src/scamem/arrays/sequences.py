@@ -64,7 +64,7 @@ class Claim:
         """Return whether nothing was written since `look` returned OK."""
         at: word = self.at()
         fence()
-        return load_acquire(self.hold.member.arena, at) == self.words[P.WATCH_RESULT]
+        return sequence.is_unchanged(self.hold.member.arena, at, self.watch())
 
     def owner(self) -> tuple[int, int]:
         """Return {slot, incarnation} of the claim that is there now."""

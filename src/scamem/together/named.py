@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from scamem.core.store import layout as L
 from scamem.errors import NameExistsError, NameNotFoundError
 from scamem.handles import names
 from scamem.membership.seat import Seat
@@ -62,7 +63,11 @@ def join_or_create(
 
 def _described(found: Any) -> str:
     """Return what a published value is, for people."""
-    if isinstance(found, Scamem):
-        return "an object of another kind"
     kind = type(found).__name__
+    if isinstance(found, Scamem):
+        kind = "object of frames"
+        if found.nr:
+            with memoryview(found.map(writable=False)) as data:
+                first = int.from_bytes(data[: L.WORD_BYTES], "little")
+                kind = SharedObject.kinds.get(first, kind)
     return f"an {kind}" if kind[0] in "AEIOUaeiou" else f"a {kind}"

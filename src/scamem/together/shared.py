@@ -21,7 +21,7 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from scamem.core.store import layout as L
 from scamem.errors import BusyError, ClosedError, PeerDiedError, ScamemError
@@ -54,7 +54,13 @@ class SharedObject:
 
     magic: int  # of the first word: which kind of object it is
     what: str  # what messages call it
+    kinds: ClassVar[dict[int, str]] = {}  # what each magic stands for
     _open = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "magic" in vars(cls):
+            SharedObject.kinds[cls.magic] = cls.what
 
     def __init__(self, obj: Scamem) -> None:
         self.scamem = obj

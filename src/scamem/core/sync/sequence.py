@@ -76,6 +76,11 @@ def look(arena: Words, mine: Words, at: word, watch: Words) -> word:
     return await_change(arena, at, seen, watch)
 
 
+def is_unchanged(arena: Words, at: word, watch: Words) -> bool:
+    """Tell whether nothing was written since `look` returned OK."""
+    return load_acquire(arena, at) == watch[P.WATCH_RESULT]
+
+
 def begin(arena: Words, mine: Words, at: word, flags: word, watch: Words) -> word:
     """Claim the word: OK; OWNER_DIED: claimed, and the last writer left a part; BUSY: nap.
 
