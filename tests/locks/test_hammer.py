@@ -17,11 +17,11 @@ from scamem import Arena, OwnerDiedError
 from scamem.core.sync import places as P
 from tests.backing.children import Talk
 from tests.death.nursery import Nursery
+from tests.locks.waiting import until
 from tests.stitch.test_kills import Stop
 
 PROCESSES = 16
-KILLS = 24
-COUNTED = 4000
+KILLS = 16
 
 
 @pytest.fixture
@@ -68,15 +68,13 @@ def test_sixteen_processes_and_kills(named: Arena, nursery: Nursery, kind: str) 
     for _ in range(KILLS):
         number = chance.randrange(len(survivors), PROCESSES)
         before = int(counts[2 + number])
-        while counts[2 + number] == before:  # it works: kill it somewhere in there
-            os.sched_yield()
+        until(lambda at=2 + number, before=before: counts[at] != before)  # it works
         victims[number].kill()
         victims[number].close()
         victims[number] = nursery.start(hammer, named.path, kind)
         victims[number].say(number)
     least = counts[2 : 2 + len(survivors)] + 20
-    while (counts[2 : 2 + len(survivors)] < least).any():  # nobody starves
-        os.sched_yield()
+    until(lambda: (counts[2 : 2 + len(survivors)] >= least).all())  # nobody starves
     for victim in victims:
         victim.kill()
         victim.close()

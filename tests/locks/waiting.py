@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Callable
 
 from scamem.core.sync import places as P
 
 
+POLL_S = 0.0005
+
+
 def until(is_so: Callable[[], object]) -> None:
     """Let others run until something is so; the test's own timeout ends it."""
     while not is_so():
-        os.sched_yield()
+        time.sleep(POLL_S)
 
 
 def waits_for(lock: object) -> bool:
