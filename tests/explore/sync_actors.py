@@ -378,7 +378,7 @@ class Read:
             return "two", (local, frame[DATA])
         if phase == "two":
             return "check", (*local, frame[DATA + 1])
-        watch, one, two = list(local[0]), *local[1:]
+        watch, one, two = list(local[0]), local[1], local[2]
         if self.claims:
             sequence.end(arena, run.mine, at, watch[P.WATCH_RESULT])
         elif not sequence.is_unchanged(arena, at, watch):

@@ -73,14 +73,14 @@ FAULTS = (
         "                    store(w, P.POISON, who)\n            turns.remove(w, entry)\n",
         "                    turns.remove(w, entry)\n                    store(w, P.POISON, who)\n"
         "            turns.remove(w, entry)\n",
-        order(S.left_with_permits, units=P.UNITS_ALL, wants=(1, 1), deaths=1), "recovered: ",
+        order(S.purged_by_one_that_dies), "recovered: ",
     ),
     Fault(
         "a waiter that stops leaves its place", "sync/permits",
         "        turns.remove(w, watch[P.WATCH_ENTRY] - 1)\n        watch[P.WATCH_ENTRY] = 0\n"
         "        wake_fitting(w)\n",
         "        watch[P.WATCH_ENTRY] = 0\n        wake_fitting(w)\n",
-        order(S.readers_and_writers, readers=2, deaths=0, gives_up=True), "hang: |entry: ",
+        order(S.readers_and_writers, deaths=0, gives_up=True), "hang: |entry: ",
     ),
     Fault(
         "a notification lost with the member that had it", "sync/sleepers",
@@ -95,7 +95,7 @@ FAULTS = (
     ),
     Fault(
         "a dead party waited for", "sync/parties",
-        "            if probe and not alive.lives(", "            if not probe and alive.lives(",
+        "                dead = 1\n", "                dead = 0\n",
         order(S.meeting), "hang: ",
     ),
     Fault(

@@ -113,6 +113,28 @@ def left_with_permits(
     return scene(core, len(wants) + 1, actors, table_is_empty, deaths, prepare, first=1)
 
 
+def purged_by_one_that_dies(core: Core) -> Interleaver:
+    """A writer is dead; one that removes its entry may die as well. A reader is told all the same.
+
+    It counts free permits, which removes the entries of the dead, before and after the reader.
+    """
+
+    def prepare(world: World, frame: Plain) -> None:
+        frame[P.VALUE] = P.UNITS_ALL
+        member = world.members[0]
+        state = frame, world.arena, member.mine, core.alive.claim(member.mine)
+        core.permits.acquire(*state, 7, P.UNITS_ALL, [0] * P.WATCH_WORDS)
+        frame[INSIDE] = ALONE
+
+    def count(run: Run, frame: Any, me: int, watch: list[int]) -> int:
+        return int(run.core.permits.free_permits(frame, run.arena, run.mine, me, watch))
+
+    def actors(base: int) -> list[list[Operation]]:
+        return [[Guarded(base, count)], [Permit(base, 1, 7)]]
+
+    return scene(core, 3, actors, deaths=1, prepare=prepare, first=1)
+
+
 def readers_and_writers(
     core: Core, writers: int = 1, readers: int = 1, deaths: int = 1, gives_up: bool = False
 ) -> Interleaver:
@@ -161,9 +183,8 @@ def left_notified(core: Core) -> Interleaver:
     def prepare(world: World, frame: Plain) -> None:
         for member in world.members:
             me = core.alive.claim(member.mine)
-            state = frame, world.arena, member.mine, me
-            core.sleepers.sleep(*state, [0] * P.WATCH_WORDS)
-        core.sleepers.notify(*state, 1, [0] * P.WATCH_WORDS)
+            core.sleepers.sleep(frame, world.arena, member.mine, me, [0] * P.WATCH_WORDS)
+        core.turns.set_state(frame, 0, P.NOTIFIED)
 
     return scene(core, 2, lambda base: [[Sleep(base, 1)]], prepare=prepare, first=1)
 
@@ -212,7 +233,7 @@ def event(core: Core, deaths: int = 1) -> Interleaver:
         """A waiter that came after the event was cleared waits on."""
         waiter = state.actors[0]
         seen = waiter.local[P.WATCH_RESULT] if waiter.local else None
-        return seen == state.arena[base + P.FLAG]
+        return bool(seen == state.arena[base + P.FLAG])
 
     found.may_wait = may_wait
     return found
