@@ -60,7 +60,7 @@ class SharedObject:
     _open = False
 
     def __init__(self, obj: Scamem) -> None:
-        self.scamem = obj
+        self.scamem: Scamem = obj
         self.words: SharedWords
         self._opening = next(_openings) % OPENINGS
         self._slot = -1
