@@ -96,7 +96,7 @@ def get(key: Key, arena: Arena | None = None, timeout: float | None = None) -> p
     if isinstance(found, pa.Table):  # stored by arena.put
         return found
     if isinstance(found, np.ndarray) and found.dtype == np.uint8 and found.ndim == 1:
-        table = _opened(found)
+        table = opened(found)
         if table is not None:
             return _kept(table, found)
     raise TypeError(
@@ -197,7 +197,7 @@ def _reader_of(table: Any) -> pa.RecordBatchReader:
     )
 
 
-def _opened(data: np.ndarray[Any, Any]) -> pa.Table | None:
+def opened(data: np.ndarray[Any, Any]) -> pa.Table | None:
     """Return the table of an Arrow stream or file in memory; None if it is neither."""
     buffer = pa.py_buffer(data)
     begin = buffer[: len(FILE_MAGIC)].to_pybytes()

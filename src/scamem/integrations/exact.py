@@ -9,9 +9,7 @@ decimal value for others.
 from __future__ import annotations
 
 import csv
-import math
 import os
-from decimal import Decimal
 from typing import IO
 
 import numpy as np
@@ -19,12 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-MISSING = ("", "NA", "N/A", "NaN", "nan", "null")
+from .numbers import DECIMAL, MISSING, SAFE_DIGITS, WHOLE, is_same
+
 DELIMITERS = (",", ";", "\t", "|")
-WHOLE = r"^(0|-?[1-9][0-9]{0,19})$"
-DECIMAL = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
-SAFE_DIGITS = 15  # each decimal number of so many digits can be restored from its float64
-WHOLE_MAX = 1 << 53  # float64 has each whole number up to here
 EXPONENT = r"[eE].*$"
 NO_DIGIT = r"[^0-9]"
 HEADER_BYTES_MAX = 1 << 20
@@ -123,18 +118,4 @@ def _as_decimal(texts: pa.Array) -> pa.Array | None:
     pairs = zip(
         texts.filter(doubtful).to_pylist(), numbers.filter(doubtful).to_pylist(), strict=True
     )
-    return numbers if all(_is_same(text, number) for text, number in pairs) else None
-
-
-def _is_same(text: str, number: float) -> bool:
-    """Return whether a number, written with as many digits as its text, gives the same decimal.
-
-    Not for a whole number of which float64 does not have all neighbours: it is likely an id.
-    """
-    decimal = Decimal(text)
-    if text.removeprefix("-").isdigit() and abs(decimal) > WHOLE_MAX:
-        return False
-    if decimal == 0 or not math.isfinite(number):
-        return decimal == number
-    digits = len(decimal.as_tuple().digits)
-    return Decimal(f"{number:.{digits - 1}e}") == decimal
+    return numbers if all(is_same(text, number) for text, number in pairs) else None
