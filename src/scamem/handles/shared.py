@@ -92,8 +92,9 @@ def _parts(value: Any) -> Iterable[np.ndarray[Any, Any] | Span]:
     return found
 
 
-def _of_torch(value: Any) -> Iterator[np.ndarray[Any, Any]]:
-    yield value.detach().numpy()
+def _of_torch(value: Any) -> Iterator[Span]:
+    storage = value.untyped_storage()
+    yield storage.data_ptr(), storage.nbytes()
 
 
 def _of_pandas(value: Any) -> Iterator[np.ndarray[Any, Any] | Span]:

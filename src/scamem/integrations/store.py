@@ -10,6 +10,7 @@ from scamem.core.store import layout as L
 from scamem.defaults import default
 from scamem.handles import names
 from scamem.handles.convert import load_handle
+from scamem.handles.elsewhere import register_elsewhere
 from scamem.handles.handle import Handle
 from scamem.handles.values import value_of
 from scamem.membership.member import Hold
@@ -35,6 +36,7 @@ def stored(
     key: Key, arena: Arena | None, timeout: float | None, read: Reader = value_of
 ) -> tuple[Any, str]:
     """Return the value of a name, a Handle or its bytes, and words for it in a message."""
+    register_elsewhere()  # joblib may have been imported in the meantime
     if isinstance(key, str):
         found, _ = names.find(arena_or_default(arena)._seat, key, timeout, read=read)
         return found, repr(key)
