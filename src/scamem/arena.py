@@ -30,6 +30,7 @@ from .memory import sections as memory
 from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
 from .objects import pages
 from .objects.scamem import Scamem
+from .together import synchronizing
 from .together.growable import GrowableArray
 from .together.ring import RingBuffer
 
@@ -230,6 +231,14 @@ class Arena:
         """
         room = None if reserve is None else bytes_of(reserve)
         return GrowableArray.create(self._seat, row_shape, dtype, room)
+
+    lock = synchronizing.lock
+    rlock = synchronizing.rlock
+    rwlock = synchronizing.rwlock
+    condition = synchronizing.condition
+    event = synchronizing.event
+    semaphore = synchronizing.semaphore
+    barrier = synchronizing.barrier
 
     # --- any values, and names ------------------------------------------------------------------
 
