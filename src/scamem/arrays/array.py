@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from types import EllipsisType
+from typing import Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from .place import locate, root
 from .updates import Update, read_consistent
 
 Reduced = str | tuple[Any, ...]
+Slice = slice | EllipsisType | None
 
 # Methods of ndarray that may return a copy, which would be an Array in private memory.
 COPYING = (
@@ -56,7 +58,7 @@ COPYING = (
 COPYING_ATTRIBUTES = ("imag",)  # for real numbers it is new memory, all zeros
 
 
-class Array(np.ndarray[Any, Any]):
+class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
     """A NumPy array on frames of an arena, from `scamem.array`, `zeros` and the like, or a handle.
 
     Ownership: its base holds one reference (a pin). It is dropped when the last array over the same
@@ -95,7 +97,12 @@ class Array(np.ndarray[Any, Any]):
             return type(found)(map(plain, found))
         return found
 
-    def __getitem__(self, key: Any) -> Any:
+    @overload  # type: ignore[override]  # what is indexed in an Array is an Array or a scalar
+    def __getitem__(self, key: Slice | tuple[Slice, ...], /) -> Self: ...
+    @overload
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __getitem__(self, key: Any, /) -> Any:
+        """Return self[key]: a view of the same memory for slices, else what NumPy returns."""
         found = super().__getitem__(key)
         if isinstance(found, Array) and isinstance(root(found), np.ndarray):  # a copy
             return found.view(np.ndarray)

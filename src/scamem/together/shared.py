@@ -18,11 +18,14 @@ member's claim.
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
+from scamem import log
 from scamem.core.store import layout as L
 from scamem.errors import BusyError, ClosedError, PeerDiedError, ScamemError
 from scamem.handles.convert import handle
@@ -36,6 +39,7 @@ from scamem.objects.scamem import Scamem
 from .shared_words import SharedWords
 
 HEAD_WORDS = 512  # one frame; words 32 to 35 stay 0: test builds stop a process with them
+SILENT_S = 5  # a longer wait for an end that no process has is reported
 OPENING_SHIFT = 48
 OPENINGS = 1 << 16
 
@@ -63,7 +67,7 @@ class SharedObject:
             SharedObject.kinds[cls.magic] = cls.what
 
     def __init__(self, obj: Scamem) -> None:
-        self.scamem = obj
+        self.scamem: Scamem = obj
         self.words: SharedWords
         self._opening = next(_openings) % OPENINGS
         self._slot = -1
@@ -166,7 +170,18 @@ class SharedObject:
         PeerDiedError : the process in this role is dead, or no process is left that could take it.
         WaitTimeoutError : the deadline has passed.
         """
+        silent_until = time.monotonic() + SILENT_S
         for nap_s in deadline.slices():
+            if time.monotonic() > silent_until and not self.words.load(peer):
+                silent_until = float("inf")
+                log.warning(
+                    "process %d has waited %d s for the other end of a %s (object %d): no process "
+                    "has opened it. Start one, or give a timeout",
+                    os.getpid(),
+                    SILENT_S,
+                    self.what,
+                    self.scamem.index,
+                )
             seen = self.words.load(event)
             if waiting:  # a full barrier: a later change of the event sees it
                 self.words.compare_exchange(waiting, 0, 1)
