@@ -155,6 +155,49 @@ def use_together(arena: scamem.Arena) -> None:
         assert_type(rows.wait(2, timeout=1), int)
 
 
+def use_locks(arena: scamem.Arena) -> None:
+    """Use locks and the like."""
+    lock, again = arena.lock(on_owner_death="recover"), arena.rlock()
+    assert_type(lock, scamem.Lock)
+    assert_type(again, scamem.RLock)
+    assert_type(lock.acquire(timeout=1), bool)
+    assert_type((lock.locked(), lock.recovered), tuple[bool, bool])
+    lock.release()
+    with lock as held:
+        assert_type(held, bool)
+    shared = arena.rwlock()
+    assert_type(shared, scamem.RWLock)
+    assert_type(shared.acquire_read(blocking=False), bool)
+    shared.release_read()
+    with shared.write(timeout=1), again:
+        assert_type(shared.recovered, bool)
+    changed, own = arena.condition(again), arena.condition()
+    assert_type(changed, scamem.Condition)
+    with changed, own:
+        changed.notify()
+        own.notify_all()
+        assert_type(changed.wait(timeout=0), bool)
+        assert_type(own.wait_for(lambda: 7), int)
+    event = arena.event()
+    assert_type(event, scamem.Event)
+    event.set()
+    assert_type((event.wait(1), event.is_set()), tuple[bool, bool])
+    permits = arena.semaphore(2, bounded=True)
+    assert_type(permits, scamem.Semaphore)
+    with permits:
+        assert_type(permits.value, int)
+    barrier = arena.barrier(1, timeout=1)
+    assert_type(barrier, scamem.Barrier)
+    assert_type((barrier.wait(), barrier.parties, barrier.broken), tuple[int, int, bool])
+    counters = arena.zeros(2, np.int64)
+    assert_type(scamem.atomics.add(counters, 0, 1), int)
+    assert_type(scamem.atomics.compare_exchange(counters, (0,), 1, 2), bool)
+    assert_type(scamem.atomics.wait(counters, 0, 1, timeout=0), bool)
+    with counters.write(timeout=1) as same:
+        same[1] = 1
+    assert_type(counters.read_consistent(timeout=1), NDArray[Any])
+
+
 def look(arena: scamem.Arena) -> None:
     """Look at an arena, and take care of it."""
     stats = arena.stats()
@@ -206,6 +249,8 @@ def explain_error(error: scamem.ScamemError) -> int | str | None:
             return error.loans
         case scamem.SectionBusyError():
             return error.section
+        case scamem.OwnerDiedError() | scamem.TornError():
+            return error.pid
         case scamem.ArenaDamagedError():
             return error.where
         case scamem.FileTooShortError():
@@ -247,6 +292,7 @@ def main() -> None:
             make_more(arena, folder)
             use_objects(arena, folder)
             use_together(arena)
+            use_locks(arena)
             look(arena)
         with scamem.Arena.create(machine=machine(), init_on_alloc=True) as arena:
             assert_type(arena, scamem.Arena)
