@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scamem.core.store import layout as L
 from scamem.membership.member import Hold
@@ -25,6 +24,9 @@ from scamem.views.view import View
 
 from .over import copied, over
 from .place import locate, root
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Reduced = str | tuple[Any, ...]
 
