@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
-
-from .arrays import making
 from .backing.naming import Name
-from .backing.nodes import Machine
 from .backing.text import Size, bytes_of
 from .core.store.geometry import FRAME_BYTES
-from .core.walk import Finding
 from .errors import NameNotFoundError, WaitTimeoutError
-from .handles import convert, mapping, names, values
-from .handles.elsewhere import register_elsewhere
+from .handles import convert, values
 from .handles.handle import Handle, loans_limit, transit_grace_s
-from .handles.mapping import MISSING
+from .handles.missing import MISSING
 from .handles.unloaded import or_unloaded
-from .looks import objects as looks
-from .looks import snapshot, stats
+from .later import Later
 from .membership import joined
 from .membership.files import Address
 from .membership.member import Hold
 from .membership.seat import Seat
-from .memory import sections as memory
+from .memory import surplus
 from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
-from .objects import pages
 from .objects.scamem import Scamem
-from .together import synchronizing
-from .together.growable import GrowableArray
-from .together.ring import RingBuffer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .arrays import making
+    from .backing.nodes import Machine
+    from .core.walk import Finding
+    from .handles import mapping, names
+    from .looks import objects as looks
+    from .looks import snapshot, stats
+    from .memory import sections as memory
+    from .objects import pages
+    from .together import growable, ring, synchronizing
+else:
+    looks = Later("scamem.looks.objects")
+    making = Later("scamem.arrays.making")
+    mapping = Later("scamem.handles.mapping")
+    memory = Later("scamem.memory.sections")
+    names = Later("scamem.handles.names")
+    pages = Later("scamem.objects.pages")
+    growable = Later("scamem.together.growable")
+    ring = Later("scamem.together.ring")
+    snapshot = Later("scamem.looks.snapshot")
+    stats = Later("scamem.looks.stats")
+    synchronizing = Later("scamem.together.synchronizing")
 
 
 class Arena:
@@ -62,7 +76,6 @@ class Arena:
         self._alloc_fast = seat.member.alloc_fast
         self.frame_bytes: int = seat.frame_bytes
         self.capacity: int = seat.capacity
-        register_elsewhere()  # joblib may have been imported in the meantime
 
     # --- life cycle ----------------------------------------------------------------------------
 
@@ -213,24 +226,8 @@ class Arena:
     from_file = making.from_file
     concatenate = making.concatenate
 
-    def ring(self, nbytes: Size) -> RingBuffer:
-        """Create a ring of at least `nbytes` bytes (a number, or text such as "64K").
-
-        One process writes to it and another reads; see `scamem.RingBuffer`. Raises
-        OutOfMemoryError, or TooScatteredError if its frames cannot be mapped twice in a row.
-        """
-        return RingBuffer.create(self._seat, bytes_of(nbytes))
-
-    def growable(
-        self, row_shape: Any = (), dtype: DTypeLike = float, *, reserve: Size | None = None
-    ) -> GrowableArray:
-        """Create an append-only array that other processes follow; see `scamem.GrowableArray`.
-
-        `reserve` is how far it can grow: bytes of address space that each process reserves for it
-        (a number, or text such as "1G"), by default the arena's capacity. Raises OutOfMemoryError.
-        """
-        room = None if reserve is None else bytes_of(reserve)
-        return GrowableArray.create(self._seat, row_shape, dtype, room)
+    ring = ring.ring
+    growable = growable.growable
 
     lock = synchronizing.lock
     rlock = synchronizing.rlock
@@ -443,4 +440,5 @@ def _reach(address: Address) -> Arena:
 
 
 Seat.make_arena = Arena
+surplus.install()
 MutableMapping.register(Arena)  # no base class: its __eq__ would compare all values

@@ -15,10 +15,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import EllipsisType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scamem.core.store import layout as L
 from scamem.membership.member import Hold
@@ -27,6 +26,9 @@ from scamem.views.view import View
 from .over import copied, over
 from .place import locate, root
 from .updates import Update, read_consistent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Reduced = str | tuple[Any, ...]
 Slice = slice | EllipsisType | None

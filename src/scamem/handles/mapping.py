@@ -12,22 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import KeysView as Keys
 from collections.abc import ValuesView as Values
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 from scamem.errors import NameExistsError, NameNotFoundError
 from scamem.membership.seat import Seat, Seated
 
 from . import names
-
-
-class Missing:
-    """The type of `MISSING`, which means: no default was given."""
-
-    def __repr__(self) -> str:
-        return "<no default>"
-
-
-MISSING: Final = Missing()
+from .missing import MISSING
 
 
 class Names(Keys[str]):

@@ -16,8 +16,7 @@ from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError, Sect
 from scamem.looks import snapshot
 from scamem.looks.frames import section_words
 from scamem.looks.objects import objects
-from scamem.membership import joined
-from scamem.membership.member import Member, surplus_handlers
+from scamem.membership.member import Member
 from scamem.membership.seat import Seat, Seated
 
 from . import changes, evacuation, room
@@ -315,11 +314,3 @@ def trim_surplus(seat: Seat) -> None:
         trim_to(seat, retention(seat), None)
     except ScamemError:
         return  # not an error for the user: the next release notes the surplus again
-
-
-def _trim_surplus() -> None:
-    for seat in joined.seats():
-        trim_surplus(seat)
-
-
-surplus_handlers.append(_trim_surplus)

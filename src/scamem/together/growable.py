@@ -28,9 +28,10 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scamem.arrays.array import Array
 from scamem.arrays.checks import checked_dtype, checked_nbytes, checked_shape
 from scamem.arrays.construct import new_array
+from scamem.backing.text import Size, bytes_of
 from scamem.core.store import layout as L
 from scamem.errors import OutOfMemoryError, ScamemError
-from scamem.membership.seat import Seat
+from scamem.membership.seat import Seat, Seated
 from scamem.membership.waiting import Deadline
 from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
@@ -355,3 +356,15 @@ def _row_of(
             f"the header of object {obj.index} does not describe its rows ({error}): it was "
             "overwritten"
         ) from error
+
+
+def growable(
+    arena: Seated, row_shape: Any = (), dtype: DTypeLike = float, *, reserve: Size | None = None
+) -> GrowableArray:
+    """Create an append-only array that other processes follow; see `scamem.GrowableArray`.
+
+    `reserve` is how far it can grow: bytes of address space that each process reserves for it (a
+    number, or text such as "1G"), by default the arena's capacity. Raises OutOfMemoryError.
+    """
+    room = None if reserve is None else bytes_of(reserve)
+    return GrowableArray.create(arena._seat, row_shape, dtype, room)

@@ -30,9 +30,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from scamem.backing.text import Size, bytes_of
 from scamem.core.store import layout as L
 from scamem.errors import ScamemError
-from scamem.membership.seat import Seat
+from scamem.membership.seat import Seat, Seated
 from scamem.membership.waiting import Deadline
 from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
@@ -363,3 +364,12 @@ class RingBuffer(SharedObject):
         if not self._open:
             return "<RingBuffer, closed>"
         return f"<RingBuffer of {self.capacity:,} bytes, {len(self):,} to be read>"
+
+
+def ring(arena: Seated, nbytes: Size) -> RingBuffer:
+    """Create a ring of at least `nbytes` bytes (a number, or text such as "64K").
+
+    One process writes to it and another reads; see `scamem.RingBuffer`. Raises OutOfMemoryError,
+    or TooScatteredError if its frames cannot be mapped twice in a row.
+    """
+    return RingBuffer.create(arena._seat, bytes_of(nbytes))
