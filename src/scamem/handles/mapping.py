@@ -149,7 +149,9 @@ class Watch:
         return f"<Watch of {self.name!r}, version {self.version}>"
 
 
-def publish(arena: Seated, name: str, value: Any, *, replace: bool = False) -> None:
+def publish(
+    arena: Seated, name: str, value: Any, *, replace: bool = False, weak: bool = False
+) -> None:
     """Publish a value under a name. Every member can get it, even after this process has ended.
 
     >>> arena = scamem.Arena.create(capacity="64M")
@@ -164,16 +166,20 @@ def publish(arena: Seated, name: str, value: Any, *, replace: bool = False) -> N
         without a copy. Another array is copied into this arena; any other value is stored as by
         `put`.
     replace : drop the value that the name has now, in the same step. `arena[name] = value` does so.
+    weak : the name does not keep the value. It goes together with the value, when the last process
+        that holds it drops it or dies. The value must lie in this arena. An object can have one
+        weak name, and any number of ordinary ones.
 
     Raises
     ------
     NameExistsError : the name is taken, and `replace` is False.
     ArenaRemovedError : the arena was removed, so new processes could not find the name.
     OutOfMemoryError : no memory for the name's record, or for a copy.
-    ValueError : the name, or the description of a dtype, is too long; or the Scamem, View or Handle
-        belongs to another arena.
+    ValueError : the name, or the description of a dtype, is too long; the Scamem, View or Handle
+        belongs to another arena; or a weak name was asked for a value that is not in this arena, or
+        that has one.
 
-    Ownership: the name holds one reference until it is unpublished or replaced.
+    Ownership: the name, unless it is weak, holds one reference until it is unpublished or replaced.
     """
     names.publish(arena._seat, name, value, replace=replace)
 

@@ -67,21 +67,29 @@ def encode_name(name: str) -> bytes:
     return encoded
 
 
-def publish(seat: Seat, name: str, value: Any, *, replace: bool = False) -> None:
-    """Publish a value under a name; see Arena.publish."""
+def publish(
+    seat: Seat, name: str, value: Any, *, replace: bool = False, weak: bool = False
+) -> int:
+    """Publish a value under a name, and return its version; see Arena.publish."""
     encoded = encode_name(name)
     seat.check_open()
     seat.check_still_there()
-    hold, description = _describe(seat, value)
+    hold, description = _describe(seat, value, copy=not weak)
     if len(description) > DESCRIPTION_BYTES_MAX:
         raise ValueError(
             f"asked to publish an array whose dtype takes {len(description)} bytes to describe; an "
             f"area holds {DESCRIPTION_BYTES_MAX}. Publish its fields one by one, or arena.put() it"
         )
+    how = (L.PUBLISH_REPLACE if replace else 0) | (L.PUBLISH_WEAK if weak else 0)
     while True:
-        area = naming.publish_name(seat.member, hold, encoded, description, replace)
+        area, version = naming.publish_name(seat.member, hold, encoded, description, how)
         if area < L.STATUS:
-            return
+            return int(version)
+        if area == L.IN_USE:
+            raise ValueError(
+                f"asked for the weak name {name!r} of an object that has another weak name; an "
+                "object can have one. Unpublish the other, or publish this one without weak=True"
+            )
         if area == L.EXISTS:
             raise NameExistsError(
                 f"{name!r} is already published; unpublish it first, choose another name, or "
@@ -90,7 +98,7 @@ def publish(seat: Seat, name: str, value: Any, *, replace: bool = False) -> None
         make_room(seat, area)
 
 
-def _describe(seat: Seat, value: Any) -> tuple[Hold, bytes]:
+def _describe(seat: Seat, value: Any, *, copy: bool = True) -> tuple[Hold, bytes]:
     """Return a reference to the object that a value lies in, and the value's description."""
     value = scamem_of(value)
     if isinstance(value, Handle | Scamem | View):
@@ -104,6 +112,11 @@ def _describe(seat: Seat, value: Any) -> tuple[Hold, bytes]:
     place = locate(value) if isinstance(value, np.ndarray) else None
     if place is not None and place.hold.member is seat.member:
         return place.hold, encode_array(value, place.offset)
+    if not copy:
+        raise ValueError(
+            f"asked for a weak name of a {type(value).__name__} that is not in this arena: it would "
+            "show a copy that nobody holds. Put the value into the arena first, and keep it"
+        )
     if type(value) is np.ndarray or isinstance(value, Array):
         try:
             made = create.array(seat, value)
@@ -215,6 +228,11 @@ def version(seat: Seat, name: str) -> int:
     if found == 0:
         raise _not_found(seat, name)
     return int(found)
+
+
+def contains_version(seat: Seat, name: bytes, version: int) -> bool:
+    """Return whether an encoded name shows this version. False in an arena that was left."""
+    return seat.member.is_active() and naming.version_of(seat.member, name) == version
 
 
 def contains(seat: Seat, name: object) -> bool:
