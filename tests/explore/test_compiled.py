@@ -97,7 +97,8 @@ def spilled(code: list[str], at: int, place: str) -> tuple[str, str]:
     for line in reversed(code[:at]):
         match = re.match(rf"\w+\s+(\S+),{parts[2]}$", line)
         if match:
-            return f"{int(parts[1] or '0', 16)}", match[1] if "(%rsp)" in match[1] else line
+            kept = match[1] if "(%rsp)" in match[1] else ""
+            return (f"{int(parts[1] or '0', 16)}", kept) if kept else (place, "")
     return place, ""
 
 

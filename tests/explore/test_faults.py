@@ -44,7 +44,10 @@ def test_fault_is_caught(fault: Fault) -> None:
     assert re.match(fault.rule, str(caught.value)), str(caught.value)
 
 
-@pytest.mark.parametrize("story", (*REFUSALS, *weak_scenarios.REFUSALS), ids=lambda story: story.__name__)
+STORIES = [*REFUSALS, *weak_scenarios.REFUSALS]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_what_must_be_refused(story: object, core: Core) -> None:
     assert callable(story)
     story(core)

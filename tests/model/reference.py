@@ -238,11 +238,13 @@ class Reference:
         return True
 
     def unpublish(self, name: Name) -> None:
-        self.bury(self.forget(name))
+        key = self.names[name]
+        self.forget(name)
+        self.bury(key)
 
-    def forget(self, name: Name) -> Key | None:
+    def forget(self, name: Name) -> None:
         self.weak -= {name}
-        return self.names.pop(name, None)
+        self.names.pop(name, None)
 
     def lend(self, member: int, key: Key, loan: Loan, now_s: int) -> None:
         if loan in self.used_loans:

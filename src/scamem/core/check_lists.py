@@ -157,9 +157,7 @@ def check_areas(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
     return found + unaccounted(arena, mine, L.TABLE_AREAS, seen, "I2")
 
 
-def check_weak_names(
-    arena: Image, mine: Image, by_slot: dict[int, int]
-) -> list[walk.Finding]:
+def check_weak_names(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk.Finding]:
     """Part of I3: an object is marked exactly if it has a weak name, one, which is not its last."""
     first, areas_at = walk.place(mine, L.TABLE_HOLDERS, 0), walk.place(mine, L.TABLE_AREAS, 0)
     weak: list[int] = []

@@ -181,7 +181,7 @@ def publish(
 
     Ownership: the name, unless it is weak, holds one reference until it is unpublished or replaced.
     """
-    names.publish(arena._seat, name, value, replace=replace)
+    names.publish(arena._seat, name, value, replace=replace, weak=weak)
 
 
 def unpublish(arena: Seated, name: str) -> None:

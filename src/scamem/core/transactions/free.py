@@ -3,9 +3,10 @@
 Steps. let_go, part of every transaction that drops a holder record: removes the record. If it was
 the last one (I3), the remaining reservation is returned and the object becomes DYING. An object of
 one run is freed at once, in the same transaction. If the only record that is left belongs to a weak
-name, the name and its record go in the same transaction, and the object with them. free_some: gives back one run of the first DYING
-object. With its last run, the generation moves on (so every memdesc of it is stale) and the record
-is free. An object whose frames must be cleaned first goes through clean.py.
+name, the name and its record go in the same transaction, and the object with them. free_some: gives
+back one run of the first DYING object. With its last run, the generation moves on (so every memdesc
+of it is stale) and the record is free. An object whose frames must be cleaned first goes through
+clean.py.
 
 Why weak names go here: they go in the transaction that drops the last other reference, so nobody
 finds a name whose object nobody holds, and nothing has to look for such names later. A weak name

@@ -3,8 +3,8 @@
 Steps. publish: makes an area record and its holder record or, to replace, a new holder record in
 place of the old one, which goes in the same transaction. So a name always shows one whole object.
 unpublish: removes the area and its one reference. A weak name marks its object, which loses the
-mark before the name shows another object or goes: see free.py. find: finds the area by its name; the caller
-holds the object with hold.first() before it unlocks.
+mark before the name shows another object or goes: see free.py. find: finds the area by its name;
+the caller holds the object with hold.first() before it unlocks.
 
 Why safe: each is one transaction. A waiter for a name reads the event EVENT_AREAS under the lock,
 together with "not there"; the publisher posts it under the lock. A publisher killed between commit
