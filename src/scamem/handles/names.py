@@ -112,8 +112,8 @@ def _describe(seat: Seat, value: Any, *, copy: bool = True) -> tuple[Hold, bytes
         return place.hold, encode_array(value, place.offset)
     if not copy:
         raise ValueError(
-            f"asked for a weak name of a {type(value).__name__} that is not in this arena; the "
-            "name would show a copy that nobody holds. Put the value into the arena first, and keep it"
+            f"asked for a weak name of a {type(value).__name__} that is not in this arena: the "
+            "name would show a copy that nobody holds. Put the value into the arena, and keep it"
         )
     if type(value) is np.ndarray or isinstance(value, Array):
         try:
