@@ -78,6 +78,7 @@ from .defaults import (
 from .handles.convert import from_handle, handle
 from .handles.explaining import explain
 from .handles.handle import Handle
+from .handles.modes import receive_mode
 from .handles.pickling import by_handle
 from .handles.shared import is_shared
 from .looks.objects import Holder, LoanInfo, ObjectInfo
@@ -167,6 +168,7 @@ __all__ = [
     "is_shared",
     "ones",
     "ones_like",
+    "receive_mode",
     "zeros",
     "zeros_like",
 ]

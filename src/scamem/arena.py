@@ -14,11 +14,9 @@ from .backing.nodes import Machine
 from .backing.text import Size, bytes_of
 from .core.store.geometry import FRAME_BYTES
 from .core.walk import Finding
-from .errors import NameNotFoundError, WaitTimeoutError
-from .handles import convert, mapping, names, values
+from .handles import convert, mapping, names
 from .handles.elsewhere import register_elsewhere
-from .handles.handle import Handle, loans_limit, transit_grace_s
-from .handles.mapping import MISSING
+from .handles.handle import loans_limit, transit_grace_s
 from .handles.unloaded import or_unloaded
 from .looks import objects as looks
 from .looks import snapshot, stats
@@ -242,76 +240,8 @@ class Arena:
 
     # --- any values, and names ------------------------------------------------------------------
 
-    def put(self, value: Any) -> Handle:
-        """Store a value and return a handle of it.
-
-        >>> arena = scamem.Arena.create(capacity="64M")
-        >>> handle = arena.put({"run": 7, "data": np.arange(3)})
-        >>> arena.get(handle)["run"]
-        7
-
-        An array of this arena is not copied. Another array, or bytes, is copied once. Any other
-        object is pickled (protocol 5): its buffers are copied once, and not when it is loaded.
-
-        Raises
-        ------
-        OutOfMemoryError : names the limit that was met.
-
-        Ownership: the handle is one reference; the value stays the caller's.
-        """
-        return values.put(self._seat, value)
-
-    def get(
-        self,
-        key: str | Handle | bytes,
-        default: Any = MISSING,
-        *,
-        timeout: float | None = None,
-        writable: bool = True,
-        newer_than: int = 0,
-    ) -> Any:
-        """Return the value that a name or a handle refers to.
-
-        >>> arena = scamem.Arena.create(capacity="64M")
-        >>> arena["numbers"] = np.arange(3)
-        >>> int(arena.get("numbers").sum())
-        3
-
-        Parameters
-        ----------
-        key : a published name, a Handle, or the bytes of a Handle.
-        default : for a name: returned in place of NameNotFoundError and WaitTimeoutError.
-        timeout : for a name: seconds to wait until it is published; None, 0 or less: do not wait;
-            math.inf: wait for ever.
-        writable : False for an array that cannot be written.
-        newer_than : for a name: a version; wait for a value published after it (see `watch`).
-
-        Returns
-        -------
-        An Array over the stored frames (read-only if `put` copied it), bytes, the unpickled object,
-        or a Scamem if one was published. An Array of a subclass comes back as that subclass if this
-        process has defined it, else as a plain Array.
-
-        Raises
-        ------
-        NameNotFoundError : the name was not published in time.
-        WaitTimeoutError : the name exists, but nothing newer than `newer_than` came in time.
-        ArenaRemovedError : the arena was removed, so no new process can publish the name.
-        StaleHandleError : the handle's object was freed.
-
-        Ownership: the result holds its own reference.
-        """
-        if isinstance(key, str):
-            try:
-                return names.find(
-                    self._seat, key, timeout, writable=writable, newer_than=newer_than
-                )[0]
-            except (NameNotFoundError, WaitTimeoutError):
-                if default is MISSING:
-                    raise
-                return default
-        return convert.from_handle(key, writable=writable)
-
+    put = mapping.put
+    get = mapping.get
     publish = mapping.publish
     unpublish = mapping.unpublish
 

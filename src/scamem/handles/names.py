@@ -35,6 +35,7 @@ from scamem.views.view import View
 from .convert import RAW_DESCRIPTION, check_whole, scamem_of
 from .description import encode_array
 from .handle import Handle
+from .modes import Mode
 from .values import put, value_of
 
 DESCRIPTION_BYTES_MAX = L.AREA_DESCRIPTION_WORDS * L.WORD_BYTES
@@ -89,11 +90,16 @@ def publish(seat: Seat, name: str, value: Any, *, replace: bool = False, weak: b
                 "object can have one. Unpublish the other, or publish this one without weak=True"
             )
         if area == L.EXISTS:
-            raise NameExistsError(
-                f"{name!r} is already published; unpublish it first, choose another name, or "
-                "replace it (arena[name] = value)"
-            )
+            raise exists_already(name)
         make_room(seat, area)
+
+
+def exists_already(name: str) -> NameExistsError:
+    """Return the error for a name that is taken."""
+    return NameExistsError(
+        f"{name!r} is already published; unpublish it first, choose another name, or replace it "
+        "(arena[name] = value)"
+    )
 
 
 def _describe(seat: Seat, value: Any, *, copy: bool = True) -> tuple[Hold, bytes]:
@@ -171,9 +177,9 @@ def find(
     name: str,
     timeout: float | None = None,
     *,
-    writable: bool = True,
+    mode: Mode | None = None,
     newer_than: int = 0,
-    read: Callable[[Seat, Hold, bytes, bool], Any] = value_of,
+    read: Callable[[Seat, Hold, bytes, Mode | None], Any] = value_of,
 ) -> tuple[Any, int]:
     """Return a name's value and its version; wait for it if asked to. See Arena.get.
 
@@ -193,7 +199,7 @@ def find(
         seat.check_open()
         held, description, number = naming.hold_name(seat.member, encoded, L.BY_PIN, newer_than)
         if isinstance(held, Hold):
-            return read(seat, held, description, writable), number
+            return read(seat, held, description, mode), number
         if held not in (L.NOT_FOUND, L.NOT_NEWER):
             make_room(seat, held)
             continue
