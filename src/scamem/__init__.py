@@ -83,6 +83,7 @@ from .handles.pickling import by_handle
 from .handles.shared import is_shared
 from .looks.objects import Holder, LoanInfo, ObjectInfo
 from .looks.stats import MemberInfo, Stats
+from .membership.serving import Serving
 from .memory.sections import SectionInfo
 from .objects.pin import Pin
 from .objects.scamem import Scamem
@@ -142,6 +143,7 @@ __all__ = [
     "ScamemError",
     "SectionBusyError",
     "SectionInfo",
+    "Serving",
     "Semaphore",
     "StaleHandleError",
     "Stats",

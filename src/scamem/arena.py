@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, MutableMapping
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from .handles.handle import loans_limit, transit_grace_s
 from .handles.unloaded import or_unloaded
 from .looks import objects as looks
 from .looks import snapshot, stats
-from .membership import joined
+from .membership import joined, serving
 from .membership.files import Address
 from .membership.member import Hold
 from .membership.seat import Seat
@@ -106,16 +107,34 @@ class Arena:
         return found
 
     @classmethod
-    def join(cls, name: Name) -> Arena:
-        """Join an existing named arena: a word, a path with a slash, or a pathlib.Path.
+    def join(
+        cls, name: Name | None = None, *, socket: str | os.PathLike[str] | None = None
+    ) -> Arena:
+        """Join an existing arena.
+
+        Parameters
+        ----------
+        name : of a named arena: a word, a path with a slash, or a pathlib.Path.
+        socket : instead of a name: the path of a socket at which a member serves (see `serve`).
 
         Raises
         ------
         ArenaNotFoundError : there is none; the message says if another place of this user has one.
-        ArenaRefusedError : another user owns it, or this version cannot use what is there.
+            Or nobody serves at the socket.
+        ArenaRefusedError : another user owns it; the socket's mode bits keep this user out; or this
+            version cannot use what is there.
+        ArenaUnreachableError : the process that serves does not answer.
         """
-        found: Arena = joined.join(name).arena
+        if (name is None) == (socket is None):
+            raise TypeError("Arena.join takes a name, or socket=; give one of them")
+        found: Arena
+        if socket is not None:
+            found = joined.join_served(socket).arena
+        else:
+            found = joined.join(name).arena
         return found
+
+    serve = serving.serve
 
     @classmethod
     def open(cls, name: Name, *, capacity: Size | None = None) -> Arena:

@@ -15,7 +15,7 @@ from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.errors import ArenaExistsError, ArenaNotFoundError, ScamemError
 
-from . import files
+from . import files, serving
 from .attach import attach
 from .files import Address
 from .seat import Seat
@@ -137,6 +137,19 @@ def join(name: object) -> Seat:
         return seat
 
 
+def join_served(path: str | os.PathLike[str]) -> Seat:
+    """Join the arena that another process serves at a socket; see Arena.join."""
+    with lock:
+        found = serving.receive(path)
+        arena_id = header.arena_id(files.read_header(found.control))
+        seat = known(arena_id.to_bytes(ID_BYTES, "little"))
+        if seat is None:
+            leave_abandoned()
+            return _add(attach(found))
+        found.close()
+        return seat
+
+
 def reach(address: Address) -> Seat:
     """Join the arena that a handle comes from, in the ways of `files.reach` and in their order.
 
@@ -155,6 +168,7 @@ def reach(address: Address) -> Seat:
 
 def close(seat: Seat) -> None:
     """Close an arena in this process; see Arena.close. A second call does nothing."""
+    serving.stop(seat)
     with lock:
         if not seat.closed and seat.close():
             _seats.pop(seat.id_bytes, None)
