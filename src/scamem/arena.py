@@ -108,7 +108,11 @@ class Arena:
 
     @classmethod
     def join(
-        cls, name: Name | None = None, *, socket: str | os.PathLike[str] | None = None
+        cls,
+        name: Name | None = None,
+        *,
+        socket: str | os.PathLike[str] | None = None,
+        readonly: bool = False,
     ) -> Arena:
         """Join an existing arena.
 
@@ -116,6 +120,9 @@ class Arena:
         ----------
         name : of a named arena: a word, a path with a slash, or a pathlib.Path.
         socket : instead of a name: the path of a socket at which a member serves (see `serve`).
+        readonly : map the frames read-only in this process. Its arrays are read-only, writes by C
+            code are SIGSEGV, and what allocates or writes raises ReadOnlyMemberError. Copy-on-write
+            views (mode="c") can be made. It is still a member: it counts, and can end references.
 
         Raises
         ------
@@ -124,14 +131,15 @@ class Arena:
         ArenaRefusedError : another user owns it; the socket's mode bits keep this user out; or this
             version cannot use what is there.
         ArenaUnreachableError : the process that serves does not answer.
+        ValueError : readonly, and this process has joined the arena already, to write.
         """
         if (name is None) == (socket is None):
             raise TypeError("Arena.join takes a name, or socket=; give one of them")
         found: Arena
         if socket is not None:
-            found = joined.join_served(socket).arena
+            found = joined.join_served(socket, readonly=readonly).arena
         else:
-            found = joined.join(name).arena
+            found = joined.join(name, readonly=readonly).arena
         return found
 
     serve = serving.serve
@@ -168,6 +176,11 @@ class Arena:
     def closed(self) -> bool:
         """Whether this process has closed the arena."""
         return self._seat.closed
+
+    @property
+    def readonly(self) -> bool:
+        """Whether this process has joined with readonly=True."""
+        return self._seat.readonly
 
     @property
     def slot(self) -> int:

@@ -37,10 +37,12 @@ def over(
 ) -> Kind:
     """Create an array, of type `kind`, over a held object. Needs: it fits into the object.
 
-    `private`: writable, and what this process writes stays here.
+    `private`: writable, and what this process writes stays here. Otherwise the array is read-only
+    in a process that joined with readonly=True.
 
     Ownership: the array takes the reference over (a stitched or private view takes its own).
     """
+    writable = writable and not seat.readonly
     address = 0 if private else direct_address_of(seat, hold, writable)
     base: Any = hold
     if private:

@@ -147,6 +147,8 @@ def value_of(seat: Seat, hold: Hold, description: bytes, mode: Mode | None = Non
             "array was read-only. Use mode='c' for a private copy-on-write view, or publish an "
             "array of the arena"
         )
+    elif mode == "w":
+        seat.check_writable()
     return get(seat, hold, found, private=mode == "c")
 
 

@@ -175,7 +175,8 @@ class SharedMemory:
 
     def _set(self, array: Array, name: str, version: int) -> None:
         self._array: Array | None = array
-        self._window = Window(array, address_of(array), array.nbytes)
+        writable = bool(array.flags.writeable)  # not in a process that joined read-only
+        self._window = Window(array, address_of(array), array.nbytes, writable)
         self._buf = memoryview(self._window)
         self._size = array.nbytes
         self._name = name

@@ -16,15 +16,16 @@ class Window:
     base : the array, which keeps the memory. exports : how many buffers are in use.
     """
 
-    def __init__(self, base: object, address: int, nbytes: int) -> None:
+    def __init__(self, base: object, address: int, nbytes: int, writable: bool) -> None:
         self.base = base
+        self.writable = writable
         self.address = address
         self.nbytes = nbytes
         self.exports = 0
 
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
         place: cython.p_void = cython.cast(cython.p_void, self.address)
-        PyBuffer_FillInfo(buffer, self, place, self.nbytes, False, flags)
+        PyBuffer_FillInfo(buffer, self, place, self.nbytes, not self.writable, flags)
         self.exports += 1
 
     def __releasebuffer__(self, buffer: cython.pointer(Py_buffer)):
