@@ -42,6 +42,7 @@ from .errors import (
     PageNotHeldError,
     PeerDiedError,
     PlatformError,
+    ReadOnlyMemberError,
     ScamemError,
     SectionBusyError,
     StaleHandleError,
@@ -77,6 +78,7 @@ from .defaults import (
 )
 from .handles.convert import from_handle, handle
 from .handles.handle import Handle
+from .handles.modes import receive_mode
 from .handles.pickling import by_handle
 from .objects.pin import Pin
 from .objects.scamem import Scamem
@@ -89,6 +91,7 @@ if _typing.TYPE_CHECKING:
     from .handles.shared import is_shared
     from .looks.objects import Holder, LoanInfo, ObjectInfo
     from .looks.stats import MemberInfo, Stats
+    from .membership.serving import Serving
     from .memory.sections import SectionInfo
     from .together.barriers import Barrier
     from .together.conditions import Condition
@@ -140,11 +143,13 @@ __all__ = [
     "PlatformError",
     "RLock",
     "RWLock",
+    "ReadOnlyMemberError",
     "RingBuffer",
     "Scamem",
     "ScamemError",
     "SectionBusyError",
     "SectionInfo",
+    "Serving",
     "Semaphore",
     "StaleHandleError",
     "Stats",
@@ -171,6 +176,7 @@ __all__ = [
     "is_shared",
     "ones",
     "ones_like",
+    "receive_mode",
     "zeros",
     "zeros_like",
 ]
@@ -193,6 +199,7 @@ _LATER = {
     "RingBuffer": "together.ring",
     "SectionInfo": "memory.sections",
     "Semaphore": "together.semaphores",
+    "Serving": "membership.serving",
     "Stats": "looks.stats",
     "explain": "handles.explaining",
     "is_shared": "handles.shared",

@@ -138,6 +138,8 @@ DAMAGE: tuple[tuple[str, str, Callable[[World], int], Callable[[int], int]], ...
     ("I2", "stack of drops", slot_word(6, L.SLOT_DROPS), plus(999)),
     ("I2", "free records", at(L.TABLES + L.TABLE_WORDS * L.TABLE_HOLDERS), plus(1)),
     ("I2", "lost record", at(L.TABLES + L.TABLE_WORDS * L.TABLE_HOLDERS + 1), plus(1)),
+    ("I3", "weak mark", object_word(L.OBJECT_STATE), lambda v: v ^ L.OBJECT_WEAK),
+    ("I3", "weak name", lambda w: place(w, L.TABLE_AREAS, 1, L.AREA_FLAGS), plus(1)),
     ("I3", "living and FREE", object_word(L.OBJECT_STATE), zero),
     ("I3", "living and DYING", object_word(L.OBJECT_STATE), plus(1)),
     ("I3", "no such state", object_word(L.OBJECT_STATE), plus(9)),

@@ -34,15 +34,24 @@ def over(
     strides: tuple[int, ...] | None = None,
     *,
     writable: bool = True,
+    private: bool = False,
     kind: type[Kind],
 ) -> Kind:
     """Create an array, of type `kind`, over a held object. Needs: it fits into the object.
 
-    Ownership: the array takes the reference over (a stitched view takes its own).
+    `private`: writable, and what this process writes stays here. Otherwise the array is read-only
+    in a process that joined with readonly=True.
+
+    Ownership: the array takes the reference over (a stitched or private view takes its own).
     """
-    address = direct_address_of(seat, hold, writable)
+    writable = writable and not seat.readonly
+    address = 0 if private else direct_address_of(seat, hold, writable)
     base: Any = hold
-    if address == 0:
+    if private:
+        writable = True
+        base = contiguous(seat, hold, L.BY_MAPPING, private=True)
+        address = base.address
+    elif address == 0:
         base = contiguous(seat, hold, L.BY_MAPPING, writable=writable)
         address = base.address
     made: Kind = new_array(kind, dtype, shape, strides, address + offset, writable, base)

@@ -9,6 +9,7 @@ import numpy as np
 from scamem.membership.member import Hold
 from scamem.views.making import offset_in_object
 from scamem.views.view import View
+from scamem.views.window import Window
 
 from .construct import address_of
 
@@ -33,6 +34,8 @@ def root(array: NDArray[Any]) -> Any:
             base = base.base
         elif isinstance(base, memoryview):
             base = base.obj
+        elif isinstance(base, Window):
+            base = base.base
         else:
             return base
 

@@ -15,7 +15,7 @@ from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.errors import ArenaExistsError, ArenaNotFoundError, ScamemError
 
-from . import files
+from . import files, serving
 from .attach import attach
 from .files import Address
 from .seat import Seat
@@ -129,17 +129,32 @@ def join_or_create(name: object, capacity: Size | None) -> Seat:
                 continue  # another process was faster: join its arena
 
 
-def join(name: object) -> Seat:
+def join(name: object, *, readonly: bool = False) -> Seat:
     """Join a named arena; see Arena.join."""
     with lock:
-        found = files.open_named(naming.as_text(name))
-        arena_id = header.arena_id(files.read_header(found.control))
-        seat = known(arena_id.to_bytes(ID_BYTES, "little"))
-        if seat is None:
-            leave_abandoned()
-            return _add(attach(found))
-        found.close()
-        return seat
+        return _join(files.open_named(naming.as_text(name)), readonly)
+
+
+def join_served(path: str | os.PathLike[str], *, readonly: bool = False) -> Seat:
+    """Join the arena that another process serves at a socket; see Arena.join."""
+    with lock:
+        return _join(serving.receive(path), readonly)
+
+
+def _join(found: files.Files, readonly: bool) -> Seat:
+    """Join the arena of these files, unless this process is a member. Needs: the lock."""
+    arena_id = header.arena_id(files.read_header(found.control))
+    seat = known(arena_id.to_bytes(ID_BYTES, "little"))
+    if seat is None:
+        leave_abandoned()
+        return _add(attach(found, readonly=readonly))
+    found.close()
+    if readonly and not seat.readonly:
+        raise ValueError(
+            f"asked to join {seat!r} with readonly=True; this process has joined it already, and "
+            "its frames are mapped writable. Join read-only first, or in another process"
+        )
+    return seat
 
 
 def reach(address: Address) -> Seat:
@@ -160,6 +175,7 @@ def reach(address: Address) -> Seat:
 
 def close(seat: Seat) -> None:
     """Close an arena in this process; see Arena.close. A second call does nothing."""
+    serving.stop(seat)
     with lock:
         if not seat.closed and seat.close():
             _seats.pop(seat.id_bytes, None)

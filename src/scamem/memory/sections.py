@@ -110,6 +110,7 @@ def online_section(arena: Seated, number: int) -> None:
     OutOfMemoryError : there is no memory for it; or a member that is stopped is changing another
         one.
     """
+    arena._seat.check_writable()
     seat = arena._seat
     _check_section(seat, number)
     waited = Patience(seat, f"asked to bring section {number} online")
@@ -142,6 +143,7 @@ def offline_section(arena: Seated, number: int) -> None:
 
     Cost: whole objects are copied, at the speed of memcpy.
     """
+    arena._seat.check_writable()
     seat = arena._seat
     _check_section(seat, number)
     waited = Patience(seat, f"asked to take section {number} offline")
@@ -238,6 +240,7 @@ def trim(arena: Seated, keep: Size = 0) -> int:
 
     Cost: one transaction per online section, and 0.1 to 0.3 ms per block.
     """
+    arena._seat.check_writable()
     seat = arena._seat
     seat.check_open()
     seat.member.reap()
@@ -303,7 +306,7 @@ def trim_surplus(seat: Seat) -> None:
 
     Runs between two bytecodes of the main thread, inside any other code, so it never waits.
     """
-    if not seat.is_usable() or not seat.member.my_word(L.MINE_SURPLUS):
+    if not seat.is_usable() or seat.readonly or not seat.member.my_word(L.MINE_SURPLUS):
         return
     changes.forget_surplus(seat.member)
     seat.member.clean_now()

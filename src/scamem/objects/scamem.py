@@ -111,6 +111,8 @@ class Scamem:
         """
         if private:
             writable = True
+        elif self.seat.readonly:
+            writable = False
         return contiguous(self.seat, self.hold, L.BY_MAPPING, writable=writable, private=private)
 
     def pin(self, start: int = 0, nframes: object = None, *, io: bool = False) -> Pin:
