@@ -151,11 +151,9 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
     def write(self, timeout: float | None = None) -> Update:
         """Update the array in place, so that `read_consistent` sees all of it or nothing.
 
-        >>> x = scamem.array([1, 2, 3])
-        >>> with x.write():
-        ...     x += 1
-        >>> x.read_consistent().tolist()
-        [2, 3, 4]
+            with x.write():
+                x[:500] = 1
+                x[500:] = 2
 
         Writers take turns, whichever arrays of the object they have: one sequence number belongs to
         the whole object. Readers that do not use `read_consistent` see the update as it is made.
