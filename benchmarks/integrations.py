@@ -1,9 +1,9 @@
 """scamem with other libraries, compared with what they do alone.
 
-    python -m benchmarks.integrations arrow | loader | dask [workers]
+    python -m benchmarks.integrations arrow | loader | dask
 
-Each prints a table. They need the extras (arrow, pandas, polars, torch, dask) and psutil, so they are
-apart from `make bench`; `make lane-integrations` makes an environment that has them.
+Each prints a table. They need the extras (arrow, pandas, polars, torch, dask), so they are apart
+from `make bench`; `make lane-integrations` makes an environment that has them.
 """
 
 from __future__ import annotations
@@ -67,8 +67,7 @@ def arrow() -> None:
             ("pandas.DataFrame", pd.DataFrame(columns), frames),
             ("polars.DataFrame", pl.DataFrame(columns), polar),
         ):
-            kept: list[Any] = []
-            put = median_ms(lambda m=module, v=made: kept.append(m.put(v)) or kept.clear())
+            put = median_ms(lambda m=module, v=made: m.put(v))
             shared = module.get(module.put(made))
             by_handle = median_ms(lambda v=shared: pool.apply(length_of, (v,)))
             by_value = median_ms(lambda v=made: pool.apply(length_of, (v,)))
@@ -94,6 +93,11 @@ class Images:
         return self.sample
 
 
+def shm_mib() -> float:
+    used = os.statvfs("/dev/shm")
+    return (used.f_blocks - used.f_bfree) * used.f_frsize / MIB
+
+
 def loader() -> None:
     """Time an epoch, and count descriptors and bytes in /dev/shm, with ten batches kept."""
     import torch
@@ -102,7 +106,13 @@ def loader() -> None:
     from scamem.integrations.torch import collate
 
     scamem.default()
-    row("batch", "collate_fn", "ms per batch", "descriptors for 10 batches", "/dev/shm files, MiB")
+    row(
+        "batch",
+        "collate_fn",
+        "ms per batch",
+        "descriptors, 10 batches",
+        "/dev/shm, 10 batches, MiB",
+    )
     row(*["---"] * 5)
     for size, batches in ((MIB, 100), (64 * MIB, 20)):
         for name, function in (("torch's own", None), ("scamem", collate)):
@@ -117,12 +127,10 @@ def loader() -> None:
                     assert batch[0, 0] == 0
 
             spent = median_ms(epoch) / batches
-            files = len(os.listdir("/proc/self/fd"))
+            files, before = len(os.listdir("/proc/self/fd")), shm_mib()
             kept = [batch for batch, _ in zip(loading, range(10), strict=False)]
             more = len(os.listdir("/proc/self/fd")) - files
-            used = os.statvfs("/dev/shm")
-            shm = (used.f_blocks - used.f_bfree) * used.f_frsize / MIB
-            row(f"{size // MIB} MiB", name, spent, more, shm)
+            row(f"{size // MIB} MiB", name, spent, more, shm_mib() - before)
             del kept, loading
             torch.ones(1)
 

@@ -49,7 +49,7 @@ class Twins:
         """
         data = np.frombuffer(buffer, np.uint8)
         shared = shared_bytes(_address(data), data.nbytes)
-        if shared is None or shared.base.member.seat is not arena._seat:
+        if shared is None or seat_of(shared) is not arena._seat:
             shared = self._twin(arena, data, owner)
         return bytes(convert.handle(shared))
 
