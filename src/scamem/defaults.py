@@ -57,6 +57,15 @@ def default() -> Arena:
         return found
 
 
+def adopt(seat: Seat) -> Arena:
+    """Make an arena that this process has joined its default arena; return it."""
+    global _default
+    with joined.lock:
+        seat.by_handle = False  # in use from now on, even if nothing in it is held
+        _default = seat.arena
+        return _default
+
+
 def _find_default() -> Seat:
     name = os.environ.get("SCAMEM_ARENA")
     if name:
