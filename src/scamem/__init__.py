@@ -36,6 +36,7 @@ from .errors import (
     NotSharedWarning,
     ObjectBusyError,
     OutOfMemoryError,
+    OwnerDiedError,
     PageNotHeldError,
     PeerDiedError,
     PlatformError,
@@ -44,6 +45,7 @@ from .errors import (
     StaleHandleError,
     TooManyLoansError,
     TooScatteredError,
+    TornError,
     ViewInUseError,
     WaitTimeoutError,
 )
@@ -54,6 +56,7 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
         f"{os.uname().machine}"
     )
 
+from . import atomics
 from .arena import Arena
 from .arrays.array import Array
 from .backing.nodes import Machine, MachineNode
@@ -82,8 +85,13 @@ from .looks.stats import MemberInfo, Stats
 from .memory.sections import SectionInfo
 from .objects.pin import Pin
 from .objects.scamem import Scamem
+from .together.barriers import Barrier
+from .together.conditions import Condition
+from .together.events import Event
 from .together.growable import GrowableArray
+from .together.locks import Lock, RLock
 from .together.ring import RingBuffer
+from .together.semaphores import RWLock, Semaphore
 from .views.view import View
 
 __version__ = "0.1.0"
@@ -98,14 +106,18 @@ __all__ = [
     "ArenaRemovedError",
     "ArenaUnreachableError",
     "Array",
+    "Barrier",
     "BlindError",
     "BusyError",
     "ClosedError",
+    "Condition",
+    "Event",
     "FileTooShortError",
     "GrowableArray",
     "Handle",
     "Holder",
     "LoanInfo",
+    "Lock",
     "LockTimeoutError",
     "Machine",
     "MachineNode",
@@ -117,24 +129,30 @@ __all__ = [
     "ObjectBusyError",
     "ObjectInfo",
     "OutOfMemoryError",
+    "OwnerDiedError",
     "PageNotHeldError",
     "PeerDiedError",
     "Pin",
     "PlatformError",
+    "RLock",
+    "RWLock",
     "RingBuffer",
     "Scamem",
     "ScamemError",
     "SectionBusyError",
     "SectionInfo",
+    "Semaphore",
     "StaleHandleError",
     "Stats",
     "TooManyLoansError",
     "TooScatteredError",
+    "TornError",
     "View",
     "ViewInUseError",
     "WaitTimeoutError",
     "array",
     "asarray",
+    "atomics",
     "by_handle",
     "concatenate",
     "copy",

@@ -25,7 +25,7 @@ from .memory import sections as memory
 from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
 from .objects import pages
 from .objects.scamem import Scamem
-from .together import openings
+from .together import openings, synchronizing
 
 
 class Arena:
@@ -228,6 +228,14 @@ class Arena:
 
     ring = openings.ring
     growable = openings.growable
+
+    lock = synchronizing.lock
+    rlock = synchronizing.rlock
+    rwlock = synchronizing.rwlock
+    condition = synchronizing.condition
+    event = synchronizing.event
+    semaphore = synchronizing.semaphore
+    barrier = synchronizing.barrier
 
     # --- any values, and names ------------------------------------------------------------------
 
