@@ -14,9 +14,7 @@ share. `scamem.Arena.open(name)` gives unrelated processes a common arena. Start
 with `scamem.explain(x)`, which says how a value travels to another process.
 """
 
-import os
-import sys
-
+from . import supported
 from .errors import (
     ArenaBusyError,
     ArenaDamagedError,
@@ -50,11 +48,8 @@ from .errors import (
     WaitTimeoutError,
 )
 
-if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", "aarch64"):
-    raise PlatformError(
-        f"scamem runs on Linux on x86-64 and aarch64; this is {sys.platform} on "
-        f"{os.uname().machine}"
-    )
+if _refusal := supported.refusal():  # before anything compiled is loaded
+    raise PlatformError(_refusal)
 
 from . import atomics
 from .arena import Arena
