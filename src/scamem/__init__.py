@@ -15,10 +15,9 @@ with `scamem.explain(x)`, which says how a value travels to another process.
 """
 
 import importlib as _importlib
-import os
-import sys
 import typing as _typing
 
+from . import supported
 from .errors import (
     ArenaBusyError,
     ArenaDamagedError,
@@ -53,11 +52,8 @@ from .errors import (
     WaitTimeoutError,
 )
 
-if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", "aarch64"):
-    raise PlatformError(
-        f"scamem runs on Linux on x86-64 and aarch64; this is {sys.platform} on "
-        f"{os.uname().machine}"
-    )
+if _refusal := supported.refusal():  # before anything compiled is loaded
+    raise PlatformError(_refusal)
 
 from .arena import Arena
 from .arrays.array import Array

@@ -22,36 +22,33 @@ from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
 from .objects.scamem import Scamem
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from .arrays import making
     from .backing.nodes import Machine
-    from .core.walk import Finding
     from .handles import mapping, names
-    from .looks import objects as looks
-    from .looks import snapshot, stats
+    from .looks import methods
     from .membership import serving
     from .memory import sections as memory
     from .objects import pages
-    from .together import growable, ring, synchronizing
+    from .together import openings, synchronizing
 else:
-    looks = Later("scamem.looks.objects")
     making = Later("scamem.arrays.making")
     mapping = Later("scamem.handles.mapping")
     memory = Later("scamem.memory.sections")
+    methods = Later("scamem.looks.methods")
     names = Later("scamem.handles.names")
+    openings = Later("scamem.together.openings")
     pages = Later("scamem.objects.pages")
-    growable = Later("scamem.together.growable")
-    ring = Later("scamem.together.ring")
     serving = Later("scamem.membership.serving")
-    snapshot = Later("scamem.looks.snapshot")
-    stats = Later("scamem.looks.stats")
     synchronizing = Later("scamem.together.synchronizing")
 
 
 class Arena:
     """An arena: shared memory, made of page frames, that several processes have joined.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["numbers"] = np.arange(3)
+    >>> sorted(arena), arena["numbers"].sum().item()
+    (['numbers'], 3)
 
     `Arena.open(name)` joins a named arena or creates it; `Arena.create()` and `Arena.join(name)` do
     one or the other. An arena is also a mutable mapping from names to published values, with the
@@ -139,6 +136,11 @@ class Arena:
             code are SIGSEGV, and what allocates or writes raises ReadOnlyMemberError. Copy-on-write
             views (mode="c") can be made. It is still a member: it counts, and can end references.
 
+        >>> scamem.Arena.join("nobody/made/this")
+        Traceback (most recent call last):
+            ...
+        scamem.errors.ArenaNotFoundError: ...
+
         Raises
         ------
         ArenaNotFoundError : there is none; the message says if another place of this user has one.
@@ -175,6 +177,12 @@ class Arena:
 
     def close(self) -> None:
         """Close the arena in this process: it refuses new work. A second call does nothing.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> x = arena.zeros(3)
+        >>> arena.close()
+        >>> arena.closed, x.tolist()
+        (True, [0.0, 0.0, 0.0])
 
         Arrays, views and pins that this process still holds stay valid and keep their objects. The
         process leaves the arena when the last of them is dropped, or when it ends.
@@ -223,6 +231,10 @@ class Arena:
     def alloc(self, nbytes: Size, *, node: Node = None, zone: str | None = None) -> Scamem:
         """Allocate an object of page frames, without a shape or type.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> arena.alloc("10K").nbytes    # 3 frames
+        12288
+
         Parameters
         ----------
         nbytes : the size, as a number or as text such as "1M". It is rounded up to whole frames
@@ -258,8 +270,8 @@ class Arena:
     from_file = making.from_file
     concatenate = making.concatenate
 
-    ring = ring.ring
-    growable = growable.growable
+    ring = openings.ring
+    growable = openings.growable
 
     lock = synchronizing.lock
     rlock = synchronizing.rlock
@@ -310,46 +322,13 @@ class Arena:
 
     # --- looks and care -------------------------------------------------------------------------
 
-    def stats(self) -> stats.Stats:
-        """Return sizes and counts of the arena, after reaping dead members."""
-        self.reap()
-        return stats.stats(self._seat)
-
-    def objects(self) -> list[looks.ObjectInfo]:
-        """Return every object with its holders, after reaping dead members."""
-        self.reap()
-        return list(looks.objects(self._seat))
-
-    def holders(self, obj: Scamem | int) -> list[looks.Holder]:
-        """Return an object's holders, by kind, pid and name, after reaping dead members."""
-        self.reap()
-        return looks.holders(self._seat, obj if isinstance(obj, int) else obj.index)
-
-    def loans(self) -> list[looks.LoanInfo]:
-        """Return every handle that was sent and not loaded yet, after reaping dead members."""
-        self.reap()
-        return list(looks.loans(self._seat))
-
-    def check(self) -> list[Finding]:
-        """Check the rules I1 to I7; return the violations, with their places. [] if there are none.
-
-        Dead members are reaped first. The lock is held only while the control file is copied.
-        """
-        self.reap()
-        return snapshot.findings(self._seat)
-
-    def reap(self, loans: bool = False) -> int:
-        """Release what dead members held, and finish what they began; return how many were reaped.
-
-        `loans`: also drop each loan in transit, of any age, whose lender has released the object or
-        died, if nothing else holds the object.
-        """
-        return self._seat.reap(loans=loans)
-
-    def free_bitmap(self) -> NDArray[np.bool_]:
-        """Return which frames are free, as bool; see `scamem.looks.stats.free_bitmap`."""
-        self._seat.check_open()
-        return stats.free_bitmap(self._seat)
+    stats = methods.stats
+    objects = methods.objects
+    holders = methods.holders
+    loans = methods.loans
+    check = methods.check
+    reap = methods.reap
+    free_bitmap = methods.free_bitmap
 
     # --- frames and sections --------------------------------------------------------------------
 

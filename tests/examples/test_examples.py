@@ -20,11 +20,15 @@ import contextlib, doctest, importlib, sys
 import numpy as np, scamem
 
 module = importlib.import_module({module!r})
+known = {{"np": np, "scamem": scamem}}
+runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
 with contextlib.redirect_stdout(sys.stderr):
-    known = {{"np": np, "scamem": scamem}}
-    found = doctest.testmod(module, extraglobs=known, optionflags=doctest.ELLIPSIS)
-print(found.attempted)
-sys.exit(found.failed > 0)
+    for test in doctest.DocTestFinder().find(module, extraglobs=known):
+        method = getattr(np.ndarray, test.name.rpartition(".")[2], None)
+        if method is None or method.__doc__ != test.docstring:  # not one of NumPy's
+            runner.run(test)
+print(runner.tries)
+sys.exit(runner.failures > 0)
 """
 
 

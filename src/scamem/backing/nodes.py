@@ -9,7 +9,11 @@ from .numa import divided
 
 @dataclass(frozen=True)
 class MachineNode:
-    """A node of a machine: the bytes of 4 KiB frames and of 2 MiB frames that it can provide."""
+    """A node of a machine: the bytes of 4 KiB frames and of 2 MiB frames that it can provide.
+
+    >>> scamem.MachineNode(normal_bytes=32 << 20)
+    MachineNode(normal_bytes=33554432, huge_bytes=0)
+    """
 
     normal_bytes: int
     huge_bytes: int = 0
@@ -18,6 +22,11 @@ class MachineNode:
 @dataclass(frozen=True)
 class Machine:
     """The machine that an arena is laid out for: its nodes, numbered in the given order.
+
+    >>> one = scamem.MachineNode(normal_bytes=32 << 20)
+    >>> arena = scamem.Arena.create(machine=scamem.Machine((one, one)))
+    >>> arena.page_to_nid(arena.alloc("4K", node=1).pages).tolist()
+    [1]
 
     Pass one to `Arena.create(machine=...)` to have more nodes than the real machine. Nodes that do
     not exist use the memory of real node 0.

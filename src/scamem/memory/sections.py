@@ -33,6 +33,10 @@ OFFLINE_TRIES = 20  # other processes allocate meanwhile, and what they free mus
 class SectionInfo:
     """One section, as of one moment.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.sections()[0].zone
+    'NORMAL'
+
     Attributes
     ----------
     number : of the section.
@@ -57,7 +61,12 @@ class SectionInfo:
 
 
 def sections(arena: Seated) -> list[SectionInfo]:
-    """Return every section, lowest number first, all as of one moment."""
+    """Return every section, lowest number first, all as of one moment.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> {one.zone for one in arena.sections() if one.state == "offline"}
+    {'NORMAL'}
+    """
     seat = arena._seat
     seat.check_open()
     size = seat.geometry
@@ -104,6 +113,11 @@ def _section(seat: Seat, number: int, word: int, free: int) -> SectionInfo:
 def online_section(arena: Seated, number: int) -> None:
     """Bring a section online: give it memory. If it is online already, do nothing.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.online_section(0)
+    >>> arena.sections()[0].state
+    'online'
+
     Raises
     ------
     IndexError : there is no such section.
@@ -128,6 +142,12 @@ def online_section(arena: Seated, number: int) -> None:
 
 def offline_section(arena: Seated, number: int) -> None:
     """Take a section offline: its memory goes back to the system, until `online_section`.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.online_section(0)
+    >>> arena.offline_section(0)
+    >>> arena.sections()[0].state
+    'offline'
 
     Objects that are not mapped or pinned, and that no other process has in hand, move to other
     sections. They keep their numbers, names and handles. The section does not come online again
@@ -225,6 +245,12 @@ def _punch(seat: Seat, section: int, finish: Callable[[Member], int], blocks: in
 
 def trim(arena: Seated, keep: Size = 0) -> int:
     """Return free memory to the system, in whole blocks of 2 MiB.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.zeros(8 << 20, np.uint8).nbytes
+    8388608
+    >>> arena.trim() > 0
+    True
 
     Parameters
     ----------

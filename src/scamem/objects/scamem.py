@@ -20,6 +20,11 @@ resize = Later("scamem.memory.resize")
 class Scamem:
     """An object: page frames that need not be adjacent, with one reference count.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> obj = arena.alloc("1M")
+    >>> obj.nr, obj.refcount
+    (256, 1)
+
     `Arena.alloc` returns one, and so does a lookup by name, handle or page. Each Scamem is a
     reference.
 
@@ -83,6 +88,12 @@ class Scamem:
     def map(self, *, writable: bool = True, private: bool = False) -> object:
         """Map the object into this process as one contiguous view.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> view = arena.alloc("4K").map()
+        >>> x = np.frombuffer(view, np.uint8)
+        >>> x.size
+        4096
+
         Parameters
         ----------
         writable : False for a read-only view.
@@ -118,6 +129,11 @@ class Scamem:
     def pin(self, start: int = 0, nframes: object = None, *, io: bool = False) -> Pin:
         """Hold a range of frames for I/O.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> with arena.alloc("8K").pin(0, 1) as pin:
+        ...     pin.nbytes
+        4096
+
         Parameters
         ----------
         start : first frame, in frames from the object's start.
@@ -137,6 +153,12 @@ class Scamem:
 
     def resize(self, nbytes: int) -> None:
         """Grow or shrink the object in place; no byte is copied or moved.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> obj = arena.alloc("4K")
+        >>> obj.resize(10_000)
+        >>> obj.nr
+        3
 
         Parameters
         ----------
@@ -159,6 +181,12 @@ class Scamem:
 
     def splice(self, other: Scamem) -> None:
         """Move all frames of another object to the end of this one; no byte is copied.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> obj = arena.alloc("8K")
+        >>> obj.splice(arena.alloc("4K"))
+        >>> obj.nr
+        3
 
         Parameters
         ----------

@@ -28,10 +28,9 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scamem.arrays.array import Array
 from scamem.arrays.checks import checked_dtype, checked_nbytes, checked_shape
 from scamem.arrays.construct import new_array
-from scamem.backing.text import Size, bytes_of
 from scamem.core.store import layout as L
 from scamem.errors import OutOfMemoryError, ScamemError
-from scamem.membership.seat import Seat, Seated
+from scamem.membership.seat import Seat
 from scamem.membership.waiting import Deadline
 from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
@@ -177,6 +176,13 @@ class GrowableArray(SharedObject):
     def array(self) -> Array:
         """The rows that are there now, as a read-only array; it goes to processes by handle.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> rows = arena.growable((), int)
+        >>> rows.extend([7, 8])
+        0
+        >>> rows.array.tolist()
+        [7, 8]
+
         It stays valid and keeps its length; read the attribute again for new rows. If there are
         none, it is the same array, at the cost of one load.
         """
@@ -215,6 +221,13 @@ class GrowableArray(SharedObject):
     def wait(self, rows: int, timeout: float | None = None) -> int:
         """Wait until there are more than `rows` rows; return how many there are.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> rows = arena.growable((), int)
+        >>> rows.append(7)
+        0
+        >>> rows.wait(0, timeout=1)
+        1
+
         Parameters
         ----------
         timeout : seconds; None: as long as the writer lives. ValueError if negative or NaN.
@@ -244,6 +257,11 @@ class GrowableArray(SharedObject):
     def append(self, row: Any) -> int:
         """Append one row, cast and broadcast as in an assignment; return its index.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> rows = arena.growable((), int)
+        >>> rows.append(7), rows.append(8)
+        (0, 1)
+
         Raises
         ------
         BusyError : another process, or another thread of this one, appends.
@@ -261,7 +279,13 @@ class GrowableArray(SharedObject):
             self._lock.release()
 
     def extend(self, rows: ArrayLike) -> int:
-        """Append several rows, which appear at once; return the first index. Errors as `append`."""
+        """Append several rows, which appear at once; return the first index. Errors as `append`.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> rows = arena.growable((), int)
+        >>> rows.extend([7, 8, 9]), len(rows)
+        (0, 3)
+        """
         values = np.asarray(rows)
         if values.ndim == 0 or values.shape[1:] != self.row_shape:
             raise ValueError(
@@ -356,15 +380,3 @@ def _row_of(
             f"the header of object {obj.index} does not describe its rows ({error}): it was "
             "overwritten"
         ) from error
-
-
-def growable(
-    arena: Seated, row_shape: Any = (), dtype: DTypeLike = float, *, reserve: Size | None = None
-) -> GrowableArray:
-    """Create an append-only array that other processes follow; see `scamem.GrowableArray`.
-
-    `reserve` is how far it can grow: bytes of address space that each process reserves for it (a
-    number, or text such as "1G"), by default the arena's capacity. Raises OutOfMemoryError.
-    """
-    room = None if reserve is None else bytes_of(reserve)
-    return GrowableArray.create(arena._seat, row_shape, dtype, room)

@@ -30,10 +30,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from scamem.backing.text import Size, bytes_of
 from scamem.core.store import layout as L
 from scamem.errors import ScamemError
-from scamem.membership.seat import Seat, Seated
+from scamem.membership.seat import Seat
 from scamem.membership.waiting import Deadline
 from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
@@ -197,6 +196,14 @@ class RingBuffer(SharedObject):
     def reserve(self, nbytes: int | None = None, timeout: float | None = None) -> memoryview:
         """Return room for the next bytes, as one writable buffer; `commit` publishes what is in it.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> room = ring.reserve(2)
+        >>> room[:] = b"hi"
+        >>> ring.commit(2)
+        >>> ring.read()
+        b'hi'
+
         Parameters
         ----------
         nbytes : how many, at most the capacity; None: all the room there is, at least one byte.
@@ -249,7 +256,15 @@ class RingBuffer(SharedObject):
         return claim != 0 and self._lives(claim)
 
     def commit(self, nbytes: int) -> None:
-        """Publish the next `nbytes` bytes, in the buffer that `reserve` returned."""
+        """Publish the next `nbytes` bytes, in the buffer that `reserve` returned.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> ring.reserve(1)[0] = 7
+        >>> ring.commit(1)
+        >>> len(ring)
+        1
+        """
         self._check_open()
         self._take_role(WRITER, "writes")
         if not 0 <= nbytes <= self.capacity - self._ready():
@@ -261,6 +276,13 @@ class RingBuffer(SharedObject):
 
     def peek(self, nbytes: int | None = None, timeout: float | None = None) -> memoryview:
         """Return the next bytes, as one read-only buffer; `consume` gives them back to the writer.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> ring.write(b"hello")
+        5
+        >>> bytes(ring.peek()), len(ring)
+        (b'hello', 5)
 
         Parameters
         ----------
@@ -314,7 +336,16 @@ class RingBuffer(SharedObject):
             self.words.store(READER_WANTS, 0)
 
     def consume(self, nbytes: int) -> None:
-        """Give the next `nbytes` bytes, which were read, back to the writer."""
+        """Give the next `nbytes` bytes, which were read, back to the writer.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> ring.write(b"hello")
+        5
+        >>> ring.consume(2)
+        >>> ring.read()
+        b'llo'
+        """
         self._check_open()
         self._become_reader()
         if not 0 <= nbytes <= self._ready():
@@ -328,7 +359,15 @@ class RingBuffer(SharedObject):
         self._tell(READ, WRITER_WAITS)
 
     def read(self, nbytes: int | None = None, timeout: float | None = None) -> bytes:
-        """Return a copy of the next bytes and consume them; parameters and errors as `peek`."""
+        """Return a copy of the next bytes and consume them; parameters and errors as `peek`.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> ring.write(b"hello")
+        5
+        >>> ring.read(2), ring.read()
+        (b'he', b'llo')
+        """
         found = self.peek(nbytes, timeout)
         data = bytes(found)
         self.consume(len(data))
@@ -364,12 +403,3 @@ class RingBuffer(SharedObject):
         if not self._open:
             return "<RingBuffer, closed>"
         return f"<RingBuffer of {self.capacity:,} bytes, {len(self):,} to be read>"
-
-
-def ring(arena: Seated, nbytes: Size) -> RingBuffer:
-    """Create a ring of at least `nbytes` bytes (a number, or text such as "64K").
-
-    One process writes to it and another reads; see `scamem.RingBuffer`. Raises OutOfMemoryError,
-    or TooScatteredError if its frames cannot be mapped twice in a row.
-    """
-    return RingBuffer.create(arena._seat, bytes_of(nbytes))
