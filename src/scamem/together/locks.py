@@ -233,6 +233,10 @@ class Lock(Mutex, Synchronizer):  # type: ignore[misc]  # __enter__ is threading
 class RLock(Lock):
     """A lock that its thread may acquire again, as `threading.RLock`; it survives its holder.
 
+    >>> lock = scamem.Arena.create(capacity="64M").rlock()
+    >>> lock.acquire(), lock.acquire()
+    (True, True)
+
     See `Lock`. It is free when it was released as often as it was acquired. A thread that gets it
     from a dead holder has acquired it once.
     """
