@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from scamem import Arena, TornError
 from tests.backing.children import Talk, child, in_child
 from tests.locks.test_locks import in_thread, killed_with
 
-ROUNDS = 300
+VALUES = 20
 
 
 def test_it_is_the_array_and_a_private_copy(arena: Arena) -> None:
@@ -35,22 +36,18 @@ def test_readers_never_get_half(arena: Arena) -> None:
     x = arena.zeros(20_000, np.int64)
 
     def write(talk: Talk) -> None:
-        for number in range(1, ROUNDS):
+        for number in itertools.count(1):
             with x.write():
                 x[:] = number
-        talk.say("done")
-        talk.hear()
 
     with child(write) as one, child(write) as two:
         seen: set[int] = set()
-        while not {ROUNDS - 1} <= seen:
+        while len(seen) < VALUES:
             found = x.read_consistent()
             assert (found == found[0]).all()
             seen.add(int(found[0]))
-        assert one.hear() == two.hear() == "done"
         one.kill()
         two.kill()
-    assert len(seen) > 1
 
 
 def test_a_dead_writer_is_seen(arena: Arena) -> None:
