@@ -27,8 +27,11 @@ INLINED = (
     "core/frames/nodes",
     "core/frames/sections",
     "core/frames/zones",
+    "core/consumers",
     "core/holders",
     "core/objects",
+    "core/queues",
+    "core/returned",
     "core/procedures/local_lock",
 )
 TYPES = {"Words": "Words", "word": "word", "bool": "bint", "int": "int", "None": "void"}

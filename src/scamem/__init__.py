@@ -29,6 +29,7 @@ from .errors import (
     BusyError,
     ClosedError,
     FileTooShortError,
+    LeaseLostError,
     LockTimeoutError,
     NameExistsError,
     NameNotFoundError,
@@ -39,6 +40,7 @@ from .errors import (
     PageNotHeldError,
     PeerDiedError,
     PlatformError,
+    QueueClosedError,
     ScamemError,
     SectionBusyError,
     StaleHandleError,
@@ -69,6 +71,7 @@ from .defaults import (
     full_like,
     ones,
     ones_like,
+    queue,
     zeros,
     zeros_like,
 )
@@ -83,6 +86,8 @@ from .memory.sections import SectionInfo
 from .objects.pin import Pin
 from .objects.scamem import Scamem
 from .together.growable import GrowableArray
+from .together.leases import Lease
+from .together.queues import Queue
 from .together.ring import RingBuffer
 from .views.view import View
 
@@ -105,6 +110,8 @@ __all__ = [
     "GrowableArray",
     "Handle",
     "Holder",
+    "Lease",
+    "LeaseLostError",
     "LoanInfo",
     "LockTimeoutError",
     "Machine",
@@ -121,6 +128,8 @@ __all__ = [
     "PeerDiedError",
     "Pin",
     "PlatformError",
+    "Queue",
+    "QueueClosedError",
     "RingBuffer",
     "Scamem",
     "ScamemError",
@@ -149,6 +158,7 @@ __all__ = [
     "is_shared",
     "ones",
     "ones_like",
+    "queue",
     "zeros",
     "zeros_like",
 ]

@@ -32,6 +32,7 @@ from .memory import sections as memory
 from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
 from .objects import pages
 from .objects.scamem import Scamem
+from .together import queues
 from .together.growable import GrowableArray
 from .together.ring import RingBuffer
 
@@ -272,6 +273,8 @@ class Arena:
         """
         room = None if reserve is None else bytes_of(reserve)
         return GrowableArray.create(self._seat, row_shape, dtype, room)
+
+    queue = queues.queue
 
     # --- any values, and names ------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from .membership import joined
 from .membership.files import DEFAULT_LABEL, Address
 from .membership.member import Hold
 from .membership.seat import Seat
+from .together import queues
 from .views.view import View
 
 _default: Arena | None = None
@@ -314,3 +315,17 @@ def concatenate(arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = 
     found = next(filter(None, map(_seat_of, arrays)), None)
     chosen: Arena = default() if found is None else found.arena
     return chosen.concatenate(arrays, axis, copy)
+
+
+def queue(
+    name: str | None = None,
+    maxsize: int = 0,
+    *,
+    policy: str = "block",
+    lease_timeout: float | None = None,
+) -> queues.Queue:
+    """Make a queue in the default arena, or join the one of this name; see `Arena.queue`.
+
+    >>> jobs = scamem.queue(maxsize=100)
+    """
+    return queues.queue(default(), name, maxsize, policy=policy, lease_timeout=lease_timeout)

@@ -93,6 +93,11 @@ def _put_array(seat: Seat, value: np.ndarray[Any, Any]) -> Handle | None:
 def _put_pickled(seat: Seat, value: Any) -> Handle:
     buffers: list[pickle.PickleBuffer] = []
     stream = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    return store_pickle(seat, stream, buffers)
+
+
+def store_pickle(seat: Seat, stream: bytes, buffers: list[pickle.PickleBuffer]) -> Handle:
+    """Store a pickle and its buffers in a new object, and return a handle of it."""
     parts = [memoryview(stream), *(buffer.raw() for buffer in buffers)]
     at = _aligned(16 + 16 * len(buffers))
     places = []
@@ -159,14 +164,18 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
             "unpickled. It was tampered with; get it again from its sender"
         )
     nbytes = found.shape[0]
-    data = over(seat, hold, found.offset, (nbytes,), U8, writable=False, kind=np.ndarray)
+    writable = not found.read_only
+    data = over(seat, hold, found.offset, (nbytes,), U8, writable=writable, kind=np.ndarray)
     if found.kind == BYTES:
         return data.tobytes()
     return _get_pickled(data)
 
 
 def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
-    """Unpickle, with the buffers as read-only views of the arena, which keep the object."""
+    """Unpickle, with the buffers as views of the arena, which keep the object.
+
+    They can be written if `data` can.
+    """
     view = data.data
     try:
         length, count = struct.unpack_from("<2Q", view)
