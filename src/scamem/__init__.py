@@ -72,6 +72,7 @@ from .defaults import (
     ones,
     ones_like,
     queue,
+    topic,
     zeros,
     zeros_like,
 )
@@ -89,6 +90,7 @@ from .together.growable import GrowableArray
 from .together.leases import Lease
 from .together.queues import Queue
 from .together.ring import RingBuffer
+from .together.topics import Subscription, Topic
 from .views.view import View
 
 __version__ = "0.1.0"
@@ -137,8 +139,10 @@ __all__ = [
     "SectionInfo",
     "StaleHandleError",
     "Stats",
+    "Subscription",
     "TooManyLoansError",
     "TooScatteredError",
+    "Topic",
     "View",
     "ViewInUseError",
     "WaitTimeoutError",
@@ -159,6 +163,7 @@ __all__ = [
     "ones",
     "ones_like",
     "queue",
+    "topic",
     "zeros",
     "zeros_like",
 ]

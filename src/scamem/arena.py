@@ -32,7 +32,7 @@ from .memory import sections as memory
 from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
 from .objects import pages
 from .objects.scamem import Scamem
-from .together import queues
+from .together import queues, topics
 from .together.growable import GrowableArray
 from .together.ring import RingBuffer
 
@@ -275,6 +275,7 @@ class Arena:
         return GrowableArray.create(self._seat, row_shape, dtype, room)
 
     queue = queues.queue
+    topic = topics.topic
 
     # --- any values, and names ------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from .membership import joined
 from .membership.files import DEFAULT_LABEL, Address
 from .membership.member import Hold
 from .membership.seat import Seat
-from .together import queues
+from .together import queues, topics
 from .views.view import View
 
 _default: Arena | None = None
@@ -329,3 +329,13 @@ def queue(
     >>> jobs = scamem.queue(maxsize=100)
     """
     return queues.queue(default(), name, maxsize, policy=policy, lease_timeout=lease_timeout)
+
+
+def topic(
+    name: str | None = None, history: int = 1, *, policy: str = "drop_oldest"
+) -> topics.Topic:
+    """Make a topic in the default arena, or join the one of this name; see `Arena.topic`.
+
+    >>> frames = scamem.topic(history=10)
+    """
+    return topics.topic(default(), name, history, policy=policy)

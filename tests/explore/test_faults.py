@@ -12,6 +12,7 @@ from tests.explore import (
     migration_faults,
     model_faults,
     procedure_faults,
+    queue_faults,
 )
 from tests.explore.arena import Violation
 from tests.explore.faults import Fault
@@ -25,6 +26,7 @@ FAULTS = (
     *migration_faults.FAULTS,
     *model_faults.FAULTS,
     *procedure_faults.FAULTS,
+    *queue_faults.FAULTS,
 )
 FAULTS_MIN = 20
 

@@ -17,6 +17,9 @@ cdef enum:
     SPINS = 400  # looks at a counter before a nap: some microseconds
     IN_PICKLE = 1  # forms of a value; the same as PICKLE and so on
     IN_BYTES = 2
+    TO_TAKE = 0  # ways to get an item; the same as TAKEN and so on
+    TO_LEASE = 1
+    TO_READ = 2
     IN_ITEM_MAX = 256  # layout.ITEM_PAYLOAD_WORDS, in bytes
 
 cdef class Status:

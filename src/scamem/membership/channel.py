@@ -30,6 +30,9 @@ PICKLE = 1  # forms of a value: a pickle in the item,
 BYTES = 2  # bytes in the item,
 COPY = 3  # an object that only the item holds, as its description says,
 SHARED = 4  # an object that others may hold too
+TAKEN = 0  # ways in which a value is got: for good,
+LEASED = 1  # by a lease,
+READ = 2  # with other readers
 SMALL_BYTES: int = L.ITEM_PAYLOAD_WORDS * L.WORD_BYTES  # of a value that lies in the item
 
 # Exact types of values that are never small: arrays, and those that go by handle.
@@ -76,7 +79,7 @@ class Channel:
     Parameters
     ----------
     held : a reference to the object; ScamemError if it is no queue or topic.
-    decode : called with (hold, description, form, leased) for a value that lies in an object.
+    decode : called with (hold, description, form, way) for a value that lies in an object.
 
     Ownership: it holds the object. Threads: any. fork: leases and subscriptions are the parent's.
     """
@@ -226,7 +229,7 @@ class Channel:
         if status != L.OK:
             return self.refused(status, L.QUEUE_EVENT_ITEMS)
         self.consumer = member.mine[L.MINE_ITEM_CONSUMER]
-        return self.item(0)
+        return self.item(TO_TAKE)
 
     def lease(self, lease_ns: word) -> object:
         """Lease the oldest item; return (item, ticket, attempts, value, error), or a Status."""
@@ -246,7 +249,7 @@ class Channel:
         ticket: word = member.mine[L.MINE_ITEM_TICKET]
         attempts: word = member.mine[L.MINE_ITEM_ATTEMPTS]
         try:
-            value = self.item(1)
+            value = self.item(TO_LEASE)
         except Exception as raised:  # noqa: BLE001 - reading the lease's value raises it
             error = raised
         return item, ticket, attempts, value, error
@@ -274,6 +277,15 @@ class Channel:
         status: word = dequeue.task_done(member.arena, member.mine, self.queue, self.consumer)
         member.finish_dying()
         return status
+
+    def tend(self) -> None:
+        """Give back leases whose time is over."""
+        member: Member = self.member
+        member.check_active()
+        if member.arena[tables.place(member.mine, L.TABLE_QUEUES, self.queue) + L.QUEUE_TIMED] != 0:
+            member.begin()
+            self.expire()
+            member.end()
 
     def drop_oldest(self) -> int:
         """Drop the oldest item that is not leased; return OK or EMPTY."""
@@ -324,7 +336,7 @@ class Channel:
         missed: word = member.arena[at + L.CONSUMER_MISSED]
         ticket: word = member.mine[L.MINE_ITEM_TICKET]
         item: word = member.mine[L.MINE_ITEM]
-        return self.item(1), ticket + 1, item, missed
+        return self.item(TO_READ), ticket + 1, item, missed
 
     # --- waiting -------------------------------------------------------------------------------
 

@@ -22,7 +22,17 @@ from scamem.errors import QueueClosedError, ScamemError
 from scamem.handles.convert import RAW_DESCRIPTION, check_whole, scamem_of
 from scamem.handles.description import RAW, decode, encode_array
 from scamem.handles.values import get, put, store_pickle
-from scamem.membership.channel import BYTES, COPY, PICKLE, SHARED, SMALL_BYTES, Channel, never_small
+from scamem.membership.channel import (
+    BYTES,
+    COPY,
+    PICKLE,
+    READ,
+    SHARED,
+    SMALL_BYTES,
+    TAKEN,
+    Channel,
+    never_small,
+)
 from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
 from scamem.memory.room import make_room
@@ -133,7 +143,7 @@ def kind_of(obj: Scamem) -> int:
         return 0
 
 
-def value_from(hold: Hold, description: bytes, form: int, leased: int) -> Any:
+def value_from(hold: Hold, description: bytes, form: int, way: int) -> Any:
     """Return the value of an item that lies in an object. Ownership: it takes `hold` over."""
     seat: Seat = hold.member.seat
     found = decode(description, seat.member.nr(hold) * L.FRAME_BYTES)
@@ -141,6 +151,8 @@ def value_from(hold: Hold, description: bytes, form: int, leased: int) -> Any:
         obj = Scamem(seat, hold.another(L.BY_HAND))
         make = WHOLE.get(kind_of(obj))
         return obj if make is None else make(obj)
-    if form == COPY and not leased:
+    if form == COPY and way == TAKEN:
         found = found._replace(read_only=False)
+    elif way == READ:
+        found = found._replace(read_only=True)
     return get(seat, hold, found)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue as standard
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, Final
 
 from scamem.core.store import layout as L
@@ -24,6 +24,7 @@ from scamem.memory.room import make_room
 from scamem.objects.scamem import Scamem
 
 from . import making
+from .awaiting import until_changed
 from .contents import Content, content_of, goes_whole, put_content, value_from
 from .leases import Lease, lease_time_ns
 
@@ -271,6 +272,41 @@ class Queue:
         while True:
             try:
                 value = self.get()
+            except QueueClosedError:
+                return
+            yield value
+
+    # --- asyncio -------------------------------------------------------------------------------
+
+    async def aget(self, *, lease: bool = False, lease_timeout: float | None = None) -> Any:
+        """Take or lease the oldest item, as `get`, in asyncio; asyncio.timeout() limits the wait.
+
+        A task that is cancelled has taken nothing. One thread waits for all tasks of a process.
+        """
+        take = self._leasing(lease_timeout) if lease or lease_timeout is not None else self._take
+        while True:
+            found = self._tried(take)
+            if found.__class__ is not Status:
+                return found
+            await until_changed(self._channel, ITEMS, found.seen)
+
+    async def aput(self, obj: Any) -> None:
+        """Put a value, as `put`, in asyncio; a task that is cancelled has not put it."""
+        seat = self.scamem.seat
+        content = self._store(obj, Deadline(0))
+        while True:
+            seen = self._channel.counter(ROOM)
+            if put_content(seat, self._channel, content):
+                return
+            if self.policy != "block":
+                raise standard.Full(self._full(Deadline(0)))
+            await until_changed(self._channel, ROOM, seen)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Take items until the queue is closed and nothing is left in it."""
+        while True:
+            try:
+                value = await self.aget()
             except QueueClosedError:
                 return
             yield value
