@@ -13,6 +13,7 @@ from . import (
     mapping,
     metadata,
     pages,
+    queues,
     scatter,
     without_copying,
 )
@@ -36,6 +37,8 @@ BENCHMARKS: dict[str, Callable[[Report], None]] = {
     "private": without_copying.private,
     "growable": without_copying.growable,
     "ring": without_copying.ring,
+    "queue": queues.queue,
+    "topic": queues.topic,
     "pages": pages.lookups,
     "metadata": metadata.per_frame,
     "page-tables": metadata.page_tables,

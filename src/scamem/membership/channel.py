@@ -398,14 +398,18 @@ class Channel:
         queues.deliver(member.arena, place, awaited, 1)
         member.end()
 
-    def watch(self) -> int:
-        """Ask to be told of changes by the arena's event of queues; return its counter."""
+    def watch(self) -> None:
+        """Ask to be told of changes by the arena's event of queues. Read its counter before."""
         member: Member = self.member
         member.check_active()
         place: word = tables.place(member.mine, L.TABLE_QUEUES, self.queue)
-        seen: word = load_acquire(member.arena, L.EVENTS + L.EVENT_QUEUES)
         queues.announce(member.arena, place, L.QUEUE_EVENT_WATCHED)
-        return seen
+
+
+def queues_counter(member: Member) -> int:
+    """Return the counter of the arena's event of queues."""
+    member.check_active()
+    return load_acquire(member.arena, L.EVENTS + L.EVENT_QUEUES)
 
 
 def await_queues(member: Member, seen: word, nap_s: float) -> bool:

@@ -21,7 +21,8 @@ import threading
 from typing import Final, NamedTuple
 
 from scamem.errors import ScamemError
-from scamem.membership.channel import Channel, await_queues, rouse
+from scamem.membership.channel import Channel, await_queues, queues_counter, rouse
+from scamem.membership.member import Member
 from scamem.membership.waiting import LOOK_AGAIN_S
 
 SHARED_NAP_S: Final = 0.005  # of a thread that waits in several arenas: it can sleep in one only
@@ -60,7 +61,7 @@ class Watcher:
         self.lock = threading.Lock()
         self.awaited: set[Awaited] = set()
         self.thread: threading.Thread | None = None
-        self.dozing: Channel | None = None  # where the thread sleeps
+        self.dozing: Member | None = None  # where the thread sleeps
 
     def add(self, one: Awaited) -> None:
         """Wait for one counter more; wake the thread, or start it."""
@@ -73,55 +74,49 @@ class Watcher:
                 return
         if dozing is not None:
             with contextlib.suppress(ScamemError):
-                rouse(dozing.member)
+                rouse(dozing)
 
     def discard(self, one: Awaited) -> None:
         with self.lock:
             self.awaited.discard(one)
 
     def _run(self) -> None:
-        idle: Channel | None = None  # after the last wait, sleep there once more
+        idle: Member | None = None  # after the last wait, sleep there once more
         while True:
             with self.lock:
                 awaited = list(self.awaited)
-                self.dozing = awaited[0].channel if awaited else idle
-                if self.dozing is None:
+                self.dozing = dozing = awaited[0].channel.member if awaited else idle
+                if dozing is None:
                     self.thread = None
                     return
-            dozing = self.dozing
             idle = dozing if awaited else None
-            if not self._look(awaited):
-                self._sleep(dozing, awaited)
+            try:
+                self._wait(dozing, awaited)
+            except ScamemError:
+                for one in awaited:  # an arena was closed, or is damaged: the tasks find out
+                    self._finish(one)
 
-    def _look(self, awaited: list[Awaited]) -> bool:
-        """Wake the tasks whose counters have changed; return whether there were any."""
-        found = False
+    def _finish(self, one: Awaited) -> None:
+        self.discard(one)
+        one.wake()
+
+    def _wait(self, dozing: Member, awaited: list[Awaited]) -> None:
+        """Wake the tasks whose counters have changed; if there are none, sleep."""
+        seen = queues_counter(dozing)
         for one in awaited:
-            with contextlib.suppress(ScamemError):
-                one.channel.watch()
-            if one.is_over():
-                found = True
-                self.discard(one)
-                one.wake()
-        return found
-
-    def _sleep(self, dozing: Channel, awaited: list[Awaited]) -> None:
-        members = {id(one.channel.member): one.channel for one in awaited}
-        try:
-            seen = dozing.watch()
-            if any(one.is_over() for one in awaited):
-                return
-            nap_s = LOOK_AGAIN_S if len(members) <= 1 else SHARED_NAP_S
-            if await_queues(dozing.member, seen, nap_s):
-                return
-            for channel in members.values() if nap_s == LOOK_AGAIN_S else ():
-                channel.member.seat.reap()
-            for one in awaited:
-                one.channel.tend()
-        except ScamemError:
-            for one in awaited:  # an arena was closed, or is damaged: the tasks find out
-                self.discard(one)
-                one.wake()
+            one.channel.watch()
+        over = [one for one in awaited if one.is_over()]
+        for one in over:
+            self._finish(one)
+        members = {id(one.channel.member): one.channel.member for one in awaited}
+        nap_s = LOOK_AGAIN_S if len(members) <= 1 else SHARED_NAP_S
+        if over or await_queues(dozing, seen, nap_s):
+            return
+        for one in awaited:
+            one.channel.tend()
+        if nap_s == LOOK_AGAIN_S:
+            for member in members.values():
+                member.seat.reap()
 
 
 _watcher = Watcher()
