@@ -14,9 +14,10 @@ share. `scamem.Arena.open(name)` gives unrelated processes a common arena. Start
 with `scamem.explain(x)`, which says how a value travels to another process.
 """
 
-import os
-import sys
+import importlib as _importlib
+import typing as _typing
 
+from . import supported
 from .errors import (
     ArenaBusyError,
     ArenaDamagedError,
@@ -37,28 +38,27 @@ from .errors import (
     NotSharedWarning,
     ObjectBusyError,
     OutOfMemoryError,
+    OwnerDiedError,
     PageNotHeldError,
     PeerDiedError,
     PlatformError,
     QueueClosedError,
+    ReadOnlyMemberError,
     ScamemError,
     SectionBusyError,
     StaleHandleError,
     TooManyLoansError,
     TooScatteredError,
+    TornError,
     ViewInUseError,
     WaitTimeoutError,
 )
 
-if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", "aarch64"):
-    raise PlatformError(
-        f"scamem runs on Linux on x86-64 and aarch64; this is {sys.platform} on "
-        f"{os.uname().machine}"
-    )
+if _refusal := supported.refusal():  # before anything compiled is loaded
+    raise PlatformError(_refusal)
 
 from .arena import Arena
 from .arrays.array import Array
-from .backing.nodes import Machine, MachineNode
 from .defaults import (
     array,
     asarray,
@@ -77,21 +77,32 @@ from .defaults import (
     zeros_like,
 )
 from .handles.convert import from_handle, handle
-from .handles.explaining import explain
 from .handles.handle import Handle
+from .handles.modes import receive_mode
 from .handles.pickling import by_handle
-from .handles.shared import is_shared
-from .looks.objects import Holder, LoanInfo, ObjectInfo
-from .looks.stats import MemberInfo, Stats
-from .memory.sections import SectionInfo
 from .objects.pin import Pin
 from .objects.scamem import Scamem
-from .together.growable import GrowableArray
-from .together.leases import Lease
-from .together.queues import Queue
-from .together.ring import RingBuffer
-from .together.topics import Subscription, Topic
 from .views.view import View
+
+if _typing.TYPE_CHECKING:
+    from . import atomics
+    from .backing.nodes import Machine, MachineNode
+    from .handles.explaining import explain
+    from .handles.shared import is_shared
+    from .looks.objects import Holder, LoanInfo, ObjectInfo
+    from .looks.stats import MemberInfo, Stats
+    from .membership.serving import Serving
+    from .memory.sections import SectionInfo
+    from .together.barriers import Barrier
+    from .together.conditions import Condition
+    from .together.events import Event
+    from .together.growable import GrowableArray
+    from .together.leases import Lease
+    from .together.locks import Lock, RLock
+    from .together.queues import Queue
+    from .together.ring import RingBuffer
+    from .together.semaphores import RWLock, Semaphore
+    from .together.topics import Subscription, Topic
 
 __version__ = "0.1.0"
 
@@ -105,9 +116,12 @@ __all__ = [
     "ArenaRemovedError",
     "ArenaUnreachableError",
     "Array",
+    "Barrier",
     "BlindError",
     "BusyError",
     "ClosedError",
+    "Condition",
+    "Event",
     "FileTooShortError",
     "GrowableArray",
     "Handle",
@@ -115,6 +129,7 @@ __all__ = [
     "Lease",
     "LeaseLostError",
     "LoanInfo",
+    "Lock",
     "LockTimeoutError",
     "Machine",
     "MachineNode",
@@ -126,28 +141,36 @@ __all__ = [
     "ObjectBusyError",
     "ObjectInfo",
     "OutOfMemoryError",
+    "OwnerDiedError",
     "PageNotHeldError",
     "PeerDiedError",
     "Pin",
     "PlatformError",
     "Queue",
     "QueueClosedError",
+    "RLock",
+    "RWLock",
+    "ReadOnlyMemberError",
     "RingBuffer",
     "Scamem",
     "ScamemError",
     "SectionBusyError",
     "SectionInfo",
+    "Serving",
+    "Semaphore",
     "StaleHandleError",
     "Stats",
     "Subscription",
     "TooManyLoansError",
     "TooScatteredError",
     "Topic",
+    "TornError",
     "View",
     "ViewInUseError",
     "WaitTimeoutError",
     "array",
     "asarray",
+    "atomics",
     "by_handle",
     "concatenate",
     "copy",
@@ -164,6 +187,50 @@ __all__ = [
     "ones_like",
     "queue",
     "topic",
+    "receive_mode",
     "zeros",
     "zeros_like",
 ]
+
+# What few programs need is imported when it is first used.
+_LATER = {
+    "Barrier": "together.barriers",
+    "Condition": "together.conditions",
+    "Event": "together.events",
+    "GrowableArray": "together.growable",
+    "Holder": "looks.objects",
+    "Lease": "together.leases",
+    "LoanInfo": "looks.objects",
+    "Lock": "together.locks",
+    "Machine": "backing.nodes",
+    "MachineNode": "backing.nodes",
+    "MemberInfo": "looks.stats",
+    "ObjectInfo": "looks.objects",
+    "Queue": "together.queues",
+    "RLock": "together.locks",
+    "RWLock": "together.semaphores",
+    "RingBuffer": "together.ring",
+    "SectionInfo": "memory.sections",
+    "Semaphore": "together.semaphores",
+    "Serving": "membership.serving",
+    "Stats": "looks.stats",
+    "Subscription": "together.topics",
+    "Topic": "together.topics",
+    "explain": "handles.explaining",
+    "is_shared": "handles.shared",
+}
+
+
+def __getattr__(name: str) -> _typing.Any:
+    """Import a part of the package that was not needed so far (PEP 562)."""
+    if name not in _LATER and name != "atomics":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "atomics":
+        return _importlib.import_module(f"{__name__}.{name}")
+    found = getattr(_importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

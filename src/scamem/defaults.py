@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from .arena import Arena
 from .arrays import create
@@ -23,8 +22,14 @@ from .membership import joined
 from .membership.files import DEFAULT_LABEL, Address
 from .membership.member import Hold
 from .membership.seat import Seat
-from .together import queues, topics
+from .memory.allocation import Where
 from .views.view import View
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+    from .together.queues import Queue
+    from .together.topics import Topic
 
 _default: Arena | None = None
 _parents_arena = b""  # where the parent's default arena is; it said so when it started us
@@ -33,6 +38,10 @@ FORKING = frozenset(f"{family}.popen_fork" for family in relatives.FAMILIES)
 
 def default() -> Arena:
     """Return the default arena, which `scamem.array` and the like use; create it if necessary.
+
+    >>> x = scamem.zeros(3)
+    >>> scamem.default().stats().objects >= 1
+    True
 
     It is the first of these that exists: the default arena already in use; the arena that
     SCAMEM_ARENA names (joined or created); in a child of multiprocessing, its parent's default
@@ -49,11 +58,19 @@ def default() -> Arena:
     with joined.lock:
         found = _default
         if found is None or not found._seat.is_usable():
-            _inheritance.hand_down()  # multiprocess may have been imported in the meantime
             seat = _find_default()
             seat.by_handle = False  # in use from now on, even if nothing in it is held
             found = _default = seat.arena
         return found
+
+
+def adopt(seat: Seat) -> Arena:
+    """Make an arena that this process has joined its default arena; return it."""
+    global _default
+    with joined.lock:
+        seat.by_handle = False  # in use from now on, even if nothing in it is held
+        _default = seat.arena
+        return _default
 
 
 def _find_default() -> Seat:
@@ -101,7 +118,7 @@ def _before_fork() -> None:
 
 
 _inheritance = relatives.Inheritance(_tell_children, _hear_parent)
-_inheritance.hand_down()
+_inheritance.watch()
 os.register_at_fork(before=_before_fork)
 
 
@@ -118,7 +135,7 @@ def _default_of(pid: int) -> Seat | None:
     return None
 
 
-def empty(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
+def empty(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Unpack[Where]) -> Array:
     """Create an uninitialised shared array in the default arena.
 
     >>> x = scamem.empty((2, 3), np.float32)
@@ -145,7 +162,7 @@ def empty(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) 
     return default().empty(shape, dtype, order, **where)
 
 
-def zeros(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
+def zeros(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Unpack[Where]) -> Array:
     """Create a shared array of zeros in the default arena.
 
     >>> x = scamem.zeros(3)
@@ -159,13 +176,27 @@ def zeros(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) 
 
 
 def full(
-    shape: Any, fill_value: Any, dtype: DTypeLike | None = None, order: str = "C", **where: Any
+    shape: Any,
+    fill_value: Any,
+    dtype: DTypeLike | None = None,
+    order: str = "C",
+    **where: Unpack[Where],
 ) -> Array:
-    """Create a shared array filled with a value; parameters, errors and ownership as `empty`."""
+    """Create a shared array filled with a value; parameters, errors and ownership as `empty`.
+
+    >>> scamem.full(3, 7).tolist()
+    [7, 7, 7]
+    """
     return default().full(shape, fill_value, dtype, order, **where)
 
 
-def array(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
+def array(
+    values: ArrayLike,
+    dtype: DTypeLike | None = None,
+    *,
+    order: str = "K",
+    **where: Unpack[Where],
+) -> Array:
     """Copy an array, or anything that np.array takes, to a new shared array in the default arena.
 
     >>> x = scamem.array([[1, 2], [3, 4]])
@@ -175,26 +206,40 @@ def array(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Ar
     Parameters
     ----------
     values, dtype : as np.array.
-    order : "K", "A", "C" or "F" (keyword).
+    order : "K", "A", "C" or "F".
     node, zone : where its frames come from (keywords); see `Arena.alloc`. None: anywhere.
 
     Errors and ownership: as `empty`.
     """
-    return default().array(values, dtype, **where)
+    return default().array(values, dtype, order=order, **where)
 
 
-def asarray(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
+def asarray(
+    values: ArrayLike,
+    dtype: DTypeLike | None = None,
+    *,
+    order: str = "K",
+    writable: bool = True,
+    **where: Unpack[Where],
+) -> Array:
     """Return an array as it is if it lies in the default arena, else a shared copy.
 
-    A copy is also made if `dtype` or `order` (keyword) requires one. With writable=False (keyword)
-    the result is read-only, as from `Array.readonly`. Other parameters, errors and ownership: as
-    `array`.
+    >>> x = scamem.zeros(3)
+    >>> scamem.asarray(x) is x, scamem.asarray([1, 2]).tolist()
+    (True, [1, 2])
+
+    A copy is also made if `dtype` or `order` requires one. With writable=False the result is
+    read-only, as from `Array.readonly`. Other parameters, errors and ownership: as `array`.
     """
-    return default().asarray(values, dtype, **where)
+    return default().asarray(values, dtype, order=order, writable=writable, **where)
 
 
-def ones(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-    """Create a shared array of ones; parameters, errors and ownership as `empty`."""
+def ones(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Unpack[Where]) -> Array:
+    """Create a shared array of ones; parameters, errors and ownership as `empty`.
+
+    >>> scamem.ones(3, np.int8).tolist()
+    [1, 1, 1]
+    """
     return default().full(shape, 1, dtype, order, **where)
 
 
@@ -203,9 +248,12 @@ def empty_like(
     dtype: DTypeLike | None = None,
     order: str = "K",
     shape: Any = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
     """Create an uninitialised shared array with the shape and dtype of another array.
+
+    >>> scamem.empty_like(np.ones((2, 3))).shape
+    (2, 3)
 
     `np.empty_like(x)` of an Array gives a plain ndarray in private memory; this function shares.
 
@@ -227,9 +275,13 @@ def zeros_like(
     dtype: DTypeLike | None = None,
     order: str = "K",
     shape: Any = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
-    """Create a shared array of zeros like another array; parameters and errors as `empty_like`."""
+    """Create a shared array of zeros like another array; parameters and errors as `empty_like`.
+
+    >>> scamem.zeros_like([1, 2]).tolist()
+    [0, 0]
+    """
     return create.zeroed(empty_like(prototype, dtype, order, shape, **where))
 
 
@@ -238,9 +290,13 @@ def ones_like(
     dtype: DTypeLike | None = None,
     order: str = "K",
     shape: Any = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
-    """Create a shared array of ones like another array; parameters and errors as `empty_like`."""
+    """Create a shared array of ones like another array; parameters and errors as `empty_like`.
+
+    >>> scamem.ones_like([3, 4]).tolist()
+    [1, 1]
+    """
     return full_like(prototype, 1, dtype, order, shape, **where)
 
 
@@ -250,16 +306,24 @@ def full_like(
     dtype: DTypeLike | None = None,
     order: str = "K",
     shape: Any = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
-    """Create a filled shared array like another array; parameters and errors as `empty_like`."""
+    """Create a filled shared array like another array; parameters and errors as `empty_like`.
+
+    >>> scamem.full_like([1, 2], 7).tolist()
+    [7, 7]
+    """
     made = empty_like(prototype, dtype, order, shape, **where)
     made[...] = fill_value
     return made
 
 
-def copy(values: ArrayLike, order: str = "K", **where: Any) -> Array:
+def copy(values: ArrayLike, order: str = "K", **where: Unpack[Where]) -> Array:
     """Copy an array to a new shared array, in the arena that it lies in, else in the default arena.
+
+    >>> x = scamem.ones(3)
+    >>> scamem.is_shared(scamem.copy(x)), scamem.is_shared(x.copy())
+    (True, False)
 
     `x.copy()` and `np.copy(x)` give plain ndarrays in private memory. Parameters, errors and
     ownership: as `array`.
@@ -323,19 +387,17 @@ def queue(
     *,
     policy: str = "block",
     lease_timeout: float | None = None,
-) -> queues.Queue:
+) -> Queue:
     """Make a queue in the default arena, or join the one of this name; see `Arena.queue`.
 
     >>> jobs = scamem.queue(maxsize=100)
     """
-    return queues.queue(default(), name, maxsize, policy=policy, lease_timeout=lease_timeout)
+    return default().queue(name, maxsize, policy=policy, lease_timeout=lease_timeout)
 
 
-def topic(
-    name: str | None = None, history: int = 1, *, policy: str = "drop_oldest"
-) -> topics.Topic:
+def topic(name: str | None = None, history: int = 1, *, policy: str = "drop_oldest") -> Topic:
     """Make a topic in the default arena, or join the one of this name; see `Arena.topic`.
 
     >>> frames = scamem.topic(history=10)
     """
-    return topics.topic(default(), name, history, policy=policy)
+    return default().topic(name, history, policy=policy)

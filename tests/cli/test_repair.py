@@ -282,7 +282,7 @@ def whole(original: Path) -> dict[str, Any]:
     to = original.parent / "whole"
     copied(original, to)
     found: dict[str, Any] = in_child(lambda: contents(to))
-    assert len(found) == NAMES - 3 + 4
+    assert len(found) == NAMES - 3 + 6
     shutil.rmtree(to)
     return found
 

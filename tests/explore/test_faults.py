@@ -13,6 +13,9 @@ from tests.explore import (
     model_faults,
     procedure_faults,
     queue_faults,
+    sync_faults,
+    weak_faults,
+    weak_scenarios,
 )
 from tests.explore.arena import Violation
 from tests.explore.faults import Fault
@@ -27,6 +30,8 @@ FAULTS = (
     *model_faults.FAULTS,
     *procedure_faults.FAULTS,
     *queue_faults.FAULTS,
+    *sync_faults.FAULTS,
+    *weak_faults.FAULTS,
 )
 FAULTS_MIN = 20
 
@@ -43,7 +48,10 @@ def test_fault_is_caught(fault: Fault) -> None:
     assert re.match(fault.rule, str(caught.value)), str(caught.value)
 
 
-@pytest.mark.parametrize("story", REFUSALS, ids=lambda story: story.__name__)
+STORIES = [*REFUSALS, *weak_scenarios.REFUSALS]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_what_must_be_refused(story: object, core: Core) -> None:
     assert callable(story)
     story(core)

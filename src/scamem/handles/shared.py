@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -42,10 +43,34 @@ def is_shared(value: Any) -> bool:
     """
     if isinstance(value, Handle) or isinstance(scamem_of(value), Scamem):
         return True
+    parts = _known_parts(value)  # None: its library gives no access to its memory, or it has none
+    return parts is not None and all(map(_is_in_arena, parts))
+
+
+def is_partly_shared(value: Any) -> bool:
+    """Return whether any part of an object's memory lies in an arena; see `is_shared`."""
+    return any(map(_is_in_arena, _known_parts(value) or []))
+
+
+def has_memory(value: Any) -> bool:
+    """Return whether an object's data is memory that can be looked at; see `is_shared`."""
+    return _known_parts(value) is not None
+
+
+def _known_parts(value: Any) -> list[np.ndarray[Any, Any] | Span] | None:
+    """Return the pieces of an object's data, None if they are not accessible."""
     try:
-        return all(_is_in_arena(part) for part in _parts(value))
+        return list(_parts(value))
     except (TypeError, ValueError, RuntimeError, AttributeError, ImportError, BufferError):
-        return False  # its library gives no access to its memory, or it has none
+        return None
+
+
+def is_copy_on_write(value: Any) -> bool:
+    """Return whether all of an object's memory lies in copy-on-write views of an arena."""
+    parts = _known_parts(value) or []
+    roots = [root(part) for part in parts if isinstance(part, np.ndarray)]
+    private = all(isinstance(base, View) and base.private for base in roots)
+    return len(roots) == len(parts) > 0 and private
 
 
 def seat_of(array: np.ndarray[Any, Any]) -> Seat | None:
@@ -83,17 +108,29 @@ def _parts(value: Any) -> Iterable[np.ndarray[Any, Any] | Span]:
     return found
 
 
-def _of_torch(value: Any) -> Iterator[np.ndarray[Any, Any]]:
-    yield value.detach().numpy()
+def _of_torch(value: Any) -> Iterator[Span]:
+    storage = value.untyped_storage()
+    yield storage.data_ptr(), storage.nbytes()
 
 
-def _of_pandas(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+def _of_pandas(value: Any) -> Iterator[np.ndarray[Any, Any] | Span]:
     columns = [column for _, column in value.items()] if value.ndim == 2 else [value]
     for column in columns:
-        yield column.to_numpy(copy=False)
+        stored = column.array
+        if hasattr(stored, "_pa_array"):  # strings, and pandas' other Arrow types
+            yield from _of_pyarrow(stored._pa_array)
+        elif hasattr(stored, "_mask"):  # integers, floats and booleans with missing values
+            yield from (stored._data, stored._mask)
+        else:  # dates and categories have their numbers in _ndarray
+            numbers = getattr(stored, "_ndarray", None)
+            yield column.to_numpy(copy=False) if numbers is None else numbers
 
 
-def _of_polars(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+def _of_polars(value: Any) -> Iterator[np.ndarray[Any, Any] | Span]:
+    if "pyarrow" in sys.modules:
+        compatible = sys.modules["polars"].CompatLevel.newest()
+        yield from _of_pyarrow(value.to_arrow(compat_level=compatible))
+        return
     for column in value.get_columns() if hasattr(value, "get_columns") else [value]:
         yield column.to_numpy(allow_copy=False)
 
@@ -103,8 +140,10 @@ def _of_pyarrow(value: Any) -> Iterator[Span]:
         yield value.address, value.size
     elif hasattr(value, "buffers"):
         for buffer in value.buffers():
-            if buffer is not None:
+            if buffer is not None and buffer.size:
                 yield buffer.address, buffer.size
+        if getattr(value, "dictionary", None) is not None:
+            yield from _of_pyarrow(value.dictionary)
     else:
         for part in value.chunks if hasattr(value, "chunks") else value.columns:
             yield from _of_pyarrow(part)

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
+from scamem import log
 from scamem.address_space.map import DirectMap
 from scamem.backing import places, slot_locks
 from scamem.backing.files import SharedFile
@@ -57,6 +58,7 @@ class Seat:
     frame_bytes, capacity : bytes in a frame, and in all frames.
     init_on_alloc : whether frames are zeroed before an object gets them.
     closed : whether this process has closed the arena.
+    readonly : whether this process has all frames mapped read-only.
     by_handle : whether it was joined because something in it was sent here.
 
     Ownership: one for each arena that this process has joined (see `joined`).
@@ -89,6 +91,7 @@ class Seat:
         self.init_on_alloc = bool(settings & L.SETTING_INIT_ON_ALLOC)
         self.frame_bytes = geometry.frame_bytes
         self.capacity = geometry.frames * geometry.frame_bytes
+        self.readonly = not direct.writable
         self.closed = False
         self.by_handle = False
         self.turn = Turn()
@@ -129,6 +132,11 @@ class Seat:
         if self.closed:
             raise ClosedError("this arena was closed; join or create one")
 
+    def check_writable(self) -> None:
+        """Raise ReadOnlyMemberError if this process has joined with readonly=True."""
+        if self.readonly:
+            self.direct.writable_address  # noqa: B018 - it says why it cannot be written
+
     def check_still_there(self) -> None:
         """Raise ArenaRemovedError if new processes cannot find this arena by its name any more.
 
@@ -161,7 +169,9 @@ class Seat:
         """
         self.check_open()
         self.refresh_descriptors()
-        count = self.member.reap()
+        count: int = self.member.reap()
+        if count:
+            log.info("reaped %d dead members of arena %s", count, self.path or self.arena_id)
         if loans:
             lending.expire(self.member, 0)
         return count

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from scamem.core.store import layout as L
 from scamem.errors import QueueClosedError, ScamemError
 from scamem.handles.convert import RAW_DESCRIPTION, check_whole, scamem_of
 from scamem.handles.description import RAW, decode, encode_array
-from scamem.handles.values import get, put, store_pickle
+from scamem.handles.values import get, put, put_split
 from scamem.membership.channel import (
     BYTES,
     COPY,
@@ -43,6 +44,7 @@ never_small.update((np.ndarray, Array, Scamem, View))
 
 # Classes of objects that are queues or topics, by their kind: they go as they are.
 WHOLE: dict[int, Callable[[Scamem], Any]] = {}
+MODULES = {L.KIND_QUEUE: "scamem.together.queues", L.KIND_TOPIC: "scamem.together.topics"}
 
 
 def goes_whole(number: int, kind: type) -> None:
@@ -112,7 +114,7 @@ def put_content(seat: Seat, channel: Channel, content: Content) -> bool:
 
 
 def _stored(seat: Seat, stream: bytes, buffers: list[pickle.PickleBuffer]) -> Content:
-    stored = store_pickle(seat, stream, buffers)
+    stored = put_split(seat, stream, [buffer.raw() for buffer in buffers])
     return Content(COPY, stored.description, stored.hold)
 
 
@@ -149,9 +151,11 @@ def value_from(hold: Hold, description: bytes, form: int, way: int) -> Any:
     found = decode(description, seat.member.nr(hold) * L.FRAME_BYTES)
     if found.kind == RAW:
         obj = Scamem(seat, hold.another(L.BY_HAND))
-        make = WHOLE.get(kind_of(obj))
-        return obj if make is None else make(obj)
-    if form == COPY and way == TAKEN:
+        kind = kind_of(obj)
+        if kind:
+            import_module(MODULES[kind])  # it registers its class
+        return WHOLE[kind](obj) if kind else obj
+    if form == COPY and way == TAKEN and not seat.readonly:
         found = found._replace(read_only=False)
     elif way == READ:
         found = found._replace(read_only=True)

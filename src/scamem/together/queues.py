@@ -444,6 +444,10 @@ def queue(
 ) -> Queue:
     """Make a queue, or join the one of this name; see `scamem.Queue`.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.queue("jobs", maxsize=10).maxsize
+    10
+
     Parameters
     ----------
     name : None: without a name, for forked children and processes that it is sent to.

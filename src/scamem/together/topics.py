@@ -326,6 +326,10 @@ def topic(
 ) -> Topic:
     """Make a topic, or join the one of this name; see `scamem.Topic`.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.topic("frames", history=4).history
+    4
+
     Parameters
     ----------
     name : None: without a name, for forked children and processes that it is sent to.

@@ -20,6 +20,12 @@ from cython.cimports.scamem.membership.member import Hold
 class View:
     """A contiguous view of an object's memory: a buffer for memoryview and np.frombuffer.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> view = arena.alloc("4K").map()
+    >>> view[:5] = b"hello"
+    >>> bytes(view[:5]), len(view)
+    (b'hello', 4096)
+
     Attributes
     ----------
     hold : the reference that keeps it (a mapping's or a pin's).
@@ -44,6 +50,19 @@ class View:
             not self.writable,
             flags,
         )
+
+    def __len__(self) -> int:
+        return self.nbytes
+
+    def __getitem__(self, key: object) -> object:
+        return memoryview(self)[key]
+
+    def __setitem__(self, key: object, value: object) -> None:
+        memoryview(self)[key] = value
+
+    def __repr__(self) -> str:
+        how = "private" if self.private else "writable" if self.writable else "read-only"
+        return f"<View of {self.nbytes:,} bytes at {self.address:#x}, {how}>"
 
     def __dealloc__(self) -> None:
         unmap(self)

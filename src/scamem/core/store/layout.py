@@ -196,7 +196,8 @@ OBJECT_GENERATION = 1
 OBJECT_NR = 2  # {frames 32, holder records 32}
 OBJECT_RUNS = 3  # {first run 32, last run 32}
 OBJECT_HOLDERS = 4  # {first holder 32, how many of them are in transit 32}
-OBJECT_LINK = 5  # {next free or dying object 32, frames still reserved 32}; of a queue: {queue}
+OBJECT_LINK = 5  # {next free or dying object 32, frames still reserved 32}
+# of a queue: {its record}; of any other LIVE object: its sequence word (core/sync/sequence.py)
 OBJECT_STATE_MASK = 0xF
 OBJECT_ZONE_SHIFT = 4
 OBJECT_ZONE_MASK = 0xF0
@@ -207,7 +208,8 @@ OBJECT_MOVED = 0x200  # memdescs of its frames may name another object
 OBJECT_MIGRATING = 0x400  # a copy of its frames is under way; any new holder clears this
 OBJECT_UNCLEAN = 0x300  # TAINTED or MOVED: its frames are cleaned before they are free
 OBJECT_PICKLED = 0x800  # its bytes are a pickle that a member of this arena wrote
-OBJECT_QUEUE = 0x1000  # it is a queue or a topic; OBJECT_LINK names its record
+OBJECT_WEAK = 0x1000  # one of its names is weak: that name does not keep it
+OBJECT_QUEUE = 0x2000  # it is a queue or a topic; OBJECT_LINK names its record
 OBJECT_OWNER_SHIFT = 16
 OBJECT_STATE_FREE = 0
 OBJECT_STATE_ALLOCATING = 1
@@ -268,10 +270,14 @@ AREA_HASH = 1
 AREA_SIZES = 2  # {bytes of the name 32, bytes of the description 32}
 AREA_PUBLISHED_NS = 3
 AREA_VERSION = 4  # grows with each publish of any name
+AREA_FLAGS = 5
 AREA_NAME = 8
 AREA_NAME_WORDS = 32
 AREA_DESCRIPTION = 40
 AREA_DESCRIPTION_WORDS = 88
+AREA_WEAK = 1  # in AREA_FLAGS: the name goes with the last other reference to its object
+PUBLISH_REPLACE = 1  # how to publish: drop what the name shows now
+PUBLISH_WEAK = 2
 
 # --- queue records: queues and topics -----------------------------------------------------------
 QUEUE_WORDS = 24
