@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STOP_BUILD := build/stop
 
-.PHONY: help demo test test-aside test-others lint check-style explore soak bench kernel docs package build compiled stop-build clean
+.PHONY: help demo test test-aside test-others lint check-style lane-integrations explore soak bench kernel docs package build compiled stop-build clean
 .DELETE_ON_ERROR:
 
 help:
@@ -45,6 +45,19 @@ lint: .venv/installed-dev compiled
 # The sizes, names and documents that no general linter knows; `test` runs them too.
 check-style: .venv/installed-dev compiled
 	$(BIN)/python -m pytest -q tests/style
+
+# The libraries that scamem.integrations knows, with the large ones (torch, Dask), in an environment
+# of their own: 6 GB. Root and the command `ip` make the two hosts that Dask's tests need.
+LANE := build/lane-integrations
+lane-integrations: compiled
+	test -x $(LANE)/bin/python || $(PYTHON) -m venv $(LANE)
+	$(LANE)/bin/python -m pip install -q --disable-pip-version-check \
+		'setuptools>=77' 'Cython>=3.1' 'numpy>=2'
+	$(LANE)/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation \
+		-e '.[dev,integrations]'
+	$(LANE)/bin/python -m pytest -q -p no:cacheprovider --timeout=300 tests/integrations
+	$(LANE)/bin/python -m pytest -q -p no:cacheprovider --timeout=300 tests/examples \
+		-k 'torch or dask or arrow or joblib or integrations'
 
 # Exhaustive searches to their documented depth; `test` runs them to a smaller one.
 explore: .venv/installed-dev stop-build

@@ -2,30 +2,44 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, MutableMapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from .arrays import making
 from .backing.naming import Name
-from .backing.nodes import Machine
 from .backing.text import Size, bytes_of
 from .core.store.geometry import FRAME_BYTES
-from .errors import NameNotFoundError, WaitTimeoutError
-from .handles import convert, mapping, names, values
-from .handles.elsewhere import register_elsewhere
-from .handles.handle import Handle, loans_limit, transit_grace_s
-from .handles.mapping import MISSING
+from .handles import convert
+from .handles.handle import loans_limit, transit_grace_s
 from .handles.unloaded import or_unloaded
-from .looks import methods
+from .later import Later
 from .membership import joined
 from .membership.files import Address
 from .membership.member import Hold
 from .membership.seat import Seat
-from .memory import sections as memory
+from .memory import surplus
 from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
-from .objects import pages
 from .objects.scamem import Scamem
-from .together import openings, synchronizing
+
+if TYPE_CHECKING:
+    from .arrays import making
+    from .backing.nodes import Machine
+    from .handles import mapping, names
+    from .looks import methods
+    from .membership import serving
+    from .memory import sections as memory
+    from .objects import pages
+    from .together import openings, synchronizing
+else:
+    making = Later("scamem.arrays.making")
+    mapping = Later("scamem.handles.mapping")
+    memory = Later("scamem.memory.sections")
+    methods = Later("scamem.looks.methods")
+    names = Later("scamem.handles.names")
+    openings = Later("scamem.together.openings")
+    pages = Later("scamem.objects.pages")
+    serving = Later("scamem.membership.serving")
+    synchronizing = Later("scamem.together.synchronizing")
 
 
 class Arena:
@@ -60,7 +74,6 @@ class Arena:
         self._alloc_fast = seat.member.alloc_fast
         self.frame_bytes: int = seat.frame_bytes
         self.capacity: int = seat.capacity
-        register_elsewhere()  # joblib may have been imported in the meantime
 
     # --- life cycle ----------------------------------------------------------------------------
 
@@ -106,8 +119,22 @@ class Arena:
         return found
 
     @classmethod
-    def join(cls, name: Name) -> Arena:
-        """Join an existing named arena: a word, a path with a slash, or a pathlib.Path.
+    def join(
+        cls,
+        name: Name | None = None,
+        *,
+        socket: str | os.PathLike[str] | None = None,
+        readonly: bool = False,
+    ) -> Arena:
+        """Join an existing arena.
+
+        Parameters
+        ----------
+        name : of a named arena: a word, a path with a slash, or a pathlib.Path.
+        socket : instead of a name: the path of a socket at which a member serves (see `serve`).
+        readonly : map the frames read-only in this process. Its arrays are read-only, writes by C
+            code are SIGSEGV, and what allocates or writes raises ReadOnlyMemberError. Copy-on-write
+            views (mode="c") can be made. It is still a member: it counts, and can end references.
 
         >>> scamem.Arena.join("nobody/made/this")
         Traceback (most recent call last):
@@ -117,10 +144,22 @@ class Arena:
         Raises
         ------
         ArenaNotFoundError : there is none; the message says if another place of this user has one.
-        ArenaRefusedError : another user owns it, or this version cannot use what is there.
+            Or nobody serves at the socket.
+        ArenaRefusedError : another user owns it; the socket's mode bits keep this user out; or this
+            version cannot use what is there.
+        ArenaUnreachableError : the process that serves does not answer.
+        ValueError : readonly, and this process has joined the arena already, to write.
         """
-        found: Arena = joined.join(name).arena
+        if (name is None) == (socket is None):
+            raise TypeError("Arena.join takes a name, or socket=; give one of them")
+        found: Arena
+        if socket is not None:
+            found = joined.join_served(socket, readonly=readonly).arena
+        else:
+            found = joined.join(name, readonly=readonly).arena
         return found
+
+    serve = serving.serve
 
     @classmethod
     def open(cls, name: Name, *, capacity: Size | None = None) -> Arena:
@@ -160,6 +199,11 @@ class Arena:
     def closed(self) -> bool:
         """Whether this process has closed the arena."""
         return self._seat.closed
+
+    @property
+    def readonly(self) -> bool:
+        """Whether this process has joined with readonly=True."""
+        return self._seat.readonly
 
     @property
     def slot(self) -> int:
@@ -239,76 +283,8 @@ class Arena:
 
     # --- any values, and names ------------------------------------------------------------------
 
-    def put(self, value: Any) -> Handle:
-        """Store a value and return a handle of it.
-
-        >>> arena = scamem.Arena.create(capacity="64M")
-        >>> handle = arena.put({"run": 7, "data": np.arange(3)})
-        >>> arena.get(handle)["run"]
-        7
-
-        An array of this arena is not copied. Another array, or bytes, is copied once. Any other
-        object is pickled (protocol 5): its buffers are copied once, and not when it is loaded.
-
-        Raises
-        ------
-        OutOfMemoryError : names the limit that was met.
-
-        Ownership: the handle is one reference; the value stays the caller's.
-        """
-        return values.put(self._seat, value)
-
-    def get(
-        self,
-        key: str | Handle | bytes,
-        default: Any = MISSING,
-        *,
-        timeout: float | None = None,
-        writable: bool = True,
-        newer_than: int = 0,
-    ) -> Any:
-        """Return the value that a name or a handle refers to.
-
-        >>> arena = scamem.Arena.create(capacity="64M")
-        >>> arena["numbers"] = np.arange(3)
-        >>> int(arena.get("numbers").sum())
-        3
-
-        Parameters
-        ----------
-        key : a published name, a Handle, or the bytes of a Handle.
-        default : for a name: returned in place of NameNotFoundError and WaitTimeoutError.
-        timeout : for a name: seconds to wait until it is published; None, 0 or less: do not wait;
-            math.inf: wait for ever.
-        writable : False for an array that cannot be written.
-        newer_than : for a name: a version; wait for a value published after it (see `watch`).
-
-        Returns
-        -------
-        An Array over the stored frames (read-only if `put` copied it), bytes, the unpickled object,
-        or a Scamem if one was published. An Array of a subclass comes back as that subclass if this
-        process has defined it, else as a plain Array.
-
-        Raises
-        ------
-        NameNotFoundError : the name was not published in time.
-        WaitTimeoutError : the name exists, but nothing newer than `newer_than` came in time.
-        ArenaRemovedError : the arena was removed, so no new process can publish the name.
-        StaleHandleError : the handle's object was freed.
-
-        Ownership: the result holds its own reference.
-        """
-        if isinstance(key, str):
-            try:
-                return names.find(
-                    self._seat, key, timeout, writable=writable, newer_than=newer_than
-                )[0]
-            except (NameNotFoundError, WaitTimeoutError):
-                if default is MISSING:
-                    raise
-                return default
-        return convert.from_handle(key, writable=writable)
-
+    put = mapping.put
+    get = mapping.get
     publish = mapping.publish
     unpublish = mapping.unpublish
 
@@ -413,4 +389,5 @@ def _reach(address: Address) -> Arena:
 
 
 Seat.make_arena = Arena
+surplus.install()
 MutableMapping.register(Arena)  # no base class: its __eq__ would compare all values

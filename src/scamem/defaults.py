@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from .arena import Arena
 from .arrays import create
@@ -25,6 +24,9 @@ from .membership.member import Hold
 from .membership.seat import Seat
 from .memory.allocation import Where
 from .views.view import View
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
 _default: Arena | None = None
 _parents_arena = b""  # where the parent's default arena is; it said so when it started us
@@ -53,11 +55,19 @@ def default() -> Arena:
     with joined.lock:
         found = _default
         if found is None or not found._seat.is_usable():
-            _inheritance.hand_down()  # multiprocess may have been imported in the meantime
             seat = _find_default()
             seat.by_handle = False  # in use from now on, even if nothing in it is held
             found = _default = seat.arena
         return found
+
+
+def adopt(seat: Seat) -> Arena:
+    """Make an arena that this process has joined its default arena; return it."""
+    global _default
+    with joined.lock:
+        seat.by_handle = False  # in use from now on, even if nothing in it is held
+        _default = seat.arena
+        return _default
 
 
 def _find_default() -> Seat:
@@ -105,7 +115,7 @@ def _before_fork() -> None:
 
 
 _inheritance = relatives.Inheritance(_tell_children, _hear_parent)
-_inheritance.hand_down()
+_inheritance.watch()
 os.register_at_fork(before=_before_fork)
 
 

@@ -197,6 +197,10 @@ class NameExistsError(ScamemError):
     """An object of this name already exists."""
 
 
+class ReadOnlyMemberError(ScamemError, PermissionError):
+    """This process joined the arena with readonly=True, and tried to allocate or to write."""
+
+
 class ClosedError(ScamemError, ValueError):
     """The arena, object, mapping or pin is closed."""
 

@@ -15,10 +15,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import EllipsisType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scamem.core.store import layout as L
 from scamem.membership.member import Hold
@@ -27,6 +26,9 @@ from scamem.views.view import View
 from .over import copied, over
 from .place import locate, root
 from .updates import Update, read_consistent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Reduced = str | tuple[Any, ...]
 Slice = slice | EllipsisType | None
@@ -159,11 +161,9 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
     def write(self, timeout: float | None = None) -> Update:
         """Update the array in place, so that `read_consistent` sees all of it or nothing.
 
-        >>> x = scamem.array([1, 2, 3])
-        >>> with x.write():
-        ...     x += 1
-        >>> x.read_consistent().tolist()
-        [2, 3, 4]
+            with x.write():
+                x[:500] = 1
+                x[500:] = 2
 
         Writers take turns, whichever arrays of the object they have: one sequence number belongs to
         the whole object. Readers that do not use `read_consistent` see the update as it is made.

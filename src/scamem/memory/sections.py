@@ -16,8 +16,7 @@ from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError, Sect
 from scamem.looks import snapshot
 from scamem.looks.frames import section_words
 from scamem.looks.objects import objects
-from scamem.membership import joined
-from scamem.membership.member import Member, surplus_handlers
+from scamem.membership.member import Member
 from scamem.membership.seat import Seat, Seated
 
 from . import changes, evacuation, room
@@ -125,6 +124,7 @@ def online_section(arena: Seated, number: int) -> None:
     OutOfMemoryError : there is no memory for it; or a member that is stopped is changing another
         one.
     """
+    arena._seat.check_writable()
     seat = arena._seat
     _check_section(seat, number)
     waited = Patience(seat, f"asked to bring section {number} online")
@@ -163,6 +163,7 @@ def offline_section(arena: Seated, number: int) -> None:
 
     Cost: whole objects are copied, at the speed of memcpy.
     """
+    arena._seat.check_writable()
     seat = arena._seat
     _check_section(seat, number)
     waited = Patience(seat, f"asked to take section {number} offline")
@@ -265,6 +266,7 @@ def trim(arena: Seated, keep: Size = 0) -> int:
 
     Cost: one transaction per online section, and 0.1 to 0.3 ms per block.
     """
+    arena._seat.check_writable()
     seat = arena._seat
     seat.check_open()
     seat.member.reap()
@@ -324,7 +326,7 @@ def trim_surplus(seat: Seat) -> None:
 
     Runs between two bytecodes of the main thread, inside any other code, so it never waits.
     """
-    if not seat.is_usable() or not seat.member.my_word(L.MINE_SURPLUS):
+    if not seat.is_usable() or seat.readonly or not seat.member.my_word(L.MINE_SURPLUS):
         return
     changes.forget_surplus(seat.member)
     seat.member.clean_now()
@@ -335,11 +337,3 @@ def trim_surplus(seat: Seat) -> None:
         trim_to(seat, retention(seat), None)
     except ScamemError:
         return  # not an error for the user: the next release notes the surplus again
-
-
-def _trim_surplus() -> None:
-    for seat in joined.seats():
-        trim_surplus(seat)
-
-
-surplus_handlers.append(_trim_surplus)

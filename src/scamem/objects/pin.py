@@ -107,6 +107,7 @@ class Pin:
         Signals: handlers run between system calls; an exception in one ends the transfer.
         """
         held: Hold = self.another()
+        held.member.seat.check_writable()
         done: cython.longlong = transfer_file(self.spans(start, nbytes), fd, offset, False)
         release(held)
         return done
@@ -151,6 +152,7 @@ class Pin:
             receives one message; OSError (EMSGSIZE) if that was longer than the range.
         """
         held: Hold = self.another()
+        held.member.seat.check_writable()
         done: cython.longlong = transfer_socket(self.spans(start, nbytes), sock, False)
         release(held)
         return done

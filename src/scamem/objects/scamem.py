@@ -7,11 +7,13 @@ from cython.cimports.scamem.membership.member import Hold, release
 from cython.cimports.scamem.objects.pin import Pin, pin_frames
 
 from scamem.errors import ClosedError
-from scamem.looks.objects import holders
-from scamem.memory import resize
+from scamem.later import Later
 from scamem.views.making import contiguous
 
 from .spans import frames_of_runs
+
+looks = Later("scamem.looks.objects")
+resize = Later("scamem.memory.resize")
 
 
 @cython.cclass
@@ -70,7 +72,7 @@ class Scamem:
         The mail counts the same. Dead members are reaped first.
         """
         self.seat.reap()
-        return sum(holder.count for holder in holders(self.seat, self.index))
+        return sum(holder.count for holder in looks.holders(self.seat, self.index))
 
     @property
     def runs(self) -> object:
@@ -120,6 +122,8 @@ class Scamem:
         """
         if private:
             writable = True
+        elif self.seat.readonly:
+            writable = False
         return contiguous(self.seat, self.hold, L.BY_MAPPING, writable=writable, private=private)
 
     def pin(self, start: int = 0, nframes: object = None, *, io: bool = False) -> Pin:
