@@ -350,7 +350,13 @@ class Arena:
 
     @property
     def retention(self) -> int:
-        """Bytes of free memory that the arena keeps; see `scamem.memory.sections.retention`."""
+        """Bytes of free memory that the arena keeps; more is trimmed automatically.
+
+        All members share the setting; the default is a quarter of the capacity, and at least
+        64 MiB. If a release leaves 2 MiB more than this, its process trims soon after, in its main
+        thread between two bytecodes. It does not do so while trimmed memory is needed again: for
+        10 s after an allocation, by any member, that had to take memory from the system.
+        """
         return memory.retention(self._seat)
 
     @retention.setter
