@@ -12,6 +12,7 @@ from tests.explore import (
     migration_faults,
     model_faults,
     procedure_faults,
+    sync_faults,
     weak_faults,
     weak_scenarios,
 )
@@ -27,6 +28,7 @@ FAULTS = (
     *migration_faults.FAULTS,
     *model_faults.FAULTS,
     *procedure_faults.FAULTS,
+    *sync_faults.FAULTS,
     *weak_faults.FAULTS,
 )
 FAULTS_MIN = 20

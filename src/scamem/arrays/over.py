@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES
@@ -16,6 +15,9 @@ from scamem.views.making import contiguous, direct_address_of
 
 from .checks import checked_dtype, checked_nbytes
 from .construct import new_array
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 OFFSET_FROM_BYTES = 1 << 20  # smaller arrays begin on a frame boundary
 OFFSET_BYTES = 384  # (destination - source) modulo a frame; see offset_for_copy()

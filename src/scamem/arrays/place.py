@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scamem.membership.member import Hold
 from scamem.views.making import offset_in_object
@@ -13,6 +12,9 @@ from scamem.views.view import View
 from scamem.views.window import Window
 
 from .construct import address_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Place(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import KeysView as Keys
 from collections.abc import ValuesView as Values
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
 from scamem.errors import NameExistsError, NameNotFoundError, WaitTimeoutError
 from scamem.membership.seat import Seat, Seated
@@ -21,17 +21,8 @@ from . import names
 from . import values as values_
 from .convert import from_handle
 from .handle import Handle
+from .missing import MISSING
 from .modes import Mode, checked_mode
-
-
-class Missing:
-    """The type of `MISSING`, which means: no default was given."""
-
-    def __repr__(self) -> str:
-        return "<no default>"
-
-
-MISSING: Final = Missing()
 
 
 class Names(Keys[str]):
@@ -283,6 +274,12 @@ def publish(
 def unpublish(arena: Seated, name: str) -> None:
     """Remove a name and drop its reference; processes that use the object keep it.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> arena.unpublish("a")
+    >>> "a" in arena
+    False
+
     Raises
     ------
     NameNotFoundError : there is no such name.
@@ -293,23 +290,45 @@ def unpublish(arena: Seated, name: str) -> None:
 def keys(arena: Seated, prefix: str = "") -> Names:
     """Return the names, or those that begin with `prefix`: a live view as of a dict, in no order.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.update({"camera/1": b"x", "lidar/1": b"y"})
+    >>> list(arena.keys("camera/"))
+    ['camera/1']
+
     `arena.keys("camera/")`. Each use of the view goes through all names of the arena.
     """
     return Names(arena._seat, prefix)
 
 
 def values(arena: Seated, prefix: str = "") -> NamedValues:
-    """Return a live view of the published values; see `keys`. Each value is loaded in turn."""
+    """Return a live view of the published values; see `keys`. Each value is loaded in turn.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> list(arena.values())
+    [b'text']
+    """
     return NamedValues(arena._seat, prefix)
 
 
 def items(arena: Seated, prefix: str = "") -> NamedItems:
-    """Return a live view of (name, value); see `keys`. Each value is loaded in turn."""
+    """Return a live view of (name, value); see `keys`. Each value is loaded in turn.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> list(arena.items())
+    [('a', b'text')]
+    """
     return NamedItems(arena._seat, prefix)
 
 
 def pop(arena: Seated, name: str, default: Any = MISSING) -> Any:
     """Unpublish a name and return its value. No other process that pops it gets the same value.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> arena.pop("a"), arena.pop("a", None)
+    (b'text', None)
 
     Raises
     ------
@@ -324,7 +343,13 @@ def pop(arena: Seated, name: str, default: Any = MISSING) -> Any:
 
 
 def popitem(arena: Seated) -> tuple[str, Any]:
-    """Unpublish any one name and return (name, value); NameNotFoundError if there is none."""
+    """Unpublish any one name and return (name, value); NameNotFoundError if there is none.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> arena.popitem()
+    ('a', b'text')
+    """
     for name in names.names(arena._seat):
         try:
             return name, names.take(arena._seat, name)
@@ -335,6 +360,10 @@ def popitem(arena: Seated) -> tuple[str, Any]:
 
 def setdefault(arena: Seated, name: str, default: Any = None) -> Any:
     """Return a name's value; publish `default` first if there is no such name.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.setdefault("a", b"first"), arena.setdefault("a", b"second")
+    (b'first', b'first')
 
     If several processes do so at once, one of them publishes, and all get its value.
     """
@@ -352,7 +381,13 @@ def setdefault(arena: Seated, name: str, default: Any = None) -> Any:
 def update(
     arena: Seated, other: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **more: Any
 ) -> None:
-    """Publish several values, one after the other in order; names that exist are replaced."""
+    """Publish several values, one after the other in order; names that exist are replaced.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.update({"a": b"1"}, b=b"2")
+    >>> sorted(arena)
+    ['a', 'b']
+    """
     source: Any = other
     pairs = source
     if hasattr(source, "keys"):
@@ -362,7 +397,14 @@ def update(
 
 
 def clear(arena: Seated) -> None:
-    """Unpublish every name in the arena, whichever process published it."""
+    """Unpublish every name in the arena, whichever process published it.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> arena.clear()
+    >>> len(arena)
+    0
+    """
     for name in names.names(arena._seat):
         try:
             names.unpublish(arena._seat, name)
@@ -372,6 +414,13 @@ def clear(arena: Seated) -> None:
 
 def version(arena: Seated, name: str) -> int:
     """Return the version of a name's value.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"1"
+    >>> before = arena.version("a")
+    >>> arena["a"] = b"2"
+    >>> arena.version("a") > before
+    True
 
     Each publish gets a version larger than that of every earlier publish in the arena, of any name.
 

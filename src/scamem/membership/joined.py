@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import TYPE_CHECKING
 
 from scamem import log
 from scamem.address_space import map as mapping
-from scamem.backing import head_room, naming, places
-from scamem.backing.nodes import Machine
+from scamem.backing import head_room, naming, numa, places
 from scamem.backing.text import Size, bytes_of
 from scamem.core.store import header
 from scamem.core.store import layout as L
@@ -19,6 +19,9 @@ from . import files, serving
 from .attach import attach
 from .files import Address
 from .seat import Seat
+
+if TYPE_CHECKING:
+    from scamem.backing.nodes import Machine
 
 CAPACITY_MAX = 1 << 40
 ID_BYTES = 16
@@ -81,16 +84,18 @@ def create(
     if not 0 < wanted <= CAPACITY_MAX:
         raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB are possible")
     if machine is None:
-        machine = Machine.real(wanted, 0 if text and huge is None else huge_bytes)
+        sizes = numa.divided(wanted, 0 if text and huge is None else huge_bytes)
     elif capacity is not None or huge is not None:
         raise ValueError(
             "asked for machine= together with capacity= or huge=; the nodes of the machine already "
             "give the sizes"
         )
+    else:
+        sizes = [(node.normal_bytes, node.huge_bytes) for node in machine.nodes]
     zones = [
         (number, kind, nbytes)
-        for number, node in enumerate(machine.nodes)
-        for kind, nbytes in enumerate((node.normal_bytes, node.huge_bytes))
+        for number, node in enumerate(sizes)
+        for kind, nbytes in enumerate(node)
         if nbytes
     ]
     if len(zones) > L.ZONES_MAX:

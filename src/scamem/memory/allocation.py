@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from scamem.backing import nodes, system
+from scamem.backing import numa, system
 from scamem.backing.text import counted
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES
@@ -88,7 +88,7 @@ def _nearest(found: dict[int, int]) -> list[int]:
     if len(found) == 1:
         return list(found.values())
     own = system.current_node()
-    far = nodes.distances(own)
+    far = numa.distances(own)
     return [found[k] for k in sorted(found, key=lambda k: (k != own, far.get(k, 1 << 16), k))]
 
 

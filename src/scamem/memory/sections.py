@@ -16,8 +16,7 @@ from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError, Sect
 from scamem.looks import snapshot
 from scamem.looks.frames import section_words
 from scamem.looks.objects import objects
-from scamem.membership import joined
-from scamem.membership.member import Member, surplus_handlers
+from scamem.membership.member import Member
 from scamem.membership.seat import Seat, Seated
 
 from . import changes, evacuation, room
@@ -33,6 +32,10 @@ OFFLINE_TRIES = 20  # other processes allocate meanwhile, and what they free mus
 @dataclass(frozen=True)
 class SectionInfo:
     """One section, as of one moment.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.sections()[0].zone
+    'NORMAL'
 
     Attributes
     ----------
@@ -58,7 +61,12 @@ class SectionInfo:
 
 
 def sections(arena: Seated) -> list[SectionInfo]:
-    """Return every section, lowest number first, all as of one moment."""
+    """Return every section, lowest number first, all as of one moment.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> {one.zone for one in arena.sections() if one.state == "offline"}
+    {'NORMAL'}
+    """
     seat = arena._seat
     seat.check_open()
     size = seat.geometry
@@ -105,6 +113,11 @@ def _section(seat: Seat, number: int, word: int, free: int) -> SectionInfo:
 def online_section(arena: Seated, number: int) -> None:
     """Bring a section online: give it memory. If it is online already, do nothing.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.online_section(0)
+    >>> arena.sections()[0].state
+    'online'
+
     Raises
     ------
     IndexError : there is no such section.
@@ -129,6 +142,12 @@ def online_section(arena: Seated, number: int) -> None:
 
 def offline_section(arena: Seated, number: int) -> None:
     """Take a section offline: its memory goes back to the system, until `online_section`.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.online_section(0)
+    >>> arena.offline_section(0)
+    >>> arena.sections()[0].state
+    'offline'
 
     Objects that are not mapped or pinned, and that no other process has in hand, move to other
     sections. They keep their numbers, names and handles. The section does not come online again
@@ -227,6 +246,12 @@ def _punch(seat: Seat, section: int, finish: Callable[[Member], int], blocks: in
 def trim(arena: Seated, keep: Size = 0) -> int:
     """Return free memory to the system, in whole blocks of 2 MiB.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.zeros(8 << 20, np.uint8).nbytes
+    8388608
+    >>> arena.trim() > 0
+    True
+
     Parameters
     ----------
     keep : free memory to keep: bytes, or text such as "64M".
@@ -318,11 +343,3 @@ def trim_surplus(seat: Seat) -> None:
         trim_to(seat, retention(seat), None)
     except ScamemError:
         return  # not an error for the user: the next release notes the surplus again
-
-
-def _trim_surplus() -> None:
-    for seat in joined.seats():
-        trim_surplus(seat)
-
-
-surplus_handlers.append(_trim_surplus)

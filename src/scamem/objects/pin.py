@@ -16,6 +16,12 @@ from .spans import frames_of_runs, spans_of
 class Pin:
     """A range of an object's frames, held for I/O. `Scamem.pin` makes one.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> pin = arena.alloc("8K").pin()
+    >>> with open("/dev/zero", "rb", buffering=0) as file:
+    ...     pin.read_from(file)
+    8192
+
     Attributes
     ----------
     start, nframes : the range, in frames from the object's start.
