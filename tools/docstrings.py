@@ -17,6 +17,15 @@ ITEM = re.compile(r"(\S.*?) : (.*)")
 TOPIC = re.compile(r"((?:Ownership|Threads|[Ff]ork|Cost|Errors|Signals|Pickling|Why)[^:]{0,40}): ")
 
 
+def items(line: str) -> list[str]:
+    """Return the items in a line as a list: `name : text. other : text`."""
+    made = []
+    for part in re.split(r"(?<=\.) (?=[\w`]+(?:, [\w`]+)* : )", line):
+        names, _, text = part.partition(" : ")
+        made.append("- " + re.sub(r"[\w.]+", r"`\g<0>`", names.replace("`", "")) + f": {text}")
+    return made
+
+
 def markdown(text: str) -> str:
     """Return a docstring as Markdown."""
     made: list[str] = []
@@ -38,8 +47,7 @@ def markdown(text: str) -> str:
             in_section = True
             made += ["", f"**{line}**", ""]
         elif in_section and (found := ITEM.fullmatch(line)):
-            names = re.sub(r"[\w.]+", r"`\g<0>`", found[1])
-            made.append(f"- {names}: {found[2]}")
+            made.extend(items(line))
         elif found := TOPIC.match(line):
             made += ["", f"**{found[1]}:** {line[found.end() :]}"]
         else:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .membership import serving
     from .memory import sections as memory
     from .objects import pages
-    from .together import openings, synchronizing
+    from .together import openings, queues, synchronizing, topics
 else:
     making = Later("scamem.arrays.making")
     mapping = Later("scamem.handles.mapping")
@@ -38,8 +38,10 @@ else:
     names = Later("scamem.handles.names")
     openings = Later("scamem.together.openings")
     pages = Later("scamem.objects.pages")
+    queues = Later("scamem.together.queues")
     serving = Later("scamem.membership.serving")
     synchronizing = Later("scamem.together.synchronizing")
+    topics = Later("scamem.together.topics")
 
 
 class Arena:
@@ -281,6 +283,9 @@ class Arena:
     semaphore = synchronizing.semaphore
     barrier = synchronizing.barrier
 
+    queue = queues.queue
+    topic = topics.topic
+
     # --- any values, and names ------------------------------------------------------------------
 
     put = mapping.put
@@ -345,7 +350,13 @@ class Arena:
 
     @property
     def retention(self) -> int:
-        """Bytes of free memory that the arena keeps; see `scamem.memory.sections.retention`."""
+        """Bytes of free memory that the arena keeps; more is trimmed automatically.
+
+        All members share the setting; the default is a quarter of the capacity, and at least
+        64 MiB. If a release leaves 2 MiB more than this, its process trims soon after, in its main
+        thread between two bytecodes. It does not do so while trimmed memory is needed again: for
+        10 s after an allocation, by any member, that had to take memory from the system.
+        """
         return memory.retention(self._seat)
 
     @retention.setter

@@ -58,6 +58,8 @@ def send(x: scamem.Array) -> None:
     y: scamem.Array = scamem.from_handle(handle, writable=False)
     with scamem.by_handle():
         assert_type(scamem.explain(y), str)
+    with scamem.receive_mode("r"):
+        assert scamem.is_shared(y)
     assert_type(scamem.is_shared(y), bool)
     handle.close()
 
@@ -263,6 +265,8 @@ def explain_error(error: scamem.ScamemError) -> int | str | None:
             return error.bytes_done
         case scamem.ArenaRemovedError() | scamem.ArenaNotFoundError() | scamem.ArenaExistsError():
             return "arena"
+        case scamem.ReadOnlyMemberError():
+            return "read-only"
         case scamem.NameNotFoundError() | scamem.NameExistsError():
             return "name"
         case scamem.ClosedError() | scamem.NotAMemberError() | scamem.BlindError():
@@ -298,6 +302,10 @@ def main() -> None:
             assert_type(arena, scamem.Arena)
         with scamem.Arena.open(f"{folder}/arena", capacity=CAPACITY) as arena:
             assert scamem.Arena.join(f"{folder}/arena") is arena
+            assert_type(arena.readonly, bool)
+            with arena.serve(folder / "socket", mode=0o600) as serving:
+                assert_type(serving, scamem.Serving)
+                assert_type(serving.path, str)
     send(make_arrays())
     future: Future[scamem.Array] = Future()
     future.set_result(scamem.ones(3))

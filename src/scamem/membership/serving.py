@@ -38,6 +38,11 @@ PAUSE_S = 0.1  # after an accept that failed for lack of descriptors
 class Serving:
     """An arena that is served at a socket; see `Arena.serve`.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> with arena.serve("my-arena") as serving:
+    ...     serving.path.endswith("/my-arena")
+    True
+
     Attributes
     ----------
     path : of the socket.
@@ -166,6 +171,12 @@ def stop(seat: Seat | None) -> None:
 
 def serve(arena: Seated, path: str | os.PathLike[str], *, mode: int = 0o600) -> Serving:
     """Serve the arena at a Unix socket: processes join it by `Arena.join(socket=path)`.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> serving = arena.serve("my-arena")
+    >>> scamem.Arena.join(socket="my-arena") is arena    # in another process: a member of its own
+    True
+    >>> arena.close()
 
     This reaches processes in other pid namespaces and containers, for anonymous arenas too. A
     daemon thread of this process serves until the arena is closed, or the process ends; members

@@ -308,13 +308,7 @@ def _free(seat: Seat) -> int:
 
 
 def retention(seat: Seat) -> int:
-    """Bytes of free memory that the arena keeps; more is trimmed automatically.
-
-    All members share the setting; the default is a quarter of the capacity, and at least 64 MiB. If
-    a release leaves 2 MiB more than this, its process trims soon after, in its main thread between
-    two bytecodes. It does not do so while trimmed memory is needed again: for 10 s (REST_S) after
-    an allocation, by any member, that had to populate blocks.
-    """
+    """Bytes of free memory that the arena keeps; see `Arena.retention`, and REST_S above."""
     return seat.member.read_word(L.RETENTION_FRAMES) * seat.geometry.frame_bytes
 
 
