@@ -196,6 +196,8 @@ def check_drops(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
                 wrong = f"drops holder record {record}, which is in use or belongs to another slot"
             elif kind == 0:
                 wrong = f"drops holder record {record}, which is free"
+            elif kind in (L.HOLDER_AREA, L.HOLDER_QUEUE):
+                wrong = f"drops holder record {record}, which is no member's"
             seen.add(record)
         if wrong:
             found.append(walk.Finding("I2", f"slot {slot}", wrong))
