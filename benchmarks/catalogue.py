@@ -15,6 +15,7 @@ from . import (
     mapping,
     metadata,
     pages,
+    queues,
     scatter,
     without_copying,
 )
@@ -39,6 +40,8 @@ BENCHMARKS: dict[str, Callable[[Report], None]] = {
     "private": without_copying.private,
     "growable": without_copying.growable,
     "ring": without_copying.ring,
+    "queue": queues.queue,
+    "topic": queues.topic,
     "locks": locks.locks,
     "pages": pages.lookups,
     "metadata": metadata.per_frame,

@@ -37,10 +37,11 @@ def locks(report: Report) -> None:
     """Report seconds for an acquire and a release."""
     loops, runs = report.loops(100_000), report.runs(9)
     arena = scamem.Arena.create(capacity=64 << 20)
+    spawn = multiprocessing.get_context("spawn")
     kinds = (
-        ("Lock", arena.lock(), multiprocessing.Lock(), BUDGET_S),
-        ("RLock", arena.rlock(), multiprocessing.RLock(), None),
-        ("Semaphore", arena.semaphore(1), multiprocessing.Semaphore(1), None),
+        ("Lock", arena.lock(), spawn.Lock(), BUDGET_S),
+        ("RLock", arena.rlock(), spawn.RLock(), None),
+        ("Semaphore", arena.semaphore(1), spawn.Semaphore(1), None),
     )
     for name, ours, theirs, budget in kinds:
         what = f"{name}: acquire and release"

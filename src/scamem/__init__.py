@@ -30,6 +30,7 @@ from .errors import (
     BusyError,
     ClosedError,
     FileTooShortError,
+    LeaseLostError,
     LockTimeoutError,
     NameExistsError,
     NameNotFoundError,
@@ -41,6 +42,7 @@ from .errors import (
     PageNotHeldError,
     PeerDiedError,
     PlatformError,
+    QueueClosedError,
     ReadOnlyMemberError,
     ScamemError,
     SectionBusyError,
@@ -69,6 +71,8 @@ from .defaults import (
     full_like,
     ones,
     ones_like,
+    queue,
+    topic,
     zeros,
     zeros_like,
 )
@@ -93,9 +97,12 @@ if _typing.TYPE_CHECKING:
     from .together.conditions import Condition
     from .together.events import Event
     from .together.growable import GrowableArray
+    from .together.leases import Lease
     from .together.locks import Lock, RLock
+    from .together.queues import Queue
     from .together.ring import RingBuffer
     from .together.semaphores import RWLock, Semaphore
+    from .together.topics import Subscription, Topic
 
 __version__ = "0.1.0"
 
@@ -119,6 +126,8 @@ __all__ = [
     "GrowableArray",
     "Handle",
     "Holder",
+    "Lease",
+    "LeaseLostError",
     "LoanInfo",
     "Lock",
     "LockTimeoutError",
@@ -137,6 +146,8 @@ __all__ = [
     "PeerDiedError",
     "Pin",
     "PlatformError",
+    "Queue",
+    "QueueClosedError",
     "RLock",
     "RWLock",
     "ReadOnlyMemberError",
@@ -149,8 +160,10 @@ __all__ = [
     "Semaphore",
     "StaleHandleError",
     "Stats",
+    "Subscription",
     "TooManyLoansError",
     "TooScatteredError",
+    "Topic",
     "TornError",
     "View",
     "ViewInUseError",
@@ -172,6 +185,8 @@ __all__ = [
     "is_shared",
     "ones",
     "ones_like",
+    "queue",
+    "topic",
     "receive_mode",
     "zeros",
     "zeros_like",
@@ -184,12 +199,14 @@ _LATER = {
     "Event": "together.events",
     "GrowableArray": "together.growable",
     "Holder": "looks.objects",
+    "Lease": "together.leases",
     "LoanInfo": "looks.objects",
     "Lock": "together.locks",
     "Machine": "backing.nodes",
     "MachineNode": "backing.nodes",
     "MemberInfo": "looks.stats",
     "ObjectInfo": "looks.objects",
+    "Queue": "together.queues",
     "RLock": "together.locks",
     "RWLock": "together.semaphores",
     "RingBuffer": "together.ring",
@@ -197,6 +214,8 @@ _LATER = {
     "Semaphore": "together.semaphores",
     "Serving": "membership.serving",
     "Stats": "looks.stats",
+    "Subscription": "together.topics",
+    "Topic": "together.topics",
     "explain": "handles.explaining",
     "is_shared": "handles.shared",
 }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .membership import serving
     from .memory import sections as memory
     from .objects import pages
-    from .together import openings, synchronizing
+    from .together import openings, queues, synchronizing, topics
 else:
     making = Later("scamem.arrays.making")
     mapping = Later("scamem.handles.mapping")
@@ -38,8 +38,10 @@ else:
     names = Later("scamem.handles.names")
     openings = Later("scamem.together.openings")
     pages = Later("scamem.objects.pages")
+    queues = Later("scamem.together.queues")
     serving = Later("scamem.membership.serving")
     synchronizing = Later("scamem.together.synchronizing")
+    topics = Later("scamem.together.topics")
 
 
 class Arena:
@@ -280,6 +282,9 @@ class Arena:
     event = synchronizing.event
     semaphore = synchronizing.semaphore
     barrier = synchronizing.barrier
+
+    queue = queues.queue
+    topic = topics.topic
 
     # --- any values, and names ------------------------------------------------------------------
 

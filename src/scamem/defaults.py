@@ -28,6 +28,9 @@ from .views.view import View
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
+    from .together.queues import Queue
+    from .together.topics import Topic
+
 _default: Arena | None = None
 _parents_arena = b""  # where the parent's default arena is; it said so when it started us
 FORKING = frozenset(f"{family}.popen_fork" for family in relatives.FAMILIES)
@@ -376,3 +379,25 @@ def concatenate(arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = 
     found = next(filter(None, map(_seat_of, arrays)), None)
     chosen: Arena = default() if found is None else found.arena
     return chosen.concatenate(arrays, axis, copy)
+
+
+def queue(
+    name: str | None = None,
+    maxsize: int = 0,
+    *,
+    policy: str = "block",
+    lease_timeout: float | None = None,
+) -> Queue:
+    """Make a queue in the default arena, or join the one of this name; see `Arena.queue`.
+
+    >>> jobs = scamem.queue(maxsize=100)
+    """
+    return default().queue(name, maxsize, policy=policy, lease_timeout=lease_timeout)
+
+
+def topic(name: str | None = None, history: int = 1, *, policy: str = "drop_oldest") -> Topic:
+    """Make a topic in the default arena, or join the one of this name; see `Arena.topic`.
+
+    >>> frames = scamem.topic(history=10)
+    """
+    return default().topic(name, history, policy=policy)

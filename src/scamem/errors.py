@@ -6,7 +6,15 @@ Exceptions keep their attributes when they are pickled, because they cross proce
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+if sys.version_info >= (3, 13):
+    from queue import ShutDown
+else:
+
+    class ShutDown(Exception):  # noqa: N818 - the name that it has from Python 3.13 on
+        """A queue was closed."""
 
 
 def _rebuild(kind: type[ScamemError], message: str, state: dict[str, Any]) -> ScamemError:
@@ -187,6 +195,26 @@ class TooManyLoansError(ScamemError):
         super().__init__(message)
         self.loans = loans
         self.limit = limit
+
+
+class QueueClosedError(ScamemError, ValueError, ShutDown):
+    """The queue or topic was closed: nothing more can be put into it, or nothing is left in it.
+
+    It is also a ValueError, as of multiprocessing.Queue, and from Python 3.13 on a queue.ShutDown.
+    """
+
+
+class LeaseLostError(ScamemError, ValueError):
+    """This process no longer has the lease: it ended, was finished, or belongs to the parent.
+
+    Attributes
+    ----------
+    attempts : how often the item had been leased by then.
+    """
+
+    def __init__(self, message: str, *, attempts: int = 0) -> None:
+        super().__init__(message)
+        self.attempts = attempts
 
 
 class NameNotFoundError(ScamemError, KeyError):

@@ -35,6 +35,15 @@ def furnish(talk: Talk, path: str) -> None:
     arena["any"] = {"x": np.arange(50)}
     for number in range(0, NAMES, 3):
         del arena[f"name {number}"]
+    jobs, topic = arena.queue("jobs"), arena.topic("topic", 3)
+    jobs.put_many([1, np.arange(50), 3, 4, 5, 6])
+    jobs.get()
+    leases = jobs.get_many(3, lease=True)
+    leases.pop().give_back()
+    reader = topic.subscribe()
+    for number in range(4):
+        topic.publish(number)
+    del jobs, topic
     fill = [arena.alloc(4096) for _ in range(600)]
     del fill[::2]
     arena["large"] = arena.full(arena.stats().frames_free * 4096 // 8 - 600, 7.0)
@@ -48,6 +57,7 @@ def furnish(talk: Talk, path: str) -> None:
     assert arena.check() == []
     talk.say(os.getpid())
     talk.hear()
+    del leases, reader
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +141,9 @@ def record_word(table: int, which: int, value: int) -> Callable[[Damage], None]:
             L.TABLE_HOLDERS: L.HOLDER_OBJECT,
             L.TABLE_LOANS: L.LOAN_ID,
             L.TABLE_AREAS: L.AREA_SIZES,
+            L.TABLE_QUEUES: L.QUEUE_OBJECT,
+            L.TABLE_ITEMS: L.ITEM_STATE,
+            L.TABLE_CONSUMERS: L.CONSUMER_OF,
         }[table]
         start = arena.live() if table == L.TABLE_OBJECTS else arena.first(table, telling)
         arena.words[start - telling + which] ^= value
@@ -221,6 +234,14 @@ DERIVED: dict[str, Callable[[Damage], None]] = {
     "name's link": record_word(L.TABLE_AREAS, L.AREA_LINK, 0x9_0000_0009),
     "name's hash": record_word(L.TABLE_AREAS, L.AREA_HASH, 0xFF),
     "chains of names": chains,
+    "list of items": record_word(L.TABLE_QUEUES, L.QUEUE_LIST, 3),
+    "counts of a queue": record_word(L.TABLE_QUEUES, L.QUEUE_COUNTS, 3),
+    "unfinished items": record_word(L.TABLE_QUEUES, L.QUEUE_UNFINISHED, 3),
+    "items that came back": record_word(L.TABLE_QUEUES, L.QUEUE_RETURNED, 7),
+    "consumers of a queue": record_word(L.TABLE_QUEUES, L.QUEUE_CONSUMERS, 1 << L.SHIFT_32),
+    "item's links": record_word(L.TABLE_ITEMS, L.ITEM_LINKS, 0x9_0000_0009),
+    "leases": record_word(L.TABLE_CONSUMERS, L.CONSUMER_LEASES, 1 << L.SHIFT_32),
+    "consumer's links": record_word(L.TABLE_CONSUMERS, L.CONSUMER_SLOT_LINKS, 0x9_0000_0009),
     "journal": word(L.JOURNAL_LENGTH, 3),
     "mark of damage": word(L.JOURNAL_DAMAGED),
     **{
@@ -261,7 +282,7 @@ def whole(original: Path) -> dict[str, Any]:
     to = original.parent / "whole"
     copied(original, to)
     found: dict[str, Any] = in_child(lambda: contents(to))
-    assert len(found) == NAMES - 3 + 4
+    assert len(found) == NAMES - 3 + 6
     shutil.rmtree(to)
     return found
 

@@ -40,7 +40,7 @@ def kinds_of(geometry: Geometry) -> bytes:
     kinds[L.LOCK] = ANY
     for at in (
         L.LOCK_TAKEOVERS, L.LOCK_ROLLBACKS, L.DRAINING,
-        L.JOURNAL_LENGTH, L.JOURNAL_FAILED, L.JOURNAL_DAMAGED,
+        L.JOURNAL_LENGTH, L.JOURNAL_FAILED, L.JOURNAL_DAMAGED, L.QUEUE_WAKING,
         *range(L.EVENTS, L.EVENTS + L.EVENTS_MAX),
     ):  # fmt: skip
         kinds[at] = UNDER_LOCK
@@ -56,6 +56,15 @@ def kinds_of(geometry: Geometry) -> bytes:
         at = regions["holders_max"].start + L.HOLDER_WORDS * record
         for word in (L.HOLDER_COUNTS, L.HOLDER_PINS, L.HOLDER_DROPS):
             kinds[at + word] = OWN
+    for record in range(geometry.queues_max):
+        at = regions["queues_max"].start + L.QUEUE_WORDS * record
+        kinds[at + L.QUEUE_AWAITED] = ANY
+        for word in (L.QUEUE_ITEMS_EVENT, L.QUEUE_ROOM_EVENT, L.QUEUE_DONE_EVENT):
+            kinds[at + word] = UNDER_LOCK
+    for record in range(geometry.items_max):
+        at = regions["items_max"].start + L.ITEM_WORDS * record
+        for word in (L.ITEM_TICKET, L.ITEM_VALUE, *range(L.ITEM_PAYLOAD, L.ITEM_WORDS)):
+            kinds[at + word] = UNDER_LOCK
     for pfn in range(geometry.frames):
         kinds[regions["memdescs"].start + pfn] = OWN
     return bytes(kinds)
@@ -177,8 +186,9 @@ class ArenaWords(array):
         self[at] = value
         return True
 
-    def futex_wake(self, at: int, waiters: int) -> None:
+    def futex_wake(self, at: int, waiters: int) -> int:
         """Wake nobody: waiters exist only in steps.py."""
+        return 0
 
     def futex_wait(self, at: int, seen: int, nap_ns: int) -> int:
         raise Violation(f"hang: word {at} is waited for where nobody else runs")

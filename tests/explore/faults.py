@@ -19,12 +19,13 @@ from tests.explore.interpreted import Core
 from tests.explore.loan_scenarios import SCENARIOS as LOANS
 from tests.explore.move_scenarios import EARLY
 from tests.explore.move_scenarios import SCENARIOS as MOVES
+from tests.explore.queue_scenarios import SCENARIOS as QUEUES
 from tests.explore.scenarios import SCENARIOS
 from tests.explore.section_scenarios import SCENARIOS as SECTIONS
 from tests.explore.steps import Interleaver
 from tests.explore.weak_scenarios import SCENARIOS as WEAK
 
-ALL = (*SCENARIOS, *WEAK, *LOANS, *MOVES, EARLY, *SECTIONS)
+ALL = (*SCENARIOS, *WEAK, *LOANS, *MOVES, EARLY, *QUEUES, *SECTIONS)
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def hold(world: World, member: Member, obj: int, by: int = HAND) -> None:
 
 
 def free_all(world: World, member: Member) -> None:
-    while must(world.run(member, world.core.free.free_some), L.MORE, L.DONE) == L.MORE:
+    while must(world.run(member, world.core.end.end_some), L.MORE, L.DONE) == L.MORE:
         pass
 
 

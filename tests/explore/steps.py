@@ -277,12 +277,13 @@ class Run:
         if self.access(FUTEX, begin, True):
             self.access(FUTEX, end, True)
 
-    def futex_wake(self, whose: int, at: int, waiters: int) -> None:
-        def perform() -> None:
+    def futex_wake(self, whose: int, at: int, waiters: int) -> int:
+        def perform() -> int:
             woken = [one for one in self.state.naps if one[1:] == (whose, at)][:waiters]
             self.state.naps = tuple(one for one in self.state.naps if one not in woken)
+            return len(woken)
 
-        self.access(FUTEX, perform, True)
+        return int(self.access(FUTEX, perform, True))
 
 
 class Seen:
@@ -335,8 +336,8 @@ class Seen:
         self.run.futex_wait(self.whose, self.words, at, seen)
         return 0
 
-    def futex_wake(self, at: int, waiters: int) -> None:
-        self.run.futex_wake(self.whose, at, waiters)
+    def futex_wake(self, at: int, waiters: int) -> int:
+        return self.run.futex_wake(self.whose, at, waiters)
 
 
 @dataclass

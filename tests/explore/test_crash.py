@@ -13,6 +13,7 @@ from tests.explore.crash import Edge, Explorer, Report, Scenario
 from tests.explore.interpreted import CORE, Core, not_interpreted
 from tests.explore.loan_scenarios import SCENARIOS as LOANS
 from tests.explore.move_scenarios import SCENARIOS as MOVES
+from tests.explore.queue_scenarios import SCENARIOS as QUEUES
 from tests.explore.scenarios import SCENARIOS
 from tests.explore.section_scenarios import SCENARIOS as SECTIONS
 from tests.explore.weak_scenarios import SCENARIOS as WEAK
@@ -30,10 +31,24 @@ STORES = {
     "clean.begin": 17,
     "clean.finish": 17,
     "clean.undescribe": 5,
+    "configure.close": 8,
+    "configure.make": 82,
+    "dequeue.done": 30,
+    "dequeue.expire": 50,
+    "dequeue.give_back": 38,
+    "dequeue.lease": 129,
+    "dequeue.take": 138,
+    "dequeue.task_done": 9,
+    "broadcast.publish": 66,
+    "broadcast.read": 66,
+    "broadcast.subscribe": 57,
+    "broadcast.unsubscribe": 30,
+    "settle.step": 38,
     "fork.arrive": 9,
     "fork.begin": 26,
     "fork.copy": 50,
-    "free.free_some": 65,
+    "end.end_some": 97,
+    "enqueue.put": 155,
     "hold.add": 1,
     "hold.defer": 3,
     "hold.first": 91,
@@ -70,7 +85,7 @@ STORES = {
     "trim.finish": 13,
     "reap.step": 162,
 }
-ALL = [*SCENARIOS, *LOANS, *MOVES, *SECTIONS, *WEAK]
+ALL = [*SCENARIOS, *LOANS, *MOVES, *QUEUES, *SECTIONS, *WEAK]
 NESTED_STRIDE = 20  # in `make test`; in `make explore`, each recovering member dies at every store
 
 # Run within another transaction, or with the lock itself, and measured there.
@@ -80,6 +95,16 @@ PARTS = {
     "hold.recover_drain": "hold.leave",
     "hold.leave": "ends every transaction, and has a scenario of its own",
     "publish.read_area": "publish.find",
+    "broadcast.drop_oldest": "broadcast.publish",
+    "broadcast.end": "broadcast.unsubscribe",
+    "dequeue.finish": "dequeue.done",
+    "dequeue.put_back": "dequeue.give_back",
+    "end.empty_one": "end.end_some",
+    "enqueue.drop_oldest": "enqueue.put",
+    "enqueue.finish_one": "dequeue.done",
+    "free.free_some": "end.end_some",
+    "items.new": "enqueue.put",
+    "settle.settle": "settle.step",
 }
 
 

@@ -12,6 +12,7 @@ from tests.explore import (
     migration_faults,
     model_faults,
     procedure_faults,
+    queue_faults,
     sync_faults,
     weak_faults,
     weak_scenarios,
@@ -28,6 +29,7 @@ FAULTS = (
     *migration_faults.FAULTS,
     *model_faults.FAULTS,
     *procedure_faults.FAULTS,
+    *queue_faults.FAULTS,
     *sync_faults.FAULTS,
     *weak_faults.FAULTS,
 )

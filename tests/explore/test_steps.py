@@ -8,6 +8,7 @@ from scamem.core.sync import places as P
 from tests.explore import event_scenarios as E
 from tests.explore import figures, waiting_stories
 from tests.explore import fork_scenarios as F
+from tests.explore import queue_steps as Q
 from tests.explore import step_scenarios as T
 from tests.explore import sync_scenarios as S
 from tests.explore.interpreted import Core
@@ -29,6 +30,10 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "one thread cleans, another closes": T.closed_while_cleaning,
     "a waiter gives up": T.gives_up,
     "an event": E.awaited,
+    "items wake their waiters": Q.handed_over,
+    "two items wake two waiters": Q.two_items,
+    "a queue is closed": Q.closed,
+    "an item, its producer is dead": Q.left_asleep,
     "an event, its poster is dead": E.left_waiting,
     "reaping with breaths": lambda core: T.reaped(core, deaths=1),
     "fork against a thread": lambda core: F.fork(core, reaper=False),
@@ -69,6 +74,7 @@ DEEP: dict[str, Callable[[Core], Interleaver]] = {
     "lock, two die": lambda core: T.lock(core, members=3, deaths=2),
     "drops, two threads": T.two_threads,
     "an event, one dies": lambda core: E.awaited(core, deaths=1),
+    "items wake their waiters, two wait": lambda core: Q.handed_over(core, consumers=2),
     "slot handed on, one dies": lambda core: T.handed_on(core, deaths=1, whole=True),
     "slot handed on, its member died inside": T.handed_on,
     "slot handed on, inside": lambda core: T.handed_on(core, whole=True),

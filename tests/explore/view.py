@@ -16,7 +16,7 @@ def holder_view(world: World, arena: Any, mine: Any, record: int) -> tuple[Any, 
     at = walk.place(mine, L.TABLE_HOLDERS, record)
     owner = arena[at + L.HOLDER_OBJECT] >> L.HOLDER_SLOT_SHIFT
     head = walk.low(arena[at + L.HOLDER_LOANS])
-    if owner & L.MASK_16 == L.SLOT_AREAS:
+    if owner & L.MASK_16 in (L.SLOT_AREAS, L.SLOT_QUEUES):
         return owner, 0, 0, ()
     loans, _ = walk.chain(arena, mine, L.TABLE_LOANS, head, L.LOAN_LINKS)
     ids = tuple(sorted(arena[walk.place(mine, L.TABLE_LOANS, k) + L.LOAN_ID] for k in loans))
@@ -55,6 +55,49 @@ def areas_view(world: World, arena: Any, mine: Any) -> tuple[tuple[int, ...], ..
     return tuple(sorted(found))
 
 
+def item_view(arena: Any, mine: Any, item: int) -> tuple[int, ...]:
+    """Return an item's ticket, state, attempts, form, object and first word."""
+    at = walk.place(mine, L.TABLE_ITEMS, item)
+    record = walk.low(arena[at + L.ITEM_VALUE])
+    obj = walk.low(arena[walk.place(mine, L.TABLE_HOLDERS, record)]) if record else 0
+    value = arena[at + L.ITEM_STATE] >> L.ITEM_STATE_SHIFT
+    return arena[at + L.ITEM_TICKET], value, obj, arena[at + L.ITEM_PAYLOAD]
+
+
+def queue_view(arena: Any, mine: Any, queue: int) -> tuple[Any, ...]:
+    """Return what a queue has: its settings and counts, its items, and what members have of it."""
+    at = walk.place(mine, L.TABLE_QUEUES, queue)
+    items, consumers = [], []
+    for item in range(1, walk.table_end(arena, mine, L.TABLE_ITEMS)):
+        value = arena[walk.place(mine, L.TABLE_ITEMS, item) + L.ITEM_STATE]
+        if value and walk.low(value) == queue:
+            items.append(item_view(arena, mine, item))
+    for record in range(1, walk.table_end(arena, mine, L.TABLE_CONSUMERS)):
+        about = walk.place(mine, L.TABLE_CONSUMERS, record)
+        if walk.low(arena[about + L.CONSUMER_OF]) == queue and arena[about + L.CONSUMER_OF]:
+            cursor = arena[about + L.CONSUMER_CURSOR], arena[about + L.CONSUMER_MISSED]
+            leases = walk.high(arena[about + L.CONSUMER_LEASES])
+            whose = arena[about + L.CONSUMER_OF] >> L.CONSUMER_SLOT_SHIFT
+            consumers.append((whose, arena[about + L.CONSUMER_TAKEN], leases, *cursor))
+    numbers = (
+        L.QUEUE_OBJECT, L.QUEUE_COUNTS, L.QUEUE_NEXT_TICKET, L.QUEUE_MAXSIZE, L.QUEUE_UNFINISHED,
+        L.QUEUE_DROPPED, L.QUEUE_LEASE_NS, L.QUEUE_AT_END,
+    )  # fmt: skip
+    return (
+        tuple(arena[at + k] for k in numbers),
+        tuple(sorted(items)),
+        tuple(sorted(consumers)),
+    )
+
+
+def queues_view(arena: Any, mine: Any) -> tuple[tuple[Any, ...], ...]:
+    """Return what each queue has."""
+    end = walk.table_end(arena, mine, L.TABLE_QUEUES)
+    first = walk.place(mine, L.TABLE_QUEUES, 0)
+    used = [k for k in range(1, end) if arena[first + k * L.QUEUE_WORDS + L.QUEUE_OBJECT]]
+    return tuple(sorted(queue_view(arena, mine, queue) for queue in used))
+
+
 def view(world: World) -> View:
     """Return everything that members of an arena can distinguish."""
     arena, mine = world.arena.plain(), world.members[0].mine
@@ -68,4 +111,5 @@ def view(world: World) -> View:
         for slot in range(world.geometry.slots_max)
     )
     objects = tuple(sorted(objects_view(world, arena, mine).items()))
-    return objects, free, sections, slots, areas_view(world, arena, mine)
+    queues = queues_view(arena, mine)
+    return objects, free, sections, slots, areas_view(world, arena, mine), queues

@@ -73,6 +73,7 @@ class World:
                 raise Violation("atomicity: rolled back to words that no commit left behind")
             if status == L.OK:
                 self.core.hold.recover_drain(arena, member.mine)
+                self.core.queues.recover(arena, member.mine)
         if status != L.OK:
             raise Violation(f"damage: the lock was refused with {status:#x}")
 
@@ -144,7 +145,7 @@ class World:
                 while self.run(member, self.core.reap.step, slot) == L.MORE:
                     pass
         self.clean(member)
-        while self.run(member, self.core.free.free_some) == L.MORE:
+        while self.run(member, self.core.end.end_some) == L.MORE:
             pass
 
     def clean(self, member: Member) -> None:
@@ -169,7 +170,7 @@ class World:
             raise Violation("online: a section was refused")
 
     def check(self, dead: tuple[int, ...] = ()) -> None:
-        """Check I1 to I7."""
+        """Check I1 to I8."""
         check_words(self.arena.plain(), self.members[0].mine, dead)
 
     def nothing_left(self) -> None:
@@ -184,7 +185,7 @@ class World:
 
 
 def check_words(arena: Any, mine: Any, dead: tuple[int, ...] = ()) -> None:
-    """Check I1 to I7 of a copy of an arena's words."""
+    """Check I1 to I8 of a copy of an arena's words."""
     found = check(arena, mine, dead)
     if found:
         raise Violation("; ".join(f"{f.rule} {f.place}: {f.message}" for f in found[:6]))

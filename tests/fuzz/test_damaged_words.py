@@ -10,6 +10,7 @@ is no ScamemError, fails the test. Words that are 0 are taken where they are the
 from __future__ import annotations
 
 import os
+import queue
 import shutil
 import signal
 import tempfile
@@ -73,6 +74,16 @@ def fill(arena: Any) -> None:
     arena["lone"] = between[0]
     for _ in range(2):
         bytes(scamem.handle(arena.zeros(600)))
+    jobs = arena.queue("jobs", maxsize=20)
+    jobs.put_many([b"small", np.arange(100), 3, 4, 5])
+    jobs.get()
+    leases = jobs.get_many(3, lease=True)
+    for lease in leases:
+        lease.give_back()
+    topic = arena.topic("topic", history=3)
+    with topic.subscribe():
+        for k in range(4):
+            topic.publish(np.full(10, k))
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +174,9 @@ class Live:
         self.spare = self.arena.alloc(3 * 4096)
         self.wire = bytes(scamem.handle(self.array))
         self.arena["live"] = self.array
+        self.jobs, self.topic = self.arena.queue("jobs"), self.arena.topic("topic")
+        self.lease = self.jobs.get(lease=True, lease_timeout=60)
+        self.reader = self.topic.subscribe(start="oldest")
 
     def uses(self) -> dict[str, Any]:
         """All that can be done with them; each by itself."""
@@ -184,7 +198,22 @@ class Live:
             if status:
                 raise AssertionError(f"the forked child ended with status {status:#x}")
 
+        def through_the_queue() -> None:
+            with suppress(queue.Empty, queue.Full, scamem.LeaseLostError):
+                self.jobs.put_many([b"1", np.arange(10)], timeout=0)
+                self.jobs.get_nowait()
+                self.jobs.get(timeout=0, lease=True).done()
+                self.lease.give_back()
+
+        def through_the_topic() -> None:
+            with suppress(queue.Empty):
+                self.topic.publish(np.arange(10))
+                self.reader.get_nowait()
+                self.reader.latest()
+
         return {
+            "queue": through_the_queue,
+            "topic": through_the_topic,
             "map": lambda: bytes(self.scattered.map(writable=False)),
             "private": lambda: bytes(self.scattered.map(private=True)),
             "runs": lambda: (self.scattered.runs, self.scattered.pages, repr(self.scattered)),

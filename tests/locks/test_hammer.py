@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from scamem import Arena, OwnerDiedError
+from scamem.core.store import layout as L
 from scamem.core.sync import places as P
 from tests.backing.children import Talk
 from tests.death.nursery import Nursery
@@ -206,6 +207,33 @@ def test_killed_at_each_store(named: Arena, stop_nursery: Nursery, kind: str) ->
     assert store > 3
     assert stores < store
     print(f"{kind}: killed at each of {stores} stores")
+
+
+def stopped(talk: Talk, path: str, stores: int) -> None:
+    permits = Arena.join(path).semaphore(1, "shared")
+    permits.words.store(L.STOP_COUNTDOWN, stores + 1)
+    permits.words.store(L.STOP_SIGNAL, signal.SIGSTOP)
+    permits.words.store(L.STOP_PID, os.getpid())
+    permits.acquire()
+    permits.release()
+    talk.say()
+
+
+@pytest.mark.parametrize("store", [2, 5, 8])
+def test_stopped_in_the_middle(named: Arena, stop_nursery: Nursery, store: int) -> None:
+    """Inside the guard, others wait for it, and a timeout is the way out; then all goes on."""
+    permits = named.semaphore(1, "shared")
+    with stop_nursery.start(stopped, named.path, store) as victim:
+        victim.await_stop()
+        assert permits.acquire(timeout=0.02) is False
+        os.kill(victim.pid, signal.SIGCONT)
+        victim.hear()
+        victim.wait()
+    assert permits.acquire(timeout=60)
+    permits.release()
+    assert permits.value == 1
+    permits.close()
+    named.clear()
 
 
 def test_the_words_of_the_stop_hook_are_free() -> None:

@@ -23,7 +23,11 @@ ITEMS = st.one_of(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(items=st.lists(ITEMS, max_size=8))
 def test_items_come_back(segments: Path, items: list[Any]) -> None:
     """Any text and bytes, also those that end with zeros."""

@@ -86,9 +86,9 @@ def test_nothing_is_advised_that_does_not_exist() -> None:
 
 def test_the_test_sees_what_is_wrong() -> None:
     assert missing_in(
-        "arena.served(path), or scamem.nothing; `scamem nothing` and `scamem ls --no`"
+        "arena.vanish(path), or scamem.nothing; `scamem nothing` and `scamem ls --no`"
     ) == [
-        "arena.served",
+        "arena.vanish",
         "scamem.nothing",
         "scamem nothing",
         "scamem ls --no",

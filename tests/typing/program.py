@@ -158,31 +158,67 @@ def use_together(arena: scamem.Arena) -> None:
 
 
 def use_locks(arena: scamem.Arena) -> None:
-    """Use locks and the like, atomic operations, and updates in place."""
-    lock: scamem.Lock = arena.lock("a", on_owner_death="recover")
-    with lock:
-        assert_type(lock.locked(), bool)
-    recursive: scamem.RLock = arena.rlock()
-    assert_type(recursive.acquire(timeout=1), bool)
-    recursive.release()
-    table: scamem.RWLock = arena.rwlock()
-    with table.read(), table.read(timeout=1):
-        pass
-    ready: scamem.Condition = arena.condition(recursive)
-    with ready:
-        ready.notify_all()
-    stop: scamem.Event = arena.event("stop")
-    stop.set()
-    assert_type(stop.wait(timeout=1), bool)
-    permits: scamem.Semaphore = arena.semaphore(2, bounded=True)
-    assert_type(permits.acquire(blocking=False), bool)
-    all_of_us: scamem.Barrier = arena.barrier(1)
-    assert_type(all_of_us.wait(), int)
-    counter = arena.zeros(1, np.int64)
-    assert_type(scamem.atomics.add(counter, 0, 1), int)
-    with counter.write():
-        counter += 1
-    assert_type(counter.read_consistent(), NDArray[Any])
+    """Use locks and the like."""
+    lock, again = arena.lock(on_owner_death="recover"), arena.rlock()
+    assert_type(lock, scamem.Lock)
+    assert_type(again, scamem.RLock)
+    assert_type(lock.acquire(timeout=1), bool)
+    assert_type((lock.locked(), lock.recovered), tuple[bool, bool])
+    lock.release()
+    with lock as held:
+        assert_type(held, bool)
+    shared = arena.rwlock()
+    assert_type(shared, scamem.RWLock)
+    assert_type(shared.acquire_read(blocking=False), bool)
+    shared.release_read()
+    with shared.write(timeout=1), again:
+        assert_type(shared.recovered, bool)
+    changed, own = arena.condition(again), arena.condition()
+    assert_type(changed, scamem.Condition)
+    with changed, own:
+        changed.notify()
+        own.notify_all()
+        assert_type(changed.wait(timeout=0), bool)
+        assert_type(own.wait_for(lambda: 7), int)
+    event = arena.event()
+    assert_type(event, scamem.Event)
+    event.set()
+    assert_type((event.wait(1), event.is_set()), tuple[bool, bool])
+    permits = arena.semaphore(2, bounded=True)
+    assert_type(permits, scamem.Semaphore)
+    with permits:
+        assert_type(permits.value, int)
+    barrier = arena.barrier(1, timeout=1)
+    assert_type(barrier, scamem.Barrier)
+    assert_type((barrier.wait(), barrier.parties, barrier.broken), tuple[int, int, bool])
+    counters = arena.zeros(2, np.int64)
+    assert_type(scamem.atomics.add(counters, 0, 1), int)
+    assert_type(scamem.atomics.compare_exchange(counters, (0,), 1, 2), bool)
+    assert_type(scamem.atomics.wait(counters, 0, 1, timeout=0), bool)
+    with counters.write(timeout=1) as same:
+        same[1] = 1
+    assert_type(counters.read_consistent(timeout=1), NDArray[Any])
+
+
+def use_queues() -> None:
+    """Use queues and topics, in the default arena."""
+    tasks: scamem.Queue = scamem.queue()
+    tasks.put([1, 2], timeout=1)
+    assert tasks.get(timeout=1) == [1, 2]
+    assert_type(tasks.qsize(), int)
+    tasks.close()
+    frames: scamem.Topic = scamem.topic()
+    reader: scamem.Subscription = frames.subscribe()
+    frames.publish(b"frame")
+    assert reader.get(timeout=1) == b"frame"
+    assert_type(reader.missed, int)
+    reader.close()
+    frames.close()
+
+
+def attempts(lease: scamem.Lease) -> type[scamem.Lease]:
+    """Return the class of a lease."""
+    return type(lease)
 
 
 def look(arena: scamem.Arena) -> None:
@@ -228,8 +264,6 @@ def explain_error(error: scamem.ScamemError) -> int | str | None:
             return error.members
         case scamem.LockTimeoutError() | scamem.BusyError() | scamem.PeerDiedError():
             return error.pid
-        case scamem.OwnerDiedError() | scamem.TornError():
-            return error.pid
         case scamem.TooScatteredError():
             return error.runs
         case scamem.ObjectBusyError():
@@ -238,6 +272,8 @@ def explain_error(error: scamem.ScamemError) -> int | str | None:
             return error.loans
         case scamem.SectionBusyError():
             return error.section
+        case scamem.OwnerDiedError() | scamem.TornError():
+            return error.pid
         case scamem.ArenaDamagedError():
             return error.where
         case scamem.FileTooShortError():
@@ -250,6 +286,10 @@ def explain_error(error: scamem.ScamemError) -> int | str | None:
             return error.bytes_done
         case scamem.ArenaRemovedError() | scamem.ArenaNotFoundError() | scamem.ArenaExistsError():
             return "arena"
+        case scamem.LeaseLostError():
+            return error.attempts
+        case scamem.QueueClosedError():
+            return "closed"
         case scamem.ReadOnlyMemberError():
             return "read-only"
         case scamem.NameNotFoundError() | scamem.NameExistsError():
@@ -292,6 +332,7 @@ def main() -> None:
                 assert_type(serving, scamem.Serving)
                 assert_type(serving.path, str)
     send(make_arrays())
+    use_queues()
     future: Future[scamem.Array] = Future()
     future.set_result(scamem.ones(3))
     print(total(future), explain_error(scamem.ClosedError("closed")), is_warning(UserWarning))

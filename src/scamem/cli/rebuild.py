@@ -2,7 +2,8 @@
 
 Primary words are only read: the header; the states of sections; the states, generations, zones and
 chains of runs of objects; the object, slot, kind and counts of each holder record; the ids and
-records of loans; the names and descriptions of areas, and which record belongs to which area.
+records of loans; the names and descriptions of areas, and which record belongs to which area;
+and what rebuild_queues.py says of queues.
 
 Derived words are rebuilt: the tree of free frames and the numbers of each zone; all memdescs; the
 `nr`, last run and counts of objects; all lists of holder records, loans and names, in both
@@ -18,6 +19,8 @@ from scamem.core.check import check_sections
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.core.store.words import high, low, pair
+
+from .rebuild_queues import renew_queues
 
 OFFLINE = 2  # how check_sections marks the frames of a section that is not online
 FREE_OF_OWNER = bytes([1]) + bytes(255)  # frames without an owner are free until an object has them
@@ -57,6 +60,8 @@ class Rebuild:
             self.renew_holder_lists()
             self.renew_loans()
             self.renew_areas()
+            self.words[L.QUEUES_ENDING] = 0
+            renew_queues(self)
             self.renew_frames()
         for table in range(L.TABLES_COUNT):
             self.close_table(table)
@@ -91,6 +96,9 @@ class Rebuild:
             L.TABLE_HOLDERS: L.HOLDER_OBJECT,
             L.TABLE_LOANS: L.LOAN_ID,
             L.TABLE_AREAS: L.AREA_SIZES,
+            L.TABLE_QUEUES: L.QUEUE_OBJECT,
+            L.TABLE_ITEMS: L.ITEM_STATE,
+            L.TABLE_CONSUMERS: L.CONSUMER_OF,
         }
         return words[table]
 
@@ -208,6 +216,8 @@ class Rebuild:
             self.words[at + L.OBJECT_NR] = pair(low(self.words[at + L.OBJECT_NR]), len(records))
             self.words[at + L.OBJECT_HOLDERS] = pair(records[0] if records else 0, transit)
             self.link_all(records, L.TABLE_HOLDERS, L.HOLDER_OBJECT_LINKS)
+            if self.words[at + L.OBJECT_STATE] & L.OBJECT_QUEUE and state == L.OBJECT_STATE_DYING:
+                continue  # it is emptied first
             if state == L.OBJECT_STATE_DYING:
                 marks = self.words[at + L.OBJECT_STATE] & L.OBJECT_UNCLEAN
                 (unclean if marks else dying).append(obj)
@@ -240,7 +250,9 @@ class Rebuild:
         """Link the loans to their records, newest first."""
         kinds = {record: self.slot_of(record) for record in self.holders}
         by_record: dict[int, list[int]] = {
-            record: [] for record, slot in kinds.items() if slot != L.SLOT_AREAS
+            record: []
+            for record, slot in kinds.items()
+            if slot not in (L.SLOT_AREAS, L.SLOT_QUEUES)
         }
         ids: dict[int, int] = {}
         for loan in self.used[L.TABLE_LOANS]:

@@ -39,6 +39,9 @@ REGIONS = {
     "runs_max": "runs: free list",
     "loans_max": "loans: lists",
     "areas_max": "names: chains and hashes",
+    "queues_max": "queues: lists and counts",
+    "items_max": "items: lists",
+    "consumers_max": "consumers of queues: lists",
 }
 
 
@@ -116,6 +119,8 @@ NAMED = {
     L.DYING_HEAD: "list of dying objects",
     L.CLEANING_HEAD: "list of objects to clean",
     L.CLEANING: "object being cleaned",
+    L.QUEUES_ENDING: "list of queues to empty",
+    L.QUEUE_WAKING: "queue whose waiters are woken",
     L.AREAS_COUNT: "number of names",
     L.OBJECTS_COUNT: "number of objects",
     L.LOANS_COUNT: "number of loans",
@@ -127,7 +132,7 @@ NAMED = {
     L.ZONES + L.ZONE_ONLINE: "online sections",
 }
 BEGUN = "unfinished work of a dead member"
-UNITS = ("objects", "holder records", "runs", "loans", "names")
+UNITS = ("objects", "holder records", "runs", "loans", "names", "queues", "items", "consumers")
 CONTROL_WORDS = ("first free", "first unused", "number with memory")
 
 

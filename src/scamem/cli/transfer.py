@@ -82,30 +82,30 @@ def put_command(
     restart of the machine.
     """
     kind = format_of(file, wanted)
-    is_table = kind == CSV or kind in tables.TABLES
-    if columns and not is_table:
-        raise click.UsageError(f"--columns is for tables (csv), but this file is {kind}")
-    if arrow and (columns or kind != CSV):
-        raise click.UsageError("--arrow is for csv files, and excludes --columns")
-    if arrow:
-        tables.check_there("--arrow: Arrow")
+    _check_options(kind, columns, arrow)
     found = read(file, kind)
-    if is_table and not columns and (arrow or kind != CSV):
+    if arrow or (kind in tables.TABLES and not columns):
         _put_table(found, name, arena_name, capacity, replace, as_json)
         return
-    if is_table:
+    if kind == CSV or columns:
         found = _arrays_of(found, columns)
-    arrays = (
-        {f"{name}{MEMBER}{member}": array for member, array in found.items()}
-        if isinstance(found, Mapping)
-        else {name: found}
-    )
-    if not arrays:
+    members = found if isinstance(found, Mapping) else {}
+    arrays = {f"{name}{MEMBER}{key}": array for key, array in members.items()} or {name: found}
+    if found is members and not members:
         raise click.ClickException(f"{file} has no arrays; nothing was put")
     with _arena_to_fill(arena_name, capacity) as arena:
         _check_names(arena, list(arrays), replace)
         _publish(arena, arrays, replace)
     _report_put(arrays, arena_name, as_json)
+
+
+def _check_options(kind: str, columns: bool, arrow: bool) -> None:
+    if columns and kind != CSV and kind not in tables.TABLES:
+        raise click.UsageError(f"--columns is for tables (csv), but this file is {kind}")
+    if arrow and (columns or kind != CSV):
+        raise click.UsageError("--arrow is for csv files, and excludes --columns")
+    if arrow:
+        tables.check_there("--arrow: Arrow")
 
 
 def _arrays_of(found: Any, columns: bool) -> NDArray[Any] | Arrays:

@@ -1,5 +1,5 @@
 # cython: boundscheck=True, wraparound=True, annotation_typing=False, show_performance_hints=False
-"""The rules of an arena at rest: I1 to I7, one function each.
+"""The rules of an arena at rest: I1 to I8, one function each.
 
 They read a copy of the control file, made under the arena's lock; its words may be damaged in any
 way. Nothing is stored, nothing is trusted unchecked, and each walk has an end (walk.py).
@@ -12,12 +12,14 @@ I4  `nr` equals the sum of its runs
 I5  the memdescs of its frames, and no others, lead to it
 I6  nothing is held by a dead member after a reap
 I7  the journal is empty
+I8  each item is in one place of one queue, and the counts of queues agree (check_queues.py)
 """
 
 import cython
 
 from . import walk
 from .check_lists import check_lists, unaccounted
+from .check_queues import check_queues
 from .walk import LIVING, USABLE, WITH_RUNS, Finding, Image, high, low, objects_in, runs_of
 
 if cython.compiled:
@@ -28,8 +30,6 @@ else:
 AT_REST = (L.SECTION_STATE_OFFLINE, L.SECTION_STATE_ONLINE)
 FINDINGS_MAX = 64  # per rule: a torn list makes many; the first ones are enough
 STATE_NAMES = ("FREE", "ALLOCATING", "LIVE", "DYING", "RETIRED", "MOVING")
-OWNED = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_MOVING)
-ALL_STATES = tuple(range(L.OBJECT_STATE_MASK + 1))
 
 
 @cython.locals(mine=cython.ulonglong[:], owners=cython.uchar[:], k=cython.Py_ssize_t)
@@ -128,22 +128,23 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
     if wrong:
         found.append(Finding("I3", "objects to clean", wrong))
     used = set()
-    for obj, at in objects_in(arena, mine, ALL_STATES):
+    for obj, at in objects_in(arena, mine, tuple(range(L.OBJECT_STATE_MASK + 1))):
         value = arena[at + L.OBJECT_STATE]
         state = value & L.OBJECT_STATE_MASK
         count = high(arena[at + L.OBJECT_NR])
+        queue = value & L.OBJECT_QUEUE  # it is emptied first: I8
         wrong = ""
         if state > L.OBJECT_STATE_MOVING:
             wrong = f"is in the unknown state {state}"
         elif (state in LIVING) != (count != 0) and state != L.OBJECT_STATE_FREE:
             wrong = f"is {STATE_NAMES[state]} with {count} holder records"
-        elif (obj in dying) + (obj in unclean) != (state == L.OBJECT_STATE_DYING):
+        elif (obj in dying) + (obj in unclean) != (state == L.OBJECT_STATE_DYING and not queue):
             lists = f"{'' if obj in dying else 'not '}on the dying list, "
             lists += f"{'' if obj in unclean else 'not '}on the list of objects to clean"
             wrong = f"is {STATE_NAMES[state]}, {lists}"
         elif obj in dying and value & L.OBJECT_UNCLEAN:
             wrong = "is on the dying list, but its frames were not cleaned"
-        elif state in OWNED:
+        elif state in (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_MOVING):
             wrong = owner_wrong(
                 arena, mine, value >> L.OBJECT_OWNER_SHIFT & L.MASK_16, value >> L.SHIFT_32
             )
@@ -153,8 +154,9 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
             found.append(Finding("I3", f"object {obj}", wrong))
     count = len(objects_in(arena, mine, LIVING))
     if count != arena[L.OBJECTS_COUNT]:
-        text = f"recorded {arena[L.OBJECTS_COUNT]}, counted {count}"
-        found.append(Finding("I3", "objects", text))
+        found.append(
+            Finding("I3", "objects", f"recorded {arena[L.OBJECTS_COUNT]}, counted {count}")
+        )
     return found + unaccounted(arena, mine, L.TABLE_OBJECTS, used, "I3")
 
 
@@ -281,7 +283,7 @@ def check_journal(arena: Image, mine: Image) -> list[Finding]:
 
 
 def check(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list[Finding]:
-    """Return where an arena at rest breaks I1 to I7; an empty list if all of them hold.
+    """Return where an arena at rest breaks I1 to I8; an empty list if all of them hold.
 
     Parameters
     ----------
@@ -293,7 +295,7 @@ def check(arena: Image, mine: Image, dead: tuple[int, ...] = ()) -> list[Finding
     Any words may be given: damage leads to findings, never to an exception.
     """
     found: list[Finding] = []
-    for rule in (check_frames, check_lists, check_lives, check_sizes, check_memdescs):
+    for rule in (check_frames, check_lists, check_lives, check_sizes, check_memdescs, check_queues):
         found += rule(arena, mine)[:FINDINGS_MAX]
     found += check_members(arena, mine, dead)[:FINDINGS_MAX]
     return found + check_journal(arena, mine)

@@ -39,6 +39,7 @@ KINDS = (
     HolderKind(L.HOLDER_MEMBER, "member", None, True, True),
     HolderKind(L.HOLDER_AREA, "area", L.SLOT_AREAS, False, False),
     HolderKind(L.HOLDER_TRANSIT, "transit", L.SLOT_TRANSIT, False, True),
+    HolderKind(L.HOLDER_QUEUE, "queue", L.SLOT_QUEUES, False, False),
 )
 BY_NUMBER = {kind.number: kind for kind in KINDS}
 BY_NAME = {kind.name: kind for kind in KINDS}

@@ -18,7 +18,7 @@ else:
 LIVING = (L.OBJECT_STATE_ALLOCATING, L.OBJECT_STATE_LIVE, L.OBJECT_STATE_MOVING)
 WITH_RUNS = (*LIVING, L.OBJECT_STATE_DYING)
 USABLE = (L.SECTION_STATE_ONLINE, L.SECTION_STATE_TRIMMING, L.SECTION_STATE_POPULATING)
-UNITS = ("object", "holder record", "run", "loan", "area")
+UNITS = ("object", "holder record", "run", "loan", "area", "queue", "item", "consumer record")
 
 
 class Image(Protocol):
@@ -242,13 +242,14 @@ def runs_of(arena: Image, mine: Image, at: int) -> tuple[list[tuple[int, int]], 
     return [(low(word), high(word)) for word in words], records, wrong
 
 
-def two_way(arena: Image, mine: Image, start: int, offset: int) -> tuple[list[int], str]:
-    """Walk a list of holder records; also report where its back links do not agree."""
-    records, wrong = chain(arena, mine, L.TABLE_HOLDERS, start, offset)
-    first = place(mine, L.TABLE_HOLDERS, 0) + offset
+def two_way(
+    arena: Image, mine: Image, start: int, offset: int, table: int = L.TABLE_HOLDERS
+) -> tuple[list[int], str]:
+    """Walk a list of records; also report where its back links do not agree."""
+    records, wrong = chain(arena, mine, table, start, offset)
     before = 0
     for record in records:
-        if high(arena[first + record * L.HOLDER_WORDS]) != before and not wrong:
-            wrong = f"holder record {record} does not link back to {before}"
+        if high(arena[place(mine, table, record) + offset]) != before and not wrong:
+            wrong = f"{UNITS[table]} {record} does not link back to {before}"
         before = record
     return records, wrong

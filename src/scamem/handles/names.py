@@ -179,7 +179,7 @@ def find(
     *,
     mode: Mode | None = None,
     newer_than: int = 0,
-    read: Callable[[Seat, Hold, bytes, Mode | None], Any] = value_of,
+    read: Callable[[Seat, Hold, bytes, Mode | None], Any] | None = None,
 ) -> tuple[Any, int]:
     """Return a name's value and its version; wait for it if asked to. See Arena.get.
 
@@ -199,7 +199,7 @@ def find(
         seat.check_open()
         held, description, number = naming.hold_name(seat.member, encoded, L.BY_PIN, newer_than)
         if isinstance(held, Hold):
-            return read(seat, held, description, mode), number
+            return (read or value_of)(seat, held, description, mode), number
         if held not in (L.NOT_FOUND, L.NOT_NEWER):
             make_room(seat, held)
             continue

@@ -204,7 +204,10 @@ def get(seat: Seat, hold: Hold, found: Description, *, private: bool = False) ->
 
 
 def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
-    """Unpickle, with the buffers as views of the arena, which keep the object."""
+    """Unpickle, with the buffers as views of the arena, which keep the object.
+
+    They can be written if `data` can.
+    """
     view = data.data
     try:
         length, count = struct.unpack_from("<2Q", view)

@@ -111,8 +111,9 @@ class Hosts(SchedulerPlugin):  # type: ignore[misc]  # Dask has no types
         there[member] = arena
         return list(there.values())
 
-    def remove_worker(self, scheduler: Any, worker: str, **_about: Any) -> None:  # noqa: ARG002
+    def remove_worker(self, scheduler: Any, worker: str, **_about: Any) -> None:
         """Forget a worker that has left."""
+        del scheduler  # Dask names its arguments
         for there in self.arenas.values():
             there.pop(worker, None)
 

@@ -20,7 +20,7 @@ from cython.cimports.scamem.core.procedures import (
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import lock, tables
 from cython.cimports.scamem.core.store.words import Words, word
-from cython.cimports.scamem.core.transactions import join, reap
+from cython.cimports.scamem.core.transactions import end, join, reap
 from cython.cimports.scamem.membership import process
 
 from scamem.errors import (
@@ -164,7 +164,7 @@ class Membership:
 
     def free_dying(self) -> None:
         """Free the runs of DYING objects, whichever member left them, and clean what needs it."""
-        if self.arena[L.DYING_HEAD] != 0 or self.arena[L.CLEANING_HEAD] != 0:
+        if end.has_work(self.arena) or self.arena[L.CLEANING_HEAD] != 0:
             self.begin()
             self.finish_dying()
 

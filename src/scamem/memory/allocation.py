@@ -118,7 +118,10 @@ def _allocate_where(seat: Seat, frames: int, by: int, zones: list[int]) -> Hold:
                 return _allocate_in(seat, frames, by, zone)
             except OutOfMemoryError as error:
                 first = first or error
-    raise first or AssertionError
+    try:
+        raise first or AssertionError
+    finally:
+        first = None  # the error's frames lead here: a cycle, which would keep callers' arrays
 
 
 def _allocate_parts(seat: Seat, frames: int, by: int, zones: list[int], most: int) -> Hold:

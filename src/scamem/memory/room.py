@@ -26,7 +26,8 @@ from .turns import Patience, in_turn
 
 TABLE_STEP_BYTES = 64 << 10
 TABLE_STEP_BYTES_MAX = 4 << 20
-RECORDS = ("objects", "holders", "runs", "loans", "names")  # by table
+# by table
+RECORDS = ("objects", "holders", "runs", "loans", "names", "queues", "items", "consumers of queues")
 
 
 def make_room(seat: Seat, status: int, frames: int = 0, zone: int = L.ZONE_NORMAL) -> None:
@@ -65,6 +66,8 @@ def grow_table(seat: Seat, table: int) -> None:
 
 def _advice(seat: Seat, table: int) -> str:
     """Return what to do about a table that cannot grow."""
+    if table == L.TABLE_ITEMS:
+        return "Take items from its queues, or give them a maxsize="
     if table != L.TABLE_AREAS:
         return "Drop some, or create an arena of larger capacity"
     least = L.AREAS_MIN * L.AREA_FRAMES * seat.geometry.frame_bytes

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scamem.address_space import map as mapping
 from scamem.backing import system
 from scamem.core.store import layout as L
-from scamem.core.store.geometry import Span
+from scamem.core.store.spans import Span
 from scamem.core.walk import USABLE
 from scamem.errors import StaleHandleError
 from scamem.looks.frames import objects_of, section_words

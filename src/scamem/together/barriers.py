@@ -115,14 +115,14 @@ class Barrier(Synchronizer):
                 status = self._parties.arrive_at(watch)
             if status not in (L.BUSY, P.QUEUED):
                 return status
-            self._parties.nap(watch, nap_s)
+            self._parties._nap(watch, nap_s)
         self.abort()
         return self._with(watch, self._parties.look_at) if watch.has_entry else P.BROKEN
 
     def _with(self, watch: Watch, look: Callable[[Watch], int]) -> int:
         """Look until the guard is free; return the status."""
         while (status := look(watch)) == L.BUSY:
-            self._parties.nap(watch, 1.0)
+            self._parties._nap(watch, 1.0)
         return status
 
     def abort(self) -> None:
@@ -136,7 +136,7 @@ class Barrier(Synchronizer):
     @property
     def parties(self) -> int:
         """How many parties must arrive."""
-        return self._parties.read_word(P.VALUE)
+        return self._parties._read_word(P.VALUE)
 
     @property
     def n_waiting(self) -> int:

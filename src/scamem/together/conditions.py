@@ -87,7 +87,7 @@ class Condition(Synchronizer):
         self.lock.release()
 
     def _check_held(self, doing: str) -> None:
-        if not self.lock.is_owned():
+        if not self.lock._is_owned():
             raise RuntimeError(
                 f"asked to {doing} a condition whose lock this thread does not hold; acquire it "
                 "first: with condition: ..."
@@ -113,8 +113,8 @@ class Condition(Synchronizer):
         deadline = Deadline(timeout)
         watch = Watch()
         while self._sleepers.sleep(watch) == L.BUSY:
-            self._sleepers.nap(watch, LONGEST_NAP_S)
-        depth = self.lock.let_go()
+            self._sleepers._nap(watch, LONGEST_NAP_S)
+        depth = self.lock._let_go()
         done = False
         died: OwnerDiedError | None = None
         try:
@@ -125,7 +125,7 @@ class Condition(Synchronizer):
                 self.lock.acquire()
             except OwnerDiedError as error:
                 died = error
-            self.lock.set_depth(depth)
+            self.lock._set_depth(depth)
             notified = self._finish(watch, not done)
         if died is not None:
             raise died
@@ -136,14 +136,14 @@ class Condition(Synchronizer):
         for nap_s in deadline.slices(LONGEST_NAP_S):
             if self._sleepers.is_notified(watch):
                 return
-            self._sleepers.nap(watch, nap_s)
+            self._sleepers._nap(watch, nap_s)
             if nap_s and not self._sleepers.is_notified(watch):
                 self._sleepers.tend(Watch(1))
 
     def _finish(self, watch: Watch, handing: bool) -> bool:
         """Remove this wait's entry; return whether it was notified."""
         while (status := self._sleepers.finish(watch, handing)) == L.BUSY:
-            self._sleepers.nap(watch, LONGEST_NAP_S)
+            self._sleepers._nap(watch, LONGEST_NAP_S)
         return status == L.OK
 
     def wait_for(self, predicate: Callable[[], Result], timeout: float | None = None) -> Result:

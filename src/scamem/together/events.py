@@ -66,5 +66,5 @@ class Event(Synchronizer):
             status = self._flag.look_at_flag(watch)
             if status == L.OK:
                 break
-            self._flag.nap(watch, nap_s)
+            self._flag._nap(watch, nap_s)
         return status == L.OK

@@ -52,7 +52,7 @@ class Synchronizer(SharedObject):
         view = contiguous(obj.seat, obj.hold, L.BY_MAPPING)
         self.words = SharedWords(view, view.address, HEAD_WORDS)
         self._check_head()
-        self._core().bind(obj.seat.member, view, view.address)
+        self._core()._bind(obj.seat.member, view, view.address)
         self._open = True
 
     @abstractmethod
@@ -85,14 +85,14 @@ class Synchronizer(SharedObject):
         """Look until the guard is free, without an end; return the status."""
         watch = Watch()
         while (status := look(watch)) == L.BUSY:
-            self._core().nap(watch, LONGEST_NAP_S)
+            self._core()._nap(watch, LONGEST_NAP_S)
         return status
 
     def _leave_in_order(self, look: Callable[[Watch], int], watch: Watch) -> bool:
         """Look until the guard is free, for a while; False if a stopped process keeps it."""
         end_s = time.monotonic() + CLEANING_UP_S
         while look(watch) == L.BUSY:
-            self._core().nap(watch, FIRST_NAP_S)
+            self._core()._nap(watch, FIRST_NAP_S)
             if time.monotonic() > end_s:
                 return False
         return True
@@ -108,7 +108,7 @@ class Synchronizer(SharedObject):
         )
 
     def _drop(self) -> None:
-        self._core().unbind()
+        self._core()._unbind()
         del self.words
 
     def __repr__(self) -> str:
@@ -183,27 +183,27 @@ class Lock(Mutex, Synchronizer):  # type: ignore[misc]  # __enter__ is threading
     def _core(self) -> Primitive:
         return self
 
-    def acquire_slowly(self, blocking: bool, timeout: float | None) -> bool:
+    def _acquire_slowly(self, blocking: bool, timeout: float | None) -> bool:
         """Take the lock as `acquire` does, which calls this if it is not free."""
         deadline = deadline_of(blocking, timeout)
-        if self.take_again():
+        if self._take_again():
             return True
         watch = Watch(int(deadline.is_over()))  # no nap comes: ask at once whether the holder lives
         status: int = L.BUSY
         try:
             for nap_s in slices(deadline):
-                status = self.look(watch)
+                status = self._look(watch)
                 if status != L.BUSY:
                     break
-                self.nap(watch, nap_s)
+                self._nap(watch, nap_s)
         except BaseException:
-            if self.is_owned():  # a signal handler raised after the last look
+            if self._is_owned():  # a signal handler raised after the last look
                 self.release()
             else:
-                self.pass_on()
+                self._pass_on()
             raise
         if status == L.BUSY:
-            self.pass_on()
+            self._pass_on()
         if status == P.OWNER_DIED:
             dead = watch.dead
             self._see_to_the_dead()
@@ -216,7 +216,7 @@ class Lock(Mutex, Synchronizer):  # type: ignore[misc]  # __enter__ is threading
         if self.scamem.seat.is_usable():
             self.scamem.seat.reap()
 
-    def not_held(self) -> str:
+    def _not_held(self) -> str:
         """Return the message of a release by a thread that does not hold the lock."""
         return (
             f"asked to release a {self.what} that this thread does not hold. The thread that "
@@ -224,7 +224,7 @@ class Lock(Mutex, Synchronizer):  # type: ignore[misc]  # __enter__ is threading
         )
 
     def _end(self) -> None:
-        self.abandon()
+        self._abandon()
 
     def _further(self) -> tuple[Any, ...]:
         return (RECOVER,) if self._recover else ()
@@ -246,4 +246,4 @@ class RLock(Lock):
 
     def __init__(self, obj: Scamem, on_owner_death: str = RAISE) -> None:
         super().__init__(obj, on_owner_death)
-        self.become_recursive()
+        self._become_recursive()

@@ -69,5 +69,5 @@ def _described(found: Any) -> str:
         if found.nr:
             with memoryview(found.map(writable=False)) as data:
                 first = int.from_bytes(data[: L.WORD_BYTES], "little")
-                kind = SharedObject.kinds.get(first, kind)
+                kind = SharedObject._kinds.get(first, kind)
     return f"an {kind}" if kind[0] in "AEIOUaeiou" else f"a {kind}"

@@ -63,13 +63,13 @@ def this_thread() -> word:
 class Primitive:
     """One opening of a primitive: its words, and the member that uses them."""
 
-    def bind(self, member: Member, view: object, address: int) -> None:
+    def _bind(self, member: Member, view: object, address: int) -> None:
         """Use the words at an address, which `view` keeps mapped."""
         self.member = member
         self.view = view
         self.w = cython.cast(Words, cython.cast(word, address))
 
-    def unbind(self) -> None:
+    def _unbind(self) -> None:
         """Use no words from now on."""
         self.w = cython.cast(Words, cython.NULL)
         self.view = None
@@ -83,7 +83,7 @@ class Primitive:
             self.member.is_slot_dead(self.member.mine[L.MINE_SLOT])
         return alive.claim(self.member.mine)
 
-    def nap(self, watch: Watch, nap_s: float) -> None:
+    def _nap(self, watch: Watch, nap_s: float) -> None:
         """Nap as the watch says, at most `nap_s`; not at all if the word has changed."""
         at: word = watch.words[P.WATCH_AT]
         value: word = watch.words[P.WATCH_SEEN]
@@ -93,7 +93,7 @@ class Primitive:
             with cython.nogil:
                 futex_wait(self.w, at, value, nap_ns)
 
-    def read_word(self, at: word) -> int:
+    def _read_word(self, at: word) -> int:
         """Return one word of the first frame."""
         self.me()
         if at >= P.PRIMITIVE_WORDS:
@@ -110,7 +110,7 @@ class Mutex(Primitive):
     recovered : whether the last acquire took the lock over from a dead process.
     """
 
-    def become_recursive(self) -> None:
+    def _become_recursive(self) -> None:
         """Let the thread that holds the lock take it again."""
         self.recursive = True
 
@@ -146,7 +146,7 @@ class Mutex(Primitive):
             if self.recursive and self.is_mine(me, thread):
                 store(self.w, P.DEPTH, self.w[P.DEPTH] + 1)
                 return True
-        return self.acquire_slowly(blocking, timeout)
+        return self._acquire_slowly(blocking, timeout)
 
     def __enter__(self) -> bool:
         me: word = self.me()
@@ -172,7 +172,7 @@ class Mutex(Primitive):
         """Release the lock once."""
         me: word = self.me()
         if not self.is_mine(me, this_thread()):
-            raise RuntimeError(self.not_held())
+            raise RuntimeError(self._not_held())
         if self.recursive and self.w[P.DEPTH] > 1:
             store(self.w, P.DEPTH, self.w[P.DEPTH] - 1)
             return 0
@@ -189,18 +189,18 @@ class Mutex(Primitive):
         """Return whether this thread of this process has the lock."""
         return mutex.holder_of(load_acquire(self.w, P.MUTEX)) == me and self.w[P.THREAD] == thread
 
-    def is_owned(self) -> bool:
+    def _is_owned(self) -> bool:
         """Return whether this thread of this process holds the lock."""
         return self.is_mine(self.me(), this_thread())
 
-    def take_again(self) -> bool:
+    def _take_again(self) -> bool:
         """Take a recursive lock once more, if this thread has it."""
         if self.recursive and self.is_mine(self.me(), this_thread()):
             store(self.w, P.DEPTH, self.w[P.DEPTH] + 1)
             return True
         return False
 
-    def look(self, watch: Watch) -> int:
+    def _look(self, watch: Watch) -> int:
         """Try once: OK or OWNER_DIED (it is held), or BUSY."""
         me: word = self.me()
         status: word = mutex.look(
@@ -211,12 +211,12 @@ class Mutex(Primitive):
             self.recovered = status == P.OWNER_DIED
         return status
 
-    def pass_on(self) -> None:
+    def _pass_on(self) -> None:
         """Stop waiting: another waiter gets the wake that may have come for this one."""
         if self.w != cython.NULL and self.member.mine[L.MINE_STATUS] == L.MEMBER_ACTIVE:
             mutex.pass_on(self.w, P.MUTEX)
 
-    def let_go(self) -> int:
+    def _let_go(self) -> int:
         """Release a lock completely, to take it again later; return how often it was taken."""
         me: word = self.me()
         depth: word = self.w[P.DEPTH] if self.recursive else 1
@@ -224,11 +224,11 @@ class Mutex(Primitive):
         mutex.unlock(self.w, P.MUTEX, me)
         return depth
 
-    def set_depth(self, depth: word) -> None:
+    def _set_depth(self, depth: word) -> None:
         """Note how often this thread has the lock, which it holds."""
         store(self.w, P.DEPTH, depth)
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Leave the lock as a dead process does, if it was taken through this opening."""
         if self.taken and self.w != cython.NULL:
             self.taken = False

@@ -73,7 +73,7 @@ class Permits(Synchronizer):
             status = self._turns.acquire_permits(watch, by_thread, writes)
             if status not in WAITS:
                 return status
-            self._turns.nap(watch, nap_s)
+            self._turns._nap(watch, nap_s)
         return L.BUSY
 
     @abstractmethod
@@ -151,7 +151,7 @@ class Semaphore(Permits):
             if self._repeat(self._turns.release_permit) == L.FULL:
                 raise ValueError(
                     "asked to release a permit of a bounded semaphore that has all of its "
-                    f"{self._turns.read_word(P.LIMIT):,}; release each permit once"
+                    f"{self._turns._read_word(P.LIMIT):,}; release each permit once"
                 )
             self._taken = max(0, self._taken - 1)
 
@@ -164,7 +164,7 @@ class Semaphore(Permits):
         """How many permits are free now."""
         watch = Watch()
         while self._turns.count_free(watch) == L.BUSY:
-            self._turns.nap(watch, 1.0)
+            self._turns._nap(watch, 1.0)
         return max(0, watch.result)
 
     def __enter__(self) -> bool:  # type: ignore[override]  # as threading: not the object

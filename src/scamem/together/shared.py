@@ -58,13 +58,13 @@ class SharedObject:
 
     magic: int  # of the first word: which kind of object it is
     what: str  # what messages call it
-    kinds: ClassVar[dict[int, str]] = {}  # what each magic stands for
+    _kinds: ClassVar[dict[int, str]] = {}  # what each magic stands for
     _open = False
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "magic" in vars(cls):
-            SharedObject.kinds[cls.magic] = cls.what
+            SharedObject._kinds[cls.magic] = cls.what
 
     def __init__(self, obj: Scamem) -> None:
         self.scamem: Scamem = obj

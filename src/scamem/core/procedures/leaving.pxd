@@ -2,7 +2,7 @@ from .. cimport holders
 from ..frames cimport sections
 from ..store cimport lock
 from ..store.words cimport Words, word
-from ..transactions cimport leave
+from ..transactions cimport leave, settle
 from . cimport entering, letting_go, local_lock
 from .host cimport table
 

@@ -1,9 +1,9 @@
 """Leave an arena: the last thing that this process does in it.
 
-Steps, under the local lock: release the references that other threads left behind; free the slot,
-if the arena's lock is free at once (transactions/leave.py); set MEMBER_CLOSED, so that no thread
-enters any more; remove the arena from the table that fork's handlers use. The caller unlocks the
-slot's byte, and only then unmaps.
+Steps, under the local lock: release the references that other threads left behind. If the arena's
+lock is free at once, settle what the process has of queues and topics, and free the slot
+(transactions/leave.py). Set MEMBER_CLOSED, so that no thread enters any more. Remove the arena from
+the table that fork's handlers use. The caller unlocks the slot's byte, and only then unmaps.
 
 Why safe. If the lock is taken, or a stack of drops is not empty, the slot stays ACTIVE and is
 reaped once its byte is unlocked. A process does not leave while it holds anything, nor while one of
@@ -22,8 +22,8 @@ else:
     from ..frames import sections
     from ..store import layout as L
     from ..store import lock
-    from ..store.words import Words
-    from ..transactions import leave
+    from ..store.words import Words, word
+    from ..transactions import leave, settle
     from . import entering, letting_go, local_lock
     from .host import table
 
@@ -41,8 +41,11 @@ def is_idle(arena: Words, mine: Words) -> bool:
 
 def free_slot(arena: Words, mine: Words) -> None:
     """Free this member's slot, if nothing belongs to it and the lock is free at once."""
+    left: word = L.REAPED_AT_ONCE
     if lock.try_lock(arena, mine[L.MINE_SLOT]) == L.OK:
         entering.arrive(arena, mine)
+        while left > 0 and settle.step(arena, mine, mine[L.MINE_SLOT]) == L.MORE:
+            left -= 1
         leave.leave(arena, mine)
         letting_go.unlock_arena(arena, mine)
 

@@ -1,7 +1,7 @@
 from ..frames cimport zones
 from ..store cimport lock
 from ..store.words cimport Words, exchange, load_acquire, low, word
-from ..transactions cimport free, hold
+from ..transactions cimport end, hold
 from . cimport local_lock
 from .host cimport table
 

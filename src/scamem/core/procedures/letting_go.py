@@ -23,7 +23,7 @@ else:
     from ..store import layout as L
     from ..store import lock
     from ..store.words import Words, exchange, load_acquire, low, word
-    from ..transactions import free, hold
+    from ..transactions import end, hold
     from . import local_lock
     from .host import table
 
@@ -55,8 +55,8 @@ def free_runs(arena: Words, mine: Words) -> None:
 
     A member that takes the lock in between continues this; the next one does what is left over.
     """
-    while arena[L.DYING_HEAD] != 0:
-        free.free_some(arena, mine)
+    while end.has_work(arena):
+        end.end_some(arena, mine)
         hold.leave(arena, mine)
         if lock.try_lock(arena, mine[L.MINE_SLOT]) != L.OK:
             return

@@ -1,5 +1,5 @@
 from ..store.words cimport Words, word
-from ..transactions cimport free, reap
+from ..transactions cimport end, reap
 from . cimport entering, letting_go, local_lock, waiting
 from .host cimport table
 

@@ -15,7 +15,7 @@ if cython.compiled:
 else:
     from ..store import layout as L
     from ..store.words import Words, word
-    from ..transactions import free, reap
+    from ..transactions import end, reap
     from . import entering, letting_go, local_lock, waiting
     from .host import table
 
@@ -63,7 +63,7 @@ def reap_slots(arena: Words, mine: Words, watch: Words) -> word:
                 if breath != L.OK:
                     return breath
         slot += 1
-    while free.free_some(arena, mine) == L.MORE:
+    while end.end_some(arena, mine) == L.MORE:
         breath = breathe(arena, mine, watch)
         if breath != L.OK:
             return breath

@@ -1,3 +1,4 @@
+from .. cimport queues
 from ..store cimport journal, lock
 from ..store.words cimport Words, futex_wait, monotonic_ns, word
 from ..transactions cimport hold

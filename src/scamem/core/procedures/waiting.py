@@ -28,6 +28,7 @@ import cython
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
+    from .. import queues
     from ..store import journal, lock
     from ..store import layout as L
     from ..store.words import Words, futex_wait, monotonic_ns, word
@@ -106,6 +107,7 @@ def take_over(arena: Words, mine: Words, seen: word) -> word:
     status = lock.take_over(arena, mine[L.MINE_SLOT], seen)
     if status == L.OK:
         hold.recover_drain(arena, mine)
+        queues.recover(arena, mine)
     return status
 
 

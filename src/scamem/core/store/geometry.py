@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
 from . import layout as L
+from .spans import Region, Span, top_height
 from .words import WordArray
 
 FRAME_BYTES = L.FRAME_BYTES
@@ -19,29 +20,10 @@ TABLE_RECORDS = (
     ("runs_max", L.RUN_WORDS, L.RUN_LINK),
     ("loans_max", L.LOAN_WORDS, L.LOAN_LINKS),
     ("areas_max", L.AREA_WORDS, L.AREA_LINK),
+    ("queues_max", L.QUEUE_WORDS, L.QUEUE_LINK),
+    ("items_max", L.ITEM_WORDS, L.ITEM_LINKS),
+    ("consumers_max", L.CONSUMER_WORDS, L.CONSUMER_SLOT_LINKS),
 )
-
-
-class Region(NamedTuple):
-    """A part of the control file, in words."""
-
-    start: int
-    words: int
-
-
-class Span(NamedTuple):
-    """A zone: the frames of one kind on one node, in consecutive order.
-
-    Attributes
-    ----------
-    node : number of the NUMA node.
-    kind : layout.KIND_NORMAL or KIND_HUGE.
-    sections : how many sections it has.
-    """
-
-    node: int
-    kind: int
-    sections: int
 
 
 class Sizes(NamedTuple):
@@ -58,6 +40,9 @@ class Sizes(NamedTuple):
     zones: int = 1
     frame_bytes: int = FRAME_BYTES
     block_shift: int = 1
+    queues_max: int = 4
+    items_max: int = 10
+    consumers_max: int = 8
     spans: tuple[Span, ...] = ()
 
 
@@ -105,6 +90,9 @@ class Geometry(Sizes):
             hash_buckets=min(areas // L.CHAIN_AREAS, L.HASH_BUCKETS_MAX),
             zones=len(spans),
             block_shift=L.BLOCK_SHIFT,
+            queues_max=L.QUEUES_MAX,
+            items_max=min(max(frames, L.ITEMS_MIN), L.ITEMS_MAX),
+            consumers_max=L.CONSUMERS_MAX,
             spans=spans,
         )
 
@@ -148,6 +136,9 @@ class Geometry(Sizes):
             "zones": (1, L.ZONES_MAX),
             "frame_bytes": (FRAME_BYTES, FRAME_BYTES),
             "block_shift": (0, 24),
+            "queues_max": (2, 1 << 20),
+            "items_max": (2, 1 << 28),
+            "consumers_max": (2, 1 << 28),
         }
         for name, (least, most) in bounds.items():
             value = getattr(self, name)
@@ -293,8 +284,3 @@ class Geometry(Sizes):
             mine[about + L.MINE_TABLE_RECORD] = record_words
             mine[about + L.MINE_TABLE_LINK] = link
             mine[about + L.MINE_TABLE_MAX] = getattr(self, name)
-
-
-def top_height(span: Span) -> int:
-    """Return the levels of a zone's tree above its sections."""
-    return (span.sections - 1).bit_length()

@@ -25,16 +25,16 @@ HEADER_BYTE_ORDER = 2
 HEADER_ID_LOW = 3
 HEADER_ID_HIGH = 4
 HEADER_GEOMETRY = 5  # the words of Geometry.words(), GEOMETRY_WORDS of them
-GEOMETRY_WORDS = 13
-HEADER_CHECKSUM = 18
-HEADER_CREATED_NS = 19  # CLOCK_MONOTONIC at creation; transit counts seconds from it
-HEADER_BOOT_LOW = 20  # boot id: outside the checksum, since recovery after a reboot replaces it
-HEADER_BOOT_HIGH = 21
-HEADER_FRAMES_DEVICE = 22  # of an anonymous arena's frame file, which has no path
-HEADER_FRAMES_INODE = 23
-HEADER_HUGE_DEVICE = 24  # of the file of zone HUGE, 0 without one
-HEADER_HUGE_INODE = 25
-HEADER_SETTINGS = 28  # {SETTING_ bits 32, the same inverted 32}: decided by its creator, for good
+GEOMETRY_WORDS = 16
+HEADER_CHECKSUM = 21
+HEADER_CREATED_NS = 22  # CLOCK_MONOTONIC at creation; transit counts seconds from it
+HEADER_BOOT_LOW = 23  # boot id: outside the checksum, since recovery after a reboot replaces it
+HEADER_BOOT_HIGH = 24
+HEADER_FRAMES_DEVICE = 25  # of an anonymous arena's frame file, which has no path
+HEADER_FRAMES_INODE = 26
+HEADER_HUGE_DEVICE = 27  # of the file of zone HUGE, 0 without one
+HEADER_HUGE_INODE = 28
+HEADER_SETTINGS = 29  # {SETTING_ bits 32, the same inverted 32}: decided by its creator, for good
 HEADER_WORDS = 32
 SETTING_INIT_ON_ALLOC = 1
 SETTINGS_KNOWN = 1  # all SETTING_ bits of this version
@@ -91,6 +91,8 @@ CLEANING_INCARNATION = 82
 RETENTION_FRAMES = 83  # free frames that are kept; more than these are given back automatically
 POPULATED_S = 84  # unlogged: second of CLOCK_MONOTONIC when trimmed memory was last needed again
 NEXT_VERSION = 85  # of the next publish, of any name; a version is never used again
+QUEUES_ENDING = 86  # first queue without holders whose items still have to be dropped
+QUEUE_WAKING = 87  # unlogged: the queue whose waiters the lock's holder is waking
 DRAINING = 81  # unlogged: {record being popped 32, its slot 16, low bits of its pops 16}
 
 # --- tables with free lists: {free head, next fresh, backed} per table --------------------------
@@ -105,7 +107,10 @@ TABLE_HOLDERS = 1
 TABLE_RUNS = 2
 TABLE_LOANS = 3
 TABLE_AREAS = 4
-TABLES_COUNT = 5
+TABLE_QUEUES = 5
+TABLE_ITEMS = 6
+TABLE_CONSUMERS = 7
+TABLES_COUNT = 8
 
 # --- zones: frames of one kind on one node ------------------------------------------------------
 ZONES = 160
@@ -135,6 +140,7 @@ EVENTS_MAX = 256  # two conditions may share an event: a waiter checks again whe
 EVENTS_SHIFT = 6  # log2 of the events per word of EVENTS_AWAITED
 EVENTS_MASK = 63
 EVENT_AREAS = 0  # a name was published
+EVENT_QUEUES = 1  # a queue that some process watches without waiting changed
 
 # --- slots of members: SLOT_WORDS each ----------------------------------------------------------
 SLOTS = 8192
@@ -147,10 +153,12 @@ SLOT_HOLDERS = 4  # {newest 32, oldest 32}: the member's list
 SLOT_HOLDERS_COUNT = 5
 SLOT_DROPS = 6  # unlogged: {top of the stack of records without counts 32, number of pops 32}
 SLOT_DESCRIPTORS = 7  # unlogged: {control 32, frames 32}: descriptors, for joining through /proc
+SLOT_CONSUMERS = 8  # first record of what this member has of queues and topics
 SLOT_PARENT_SHIFT = 16
 SLOT_AREAS = 0  # not a member: the list of records that areas hold
 SLOT_TRANSIT = 1  # not a member: the list of records whose loans outlive their lender
 SLOT_GUEST = 2  # never ACTIVE: lent to a joiner that must reap before a slot is free
+SLOT_QUEUES = 2  # the same slot, which has no records of its own: the list of those of items
 SLOT_FIRST = 3
 
 SLOT_STATE_FREE = 0
@@ -189,7 +197,7 @@ OBJECT_NR = 2  # {frames 32, holder records 32}
 OBJECT_RUNS = 3  # {first run 32, last run 32}
 OBJECT_HOLDERS = 4  # {first holder 32, how many of them are in transit 32}
 OBJECT_LINK = 5  # {next free or dying object 32, frames still reserved 32}
-# of a LIVE object: its sequence word, which no transaction stores (core/sync/sequence.py)
+# of a queue: {its record}; of any other LIVE object: its sequence word (core/sync/sequence.py)
 OBJECT_STATE_MASK = 0xF
 OBJECT_ZONE_SHIFT = 4
 OBJECT_ZONE_MASK = 0xF0
@@ -201,6 +209,7 @@ OBJECT_MIGRATING = 0x400  # a copy of its frames is under way; any new holder cl
 OBJECT_UNCLEAN = 0x300  # TAINTED or MOVED: its frames are cleaned before they are free
 OBJECT_PICKLED = 0x800  # its bytes are a pickle that a member of this arena wrote
 OBJECT_WEAK = 0x1000  # one of its names is weak: that name does not keep it
+OBJECT_QUEUE = 0x2000  # it is a queue or a topic; OBJECT_LINK names its record
 OBJECT_OWNER_SHIFT = 16
 OBJECT_STATE_FREE = 0
 OBJECT_STATE_ALLOCATING = 1
@@ -231,6 +240,7 @@ HOLDER_MEMBER = 1
 HOLDER_AREA = 2
 HOLDER_TRANSIT = 3
 HOLDER_DROPPED = 4  # off all lists, but still on a drop stack: free when it is popped
+HOLDER_QUEUE = 5  # of an item in a queue or topic
 COUNT_MAPPING = 1
 COUNT_HAND = 0x1000000
 COUNT_IO = 0x1000000000000
@@ -268,6 +278,79 @@ AREA_DESCRIPTION_WORDS = 88
 AREA_WEAK = 1  # in AREA_FLAGS: the name goes with the last other reference to its object
 PUBLISH_REPLACE = 1  # how to publish: drop what the name shows now
 PUBLISH_WEAK = 2
+
+# --- queue records: queues and topics -----------------------------------------------------------
+QUEUE_WORDS = 24
+QUEUE_OBJECT = 0  # {object 32, kind 8, policy 8, closed 8}
+QUEUE_LINK = 1  # {next ending queue or next free record 32}
+QUEUE_LIST = 2  # {oldest item 32, newest 32}: items in the order of their tickets
+QUEUE_RETURNED = 3  # {root 32}: the heap of items that were given back
+QUEUE_COUNTS = 4  # {items that can be taken 32, leased items 32}
+QUEUE_NEXT_TICKET = 5
+QUEUE_MAXSIZE = 6  # of both counts together; 0: no limit
+QUEUE_UNFINISHED = 7  # items that were put, and not yet said to be done
+QUEUE_DROPPED = 8  # items that ever made room for newer ones
+QUEUE_CONSUMERS = 9  # {first consumer record 32, how many 32}
+QUEUE_TIMED = 10  # {first 32, last 32}: leased items with a deadline, earliest first
+QUEUE_LEASE_NS = 11  # how long a lease lasts unless it says otherwise; 0: until its member dies
+QUEUE_AT_END = 12  # of a topic: subscribers that have read everything
+QUEUE_AWAITED = 13  # unlogged: {QUEUE_EVENT_ bits}: a member may be waiting for these
+QUEUE_ITEMS_EVENT = 14  # unlogged counters, each a futex: there are more items,
+QUEUE_ROOM_EVENT = 15  # there is more room,
+QUEUE_DONE_EVENT = 16  # nothing is unfinished any more
+QUEUE_KIND_SHIFT = 32
+QUEUE_POLICY_SHIFT = 40
+QUEUE_CLOSED_SHIFT = 48
+QUEUE_EVENT_ITEMS = 1
+QUEUE_EVENT_ROOM = 2
+QUEUE_EVENT_DONE = 4
+QUEUE_EVENT_WATCHED = 8  # a process waits for several queues at once, by EVENT_QUEUES
+QUEUE_EVENTS_ALL = 0xF
+KIND_QUEUE = 1
+KIND_TOPIC = 2
+POLICY_BLOCK = 0  # who puts into a full queue waits,
+POLICY_DROP_OLDEST = 1  # or makes room,
+POLICY_REJECT = 2  # or is refused
+
+# --- item records: a value in a queue or topic --------------------------------------------------
+ITEM_WORDS = 40
+ITEM_LINKS = 0  # {next 32, previous 32} in a list, or {left 32, right 32} in the heap
+ITEM_STATE = 1  # {queue 32, state 4, form of the value 4, times it was leased 24}
+ITEM_TICKET = 2  # unlogged: its place in the queue, given out once
+ITEM_OWNER = 3  # {consumer 32}; of a returned item: {0, rank 32}; of a topic's: {0, readers 32}
+ITEM_UNTIL_NS = 4  # when the lease ends; 0: with its member
+ITEM_TIMED = 5  # {next 32, previous 32} in the list of leases that end
+ITEM_VALUE = 6  # {holder record 32, bytes below 32}
+ITEM_PAYLOAD = 8  # unlogged: the value, or the description of what the holder record holds
+ITEM_PAYLOAD_WORDS = 32
+ITEM_STATE_SHIFT = 32
+ITEM_STATE_MASK = 0xF
+ITEM_FORM_SHIFT = 36
+ITEM_FORM_MASK = 0xF
+ITEM_ATTEMPTS_SHIFT = 40
+ITEM_STATE_FREE = 0
+ITEM_STATE_READY = 1  # in the list
+ITEM_STATE_RETURNED = 2  # in the heap
+ITEM_STATE_LEASED = 3
+ITEMS_MIN = 1048577  # records of the table: at least a million, and one per frame,
+ITEMS_MAX = 16777216  # and at most this many
+QUEUES_MAX = 65536
+CONSUMERS_MAX = 262144
+SPINE_MAX = 58  # longest way down two heaps of less than 2 ** 28 items
+TIMED_LOOKED_AT = 64  # leases that a new one is compared with
+
+# --- consumer records: what one member has of one queue, or one subscription ---------------------
+CONSUMER_WORDS = 8
+CONSUMER_OF = 0  # {queue 32, slot 16, kind 8}
+CONSUMER_SLOT_LINKS = 1  # {next 32, previous 32} in its member's list; next free record
+CONSUMER_QUEUE_LINKS = 2  # {next 32, previous 32} in the queue's list
+CONSUMER_TAKEN = 3  # items taken without a lease, and not yet said to be done
+CONSUMER_LEASES = 4  # {first leased item 32, how many 32}
+CONSUMER_CURSOR = 5  # of a subscriber: ticket of the next item to read
+CONSUMER_LAST = 6  # of a subscriber: the item that it read last, which may be gone
+CONSUMER_MISSED = 7  # of a subscriber: items that made room for newer ones before it read them
+CONSUMER_SLOT_SHIFT = 32
+CONSUMER_KIND_SHIFT = 48
 
 # --- the tree of free frames --------------------------------------------------------------------
 NODE_WORDS = 2
@@ -313,6 +396,16 @@ MINE_DESCRIPTION_BYTES = 170
 MINE_VERSION = 171
 MINE_NAME = 172
 MINE_DESCRIPTION = 204
+# an item on its way out: its payload is where a description is, MINE_DESCRIPTION
+MINE_ITEM = 172
+MINE_ITEM_OBJECT = 173
+MINE_ITEM_GENERATION = 174
+MINE_ITEM_TICKET = 175
+MINE_ITEM_ATTEMPTS = 176
+MINE_ITEM_FORM = 177
+MINE_ITEM_UNTIL_NS = 178
+MINE_ITEM_CONSUMER = 179
+MINE_ITEM_HOLDER = 180
 # the table of this member's own records, one word per object: {record 32, epoch 32}. There are two,
 # since fork fills the child's while the parent uses its own (private.py).
 MINE_EPOCH = 296
@@ -341,6 +434,7 @@ MINE_NUMBER = 322  # the arena's number in this process (LOCAL_JOINED)
 MINE_LOANS_NEXT = 323  # where this member continues its search for loans that nobody needs
 MINE_LOANS_SINCE = 324  # all loans seen in this turn through the table were lent then or later
 MINE_LOANS_OLDEST = 325  # the same for all loans, at the end of the last turn
+MINE_SPINE = 326  # a way down a heap of items, while it is changed
 MINE_TABLES_AT = 384
 
 # --- the words of a process, for all arenas that it has joined -----------------------------------
@@ -394,6 +488,11 @@ IN_USE = 0x100000030  # frames of the section are in use or promised
 WRONG_STATE = 0x100000031  # the section is in the wrong state for this
 STUCK = 0x100000040  # one acquisition of the arena's lock lasted for a waiter's whole limit
 STARVED = 0x100000041  # the lock changed hands all the time, but this waiter never got it
+EMPTY = 0x100000050  # no item can be taken
+QUEUE_FULL = 0x100000051  # there are as many items as the queue may have
+CLOSED = 0x100000052  # no more items can be put into it; or none will come, and none is left
+NOT_LEASED = 0x100000053  # this member has no such lease (any more)
+TOO_MANY_LEASES = 0x100000054  # it is not clear which lease is meant
 NOT_NEWER = 0x100000032  # the name still shows the version that the caller has seen
 
 WAKE_ALL = 0x7FFFFFFF
@@ -435,7 +534,7 @@ def _prove() -> None:
         "header": HEADER_GEOMETRY + GEOMETRY_WORDS <= HEADER_CHECKSUM < HEADER_WORDS,
         "lock": LOCK % 8 == 0 and LOCK > STOP_HITS,
         "lock bits": LOCK_TICKET_ONE == 1 << LOCK_TICKET_SHIFT == LOCK_DROPS << 1,
-        "globals": POPULATED_S < TABLES,
+        "globals": QUEUE_WAKING < TABLES,
         "tables": TABLES_COUNT <= TABLES_MAX and TABLES + TABLES_MAX * TABLE_WORDS <= ZONES,
         "zones": ZONES + ZONES_MAX * ZONE_WORDS <= SPANS,
         "spans": SPANS + ZONES_MAX * SPAN_WORDS <= EVENTS_AWAITED,
@@ -446,6 +545,11 @@ def _prove() -> None:
         "journal": JOURNAL_ENTRIES + JOURNAL_ENTRIES_MAX * JOURNAL_ENTRY_WORDS <= SLOTS,
         "area": AREA_DESCRIPTION + AREA_DESCRIPTION_WORDS == AREA_WORDS,
         "area name": AREA_NAME + AREA_NAME_WORDS == AREA_DESCRIPTION,
+        "item": ITEM_PAYLOAD + ITEM_PAYLOAD_WORDS == ITEM_WORDS
+        and ITEM_PAYLOAD_WORDS <= AREA_DESCRIPTION_WORDS,
+        "private item": MINE_NAME <= MINE_ITEM
+        and MINE_ITEM_HOLDER < MINE_DESCRIPTION
+        and MINE_SPINE + SPINE_MAX <= MINE_TABLES_AT,
         "counts": COUNT_HAND == 1 << COUNT_HANDS_SHIFT and COUNT_IO == 1 << COUNT_IO_SHIFT,
         "private zones": MINE_ZONE_TABLE + ZONES_MAX * MINE_ZONE_WORDS <= MINE_TABLES,
         "private tables": MINE_TABLES + TABLES_MAX * MINE_TABLE_WORDS <= MINE_NAME_HASH,

@@ -76,7 +76,7 @@ static inline int scamem_futex_wait(scamem_word *w, scamem_u64 at, scamem_u64 se
     long r = syscall(SYS_futex, (uint32_t *)(w + at), FUTEX_WAIT, (uint32_t)seen, &t, 0, 0);
     return r == 0 ? 0 : errno;
 }
-static inline void scamem_futex_wake(scamem_word *w, scamem_u64 at, int waiters) {
-    syscall(SYS_futex, (uint32_t *)(w + at), FUTEX_WAKE, waiters, 0, 0, 0);
+static inline int scamem_futex_wake(scamem_word *w, scamem_u64 at, int waiters) {
+    return (int)syscall(SYS_futex, (uint32_t *)(w + at), FUTEX_WAKE, waiters, 0, 0, 0);
 }
 #endif

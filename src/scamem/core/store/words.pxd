@@ -12,7 +12,7 @@ cdef extern from "words.h" nogil:
     word leading_zeros "scamem_leading_zeros"(word value)
     word monotonic_ns "scamem_monotonic_ns"()
     int futex_wait "scamem_futex_wait"(Words w, word at, word seen, word nap_ns)
-    void futex_wake "scamem_futex_wake"(Words w, word at, int waiters)
+    int futex_wake "scamem_futex_wake"(Words w, word at, int waiters)
     word low "scamem_low"(word value)
     word high "scamem_high"(word value)
     word pair "scamem_pair"(word low_half, word high_half)

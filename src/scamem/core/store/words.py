@@ -36,8 +36,8 @@ class Words(WordArray, Protocol):
         """Wait while the low half of a word is that of `seen`, until a wake or the nap's end."""
         ...
 
-    def futex_wake(self, at: int, waiters: int) -> None:
-        """Wake some waiters of a word."""
+    def futex_wake(self, at: int, waiters: int) -> int:
+        """Wake some waiters of a word; return how many were asleep and are woken."""
         ...
 
 
@@ -76,8 +76,8 @@ def futex_wait(w: Words, at: word, seen: word, nap_ns: word) -> int:
     return w.futex_wait(at, seen, nap_ns)
 
 
-def futex_wake(w: Words, at: word, waiters: int) -> None:
-    w.futex_wake(at, waiters)
+def futex_wake(w: Words, at: word, waiters: int) -> int:
+    return w.futex_wake(at, waiters)
 
 
 def low(value: word) -> word:

@@ -4,6 +4,7 @@ from ..store cimport journal, tables
 from ..store.words cimport Words, high, low, pair, word
 
 cdef void let_go(Words arena, Words mine, word holder) noexcept nogil
+cdef void line_up(Words arena, Words mine, word obj) noexcept nogil
 cdef void end_weak_name(Words arena, Words mine, word obj) noexcept nogil
 cdef void give_back(Words arena, Words mine, word obj, word run) noexcept nogil
 cdef void bury(Words arena, Words mine, word obj) noexcept nogil

@@ -12,6 +12,8 @@ Why weak names go here: they go in the transaction that drops the last other ref
 finds a name whose object nobody holds, and nothing has to look for such names later. A weak name
 that is replaced or unpublished clears the object's mark first (publish.py).
 
+A queue is emptied before it is freed: end.py.
+
 Why safe: DYING objects are on a list in the arena and every step is a transaction, so any member
 can continue: a reaper, an allocation that needs frames, a look at the arena. Two members may
 alternate on one object.
@@ -49,6 +51,17 @@ def let_go(arena: Words, mine: Words, holder: word) -> None:
         journal.put(arena, about + L.ZONE_RESERVED, arena[about + L.ZONE_RESERVED] - left)
     journal.put(arena, L.OBJECTS_COUNT, arena[L.OBJECTS_COUNT] - 1)
     objects.set_state(arena, mine, obj, state, L.OBJECT_STATE_DYING)
+    if objects.flags(arena, mine, obj) & L.OBJECT_QUEUE != 0:
+        queue: word = tables.at(arena, mine, L.TABLE_QUEUES, low(arena[place + L.OBJECT_LINK]))
+        journal.put(arena, queue + L.QUEUE_LINK, arena[L.QUEUES_ENDING])
+        journal.put(arena, L.QUEUES_ENDING, low(arena[place + L.OBJECT_LINK]))
+        return
+    line_up(arena, mine, obj)
+
+
+def line_up(arena: Words, mine: Words, obj: word) -> None:
+    """Free a DYING object of one run; else put it on the list that it has to be on. No commit."""
+    place: word = objects.at(arena, mine, obj)
     if objects.flags(arena, mine, obj) & L.OBJECT_UNCLEAN != 0:
         journal.put(arena, place + L.OBJECT_LINK, arena[L.CLEANING_HEAD])
         journal.put(arena, L.CLEANING_HEAD, obj)

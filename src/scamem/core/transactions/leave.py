@@ -1,7 +1,8 @@
 """Leave an arena: a member that has nothing left in it frees its own slot.
 
 State. The slot is ACTIVE, and this process has locked its byte. Nothing belongs to the slot: no
-holder record, no stack of drops, no section that it changes, no object that it cleans.
+holder record, no stack of drops, no consumer record (settle.py), no section that it changes, no
+object that it cleans.
 
 Steps. leave: ACTIVE -> FREE. The arena's lock is given up; the caller unlocks the byte, and only
 then unmaps.
@@ -39,7 +40,7 @@ def leave(arena: Words, mine: Words) -> word:
         return L.IN_USE
     if arena[about + L.SLOT_HOLDERS] != 0 or arena[about + L.SLOT_HOLDERS_COUNT] != 0:
         return L.IN_USE
-    if low(arena[about + L.SLOT_DROPS]) != 0:
+    if low(arena[about + L.SLOT_DROPS]) != 0 or arena[about + L.SLOT_CONSUMERS] != 0:
         return L.IN_USE
     if arena[L.CHANGING] != 0 and arena[L.CHANGING] >> L.SHIFT_32 == slot:
         return L.IN_USE

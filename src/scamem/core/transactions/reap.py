@@ -1,11 +1,11 @@
 """Reap a dead member: drop what its slot holds, record by record, until the slot is free again.
 
 Steps. begin: ACTIVE or FORKING -> REAPING, by the member that found the slot's byte unlocked *while
-it held the arena's lock*. step: empties its stack of drops, one record per transaction; then drops
-the newest record of its list (or turns it over, if it has loans), one per transaction. If the
-record counts I/O under way, its object is TAINTED before that. When no record is left, the
-section that the member was changing and the object that it was cleaning are reset, and the slot is
-FREE.
+it held the arena's lock*. step: empties its stack of drops, one record per transaction; then
+settles what it has of queues and topics (settle.py); then drops the newest record of its list (or
+turns it over, if it has loans), one per transaction. If the record counts I/O under way, its object
+is TAINTED before that. When no record is left, the section that the member was changing and the
+object that it was cleaning are reset, and the slot is FREE.
 
 Why safe: a joiner takes only FREE slots, so a slot found dead stays dead until the last step. Any
 member may continue after any other. Dropping a record of an ALLOCATING object makes that object
@@ -24,7 +24,7 @@ else:
     from ..store import journal, tables
     from ..store import layout as L
     from ..store.words import Words, low, store, word
-    from . import clean, hold, online
+    from . import clean, hold, online, settle
 
 
 def is_reapable(arena: Words, mine: Words, slot: word) -> bool:
@@ -58,6 +58,8 @@ def step(arena: Words, mine: Words, slot: word) -> word:
     holder: word = low(arena[about + L.SLOT_HOLDERS])
     if low(arena[about + L.SLOT_DROPS]) != 0:
         return hold.drain_one(arena, mine, slot)
+    if arena[about + L.SLOT_CONSUMERS] != 0:
+        return settle.step(arena, mine, slot)
     if holder != 0:
         if not tables.valid(arena, mine, L.TABLE_HOLDERS, holder):
             journal.ensure(arena, False)
