@@ -200,6 +200,27 @@ def use_locks(arena: scamem.Arena) -> None:
     assert_type(counters.read_consistent(timeout=1), NDArray[Any])
 
 
+def use_queues() -> None:
+    """Use queues and topics, in the default arena."""
+    tasks: scamem.Queue = scamem.queue()
+    tasks.put([1, 2], timeout=1)
+    assert tasks.get(timeout=1) == [1, 2]
+    assert_type(tasks.qsize(), int)
+    tasks.close()
+    frames: scamem.Topic = scamem.topic()
+    reader: scamem.Subscription = frames.subscribe()
+    frames.publish(b"frame")
+    assert reader.get(timeout=1) == b"frame"
+    assert_type(reader.missed, int)
+    reader.close()
+    frames.close()
+
+
+def attempts(lease: scamem.Lease) -> type[scamem.Lease]:
+    """Return the class of a lease."""
+    return type(lease)
+
+
 def look(arena: scamem.Arena) -> None:
     """Look at an arena, and take care of it."""
     stats = arena.stats()
@@ -265,6 +286,10 @@ def explain_error(error: scamem.ScamemError) -> int | str | None:
             return error.bytes_done
         case scamem.ArenaRemovedError() | scamem.ArenaNotFoundError() | scamem.ArenaExistsError():
             return "arena"
+        case scamem.LeaseLostError():
+            return error.attempts
+        case scamem.QueueClosedError():
+            return "closed"
         case scamem.ReadOnlyMemberError():
             return "read-only"
         case scamem.NameNotFoundError() | scamem.NameExistsError():
@@ -307,6 +332,7 @@ def main() -> None:
                 assert_type(serving, scamem.Serving)
                 assert_type(serving.path, str)
     send(make_arrays())
+    use_queues()
     future: Future[scamem.Array] = Future()
     future.set_result(scamem.ones(3))
     print(total(future), explain_error(scamem.ClosedError("closed")), is_warning(UserWarning))

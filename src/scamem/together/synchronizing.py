@@ -20,7 +20,8 @@ def lock(arena: Seated, name: str | None = None, *, on_owner_death: str = RAISE)
     """Make a lock that survives its holder, or open the lock that has this name.
 
     >>> arena = scamem.Arena.create(capacity="64M")
-    >>> with arena.lock("writer") as lock:
+    >>> lock = arena.lock("writer")
+    >>> with lock:
     ...     lock.locked()
     True
 
@@ -50,7 +51,8 @@ def rlock(arena: Seated, name: str | None = None, *, on_owner_death: str = RAISE
     """Make a lock that its thread may acquire again, or open the one of this name; see `lock`.
 
     >>> arena = scamem.Arena.create(capacity="64M")
-    >>> with arena.rlock() as lock, lock:
+    >>> lock = arena.rlock()
+    >>> with lock, lock:
     ...     lock.locked()
     True
     """
