@@ -28,6 +28,7 @@ from .errors import (
     BlindError,
     BusyError,
     ClosedError,
+    DatasetDamagedError,
     FileTooShortError,
     LockTimeoutError,
     NameExistsError,
@@ -57,6 +58,8 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
 from .arena import Arena
 from .arrays.array import Array
 from .backing.nodes import Machine, MachineNode
+from .datasets.containers import FrozenDict, FrozenList, FrozenSet, FrozenStrings, FrozenTuple
+from .datasets.on_frames import thaw
 from .defaults import (
     array,
     asarray,
@@ -65,6 +68,7 @@ from .defaults import (
     default,
     empty,
     empty_like,
+    freeze,
     full,
     full_like,
     ones,
@@ -101,7 +105,13 @@ __all__ = [
     "BlindError",
     "BusyError",
     "ClosedError",
+    "DatasetDamagedError",
     "FileTooShortError",
+    "FrozenDict",
+    "FrozenList",
+    "FrozenSet",
+    "FrozenStrings",
+    "FrozenTuple",
     "GrowableArray",
     "Handle",
     "Holder",
@@ -142,6 +152,7 @@ __all__ = [
     "empty",
     "empty_like",
     "explain",
+    "freeze",
     "from_handle",
     "full",
     "full_like",
@@ -149,6 +160,7 @@ __all__ = [
     "is_shared",
     "ones",
     "ones_like",
+    "thaw",
     "zeros",
     "zeros_like",
 ]

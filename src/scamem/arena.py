@@ -16,6 +16,7 @@ from .backing.nodes import Machine
 from .backing.text import Size, bytes_of
 from .core.store.geometry import FRAME_BYTES
 from .core.walk import Finding
+from .datasets import freezing
 from .errors import NameNotFoundError, WaitTimeoutError
 from .handles import convert, mapping, names, values
 from .handles.elsewhere import register_elsewhere
@@ -272,6 +273,8 @@ class Arena:
         """
         room = None if reserve is None else bytes_of(reserve)
         return GrowableArray.create(self._seat, row_shape, dtype, room)
+
+    freeze = freezing.freeze
 
     # --- any values, and names ------------------------------------------------------------------
 

@@ -197,6 +197,10 @@ class NameExistsError(ScamemError):
     """An object of this name already exists."""
 
 
+class DatasetDamagedError(ScamemError, ValueError):
+    """The bytes of a frozen value are not what `freeze` wrote: they were overwritten or cut."""
+
+
 class ClosedError(ScamemError, ValueError):
     """The arena, object, mapping or pin is closed."""
 

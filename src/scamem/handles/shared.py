@@ -40,7 +40,7 @@ def is_shared(value: Any) -> bool:
     How a value *travels* is another question, see `explain`: a plain ndarray over an arena's memory
     is shared, but is pickled by value. Threads: any.
     """
-    if isinstance(value, Handle) or isinstance(scamem_of(value), Scamem):
+    if isinstance(scamem_of(value), (Handle, Scamem)):
         return True
     try:
         return all(_is_in_arena(part) for part in _parts(value))

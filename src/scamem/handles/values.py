@@ -28,9 +28,20 @@ from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
 from scamem.views.making import direct_address_of
 
-from .description import ARRAY, BYTES, PICKLE, RAW, Description, decode, encode, encode_array
+from .description import (
+    ARRAY,
+    BYTES,
+    FROZEN,
+    PICKLE,
+    RAW,
+    Description,
+    decode,
+    encode,
+    encode_array,
+)
 from .dtypes import dtype_text
 from .handle import Handle
+from .openers import OPENERS, own_handle
 from .subclasses import kind_of
 
 ALIGN_BYTES = 64
@@ -46,6 +57,9 @@ def put(seat: Seat, value: Any) -> Handle:
                 return Handle(seat, made, encode_array(value, 0, True))
             except TypeError:
                 release(made)  # a dtype that only pickle knows
+    own: Handle | None = own_handle(value)
+    if own is not None and own.seat is seat:
+        return own
     if isinstance(value, Array):
         place = locate(value)
         if place is not None and place.hold.member is seat.member:
@@ -153,6 +167,8 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
             writable=not found.read_only,
             kind=kind_of(found.of) if found.of else Array,
         )
+    if found.kind == FROZEN:
+        return OPENERS[FROZEN](seat, hold, found.of)
     if found.kind == PICKLE and (found.offset != 0 or not seat.member.is_pickled(hold)):
         raise ScamemError(
             "a handle or area describes a pickle, but no pickle was put there, so nothing was "
