@@ -7,6 +7,7 @@ from collections.abc import Callable
 from . import (
     allocation,
     copying,
+    dataset,
     death,
     handing_over,
     io,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Report], None]] = {
     "private": without_copying.private,
     "growable": without_copying.growable,
     "ring": without_copying.ring,
+    "dataset": dataset.dataset,
     "pages": pages.lookups,
     "metadata": metadata.per_frame,
     "page-tables": metadata.page_tables,

@@ -58,8 +58,9 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
 from .arena import Arena
 from .arrays.array import Array
 from .backing.nodes import Machine, MachineNode
-from .datasets.containers import FrozenDict, FrozenList, FrozenSet, FrozenStrings, FrozenTuple
+from .datasets.mappings import FrozenDict, FrozenSet
 from .datasets.on_frames import thaw
+from .datasets.sequences import FrozenList, FrozenStrings, FrozenTuple
 from .defaults import (
     array,
     asarray,

@@ -319,8 +319,8 @@ def concatenate(arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = 
 def freeze(obj: Any, *, progress: Any = None) -> Any:
     """Store a value in the default arena as an immutable copy that all processes read in place.
 
-    >>> rows = scamem.freeze([{"x": 1.5, "label": "cat"}, {"x": 2.5, "label": "dog"}])
-    >>> rows[1]["label"], len(rows), rows.column("x")
+    >>> data = scamem.freeze([{"x": 1.5, "label": "cat"}, {"x": 2.5, "label": "dog"}])
+    >>> data[1]["label"], len(data), data.column("x")
     ('dog', 2, Array([1.5, 2.5]))
 
     Parameters

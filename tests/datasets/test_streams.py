@@ -44,11 +44,12 @@ def test_little_private_memory(arena: scamem.Arena) -> None:
 
 def reused(kind: str) -> Iterator[Any]:
     """Yield one object again and again, changed in between."""
-    array, items, row = np.zeros(3), [0], {"n": 0, "of": [0]}
+    array, items = np.zeros(3), [0]
+    row: dict[str, Any] = {"n": 0, "of": [0]}
     point = Point(0, [0])
     for k in range(3000):
         array[:] = k
-        items[0] = row["n"] = row["of"][0] = point.x = point.y[0] = k  # type: ignore[index]
+        items[0] = row["n"] = row["of"][0] = point.x = point.y[0] = k
         yield {"array": array, "list": items, "row": row, "point": point}[kind]
 
 

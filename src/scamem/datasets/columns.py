@@ -101,7 +101,9 @@ class Numbers(Column):
             if character == "D":
                 parts = data.cast("d")
                 return lambda row: complex(parts[2 * row], parts[2 * row + 1])
-            return data.cast(character).__getitem__  # type: ignore[call-overload,no-any-return]
+            numbers: Any = data.cast(character)  # type: ignore[call-overload]  # one of those
+            get: Get = numbers.__getitem__
+            return get
         self._dtype = self.source.dtype(dtype, self.ref)
         return self.array().view(np.ndarray).__getitem__
 

@@ -22,12 +22,13 @@ from scamem.membership.seat import Seat
 from . import layout as F
 from .buffers import Buffer, assemble, places
 from .classes import fields_of, is_named_tuple, name_of
-from .containers import FrozenDict, FrozenList, FrozenSet, FrozenTuple
 from .forms import PLAIN_ARRAYS, ListBuilder, is_instance
 from .hashing import buckets_of, stable_hash
 from .leaves import LEAVES, dump_leaf
+from .mappings import FrozenDict, FrozenSet
 from .paths import SEARCH_DEPTH, UnfitError, search_cycle
 from .records import class_of
+from .sequences import FrozenList, FrozenTuple
 
 CHUNK = 8192  # items that are written at once
 STREAM_CHUNK = 1024  # the same from an iterator, and

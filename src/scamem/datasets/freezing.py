@@ -18,12 +18,12 @@ from scamem.membership.seat import Seat, Seated
 
 from . import layout as F
 from .columns import Records, column_at
-from .containers import FrozenTuple, list_of
 from .encoder import Encoder, Report, is_iterator
 from .forms import PLAIN_ARRAYS, is_instance
 from .layout import Place, damaged
 from .on_frames import OnFrames
 from .paths import CycleError, UnfitError, shortest_cycle
+from .sequences import FrozenTuple, list_of
 from .source import Source
 
 CONTAINERS = (list, tuple, dict, set, frozenset)

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from . import layout as F
 from .classes import fields_of, is_named_tuple
 from .columns import ROW_MAKERS, Fields, read_schema
-from .containers import REMAKERS
 from .layout import Place, damaged
 from .on_frames import OnFrames, short, thaw
+from .sequences import REMAKERS
 from .source import READERS, Source
 
 Field = Callable[[int], Any]
