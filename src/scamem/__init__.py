@@ -37,6 +37,7 @@ from .errors import (
     NotSharedWarning,
     ObjectBusyError,
     OutOfMemoryError,
+    OwnerDiedError,
     PageNotHeldError,
     PeerDiedError,
     PlatformError,
@@ -45,6 +46,7 @@ from .errors import (
     StaleHandleError,
     TooManyLoansError,
     TooScatteredError,
+    TornError,
     ViewInUseError,
     WaitTimeoutError,
 )
@@ -55,6 +57,7 @@ if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", 
         f"{os.uname().machine}"
     )
 
+from . import atomics
 from .arena import Arena
 from .arrays.array import Array
 from .backing.nodes import Machine, MachineNode
@@ -87,8 +90,13 @@ from .looks.stats import MemberInfo, Stats
 from .memory.sections import SectionInfo
 from .objects.pin import Pin
 from .objects.scamem import Scamem
+from .together.barriers import Barrier
+from .together.conditions import Condition
+from .together.events import Event
 from .together.growable import GrowableArray
+from .together.locks import Lock, RLock
 from .together.ring import RingBuffer
+from .together.semaphores import RWLock, Semaphore
 from .views.view import View
 
 __version__ = "0.1.0"
@@ -103,10 +111,13 @@ __all__ = [
     "ArenaRemovedError",
     "ArenaUnreachableError",
     "Array",
+    "Barrier",
     "BlindError",
     "BusyError",
     "ClosedError",
+    "Condition",
     "DatasetDamagedError",
+    "Event",
     "FileTooShortError",
     "FrozenDict",
     "FrozenList",
@@ -117,6 +128,7 @@ __all__ = [
     "Handle",
     "Holder",
     "LoanInfo",
+    "Lock",
     "LockTimeoutError",
     "Machine",
     "MachineNode",
@@ -128,24 +140,30 @@ __all__ = [
     "ObjectBusyError",
     "ObjectInfo",
     "OutOfMemoryError",
+    "OwnerDiedError",
     "PageNotHeldError",
     "PeerDiedError",
     "Pin",
     "PlatformError",
+    "RLock",
+    "RWLock",
     "RingBuffer",
     "Scamem",
     "ScamemError",
     "SectionBusyError",
     "SectionInfo",
+    "Semaphore",
     "StaleHandleError",
     "Stats",
     "TooManyLoansError",
     "TooScatteredError",
+    "TornError",
     "View",
     "ViewInUseError",
     "WaitTimeoutError",
     "array",
     "asarray",
+    "atomics",
     "by_handle",
     "concatenate",
     "copy",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from .arrays import concatenate as joining
-from .arrays import create, files
-from .arrays.array import Array
+from .arrays import making
 from .backing.naming import Name
 from .backing.nodes import Machine
 from .backing.text import Size, bytes_of
@@ -33,6 +31,7 @@ from .memory import sections as memory
 from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
 from .objects import pages
 from .objects.scamem import Scamem
+from .together import synchronizing
 from .together.growable import GrowableArray
 from .together.ring import RingBuffer
 
@@ -60,10 +59,10 @@ class Arena:
                 "Arena cannot be called; use Arena.open(name) to join a named arena or create it, "
                 "Arena.join(name), or Arena.create(), with or without a name"
             )
-        self._seat = seat
+        self._seat: Seat = seat
         self._alloc_fast = seat.member.alloc_fast
-        self.frame_bytes = seat.frame_bytes
-        self.capacity = seat.capacity
+        self.frame_bytes: int = seat.frame_bytes
+        self.capacity: int = seat.capacity
         register_elsewhere()  # joblib may have been imported in the meantime
 
     # --- life cycle ----------------------------------------------------------------------------
@@ -207,53 +206,13 @@ class Arena:
                 return Scamem(self._seat, held)
         return Scamem(self._seat, allocate(self._seat, nbytes, BY_HAND, node=node, zone=zone))
 
-    def empty(self, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-        """Create an uninitialised array in this arena; see `scamem.empty`."""
-        return create.empty(self._seat, shape, dtype, order, **where)
-
-    def zeros(self, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-        """Create an array of zeros in this arena; see `scamem.zeros`."""
-        return create.zeros(self._seat, shape, dtype, order, **where)
-
-    def full(
-        self,
-        shape: Any,
-        fill_value: Any,
-        dtype: DTypeLike | None = None,
-        order: str = "C",
-        **where: Any,
-    ) -> Array:
-        """Create an array filled with a value in this arena; see `scamem.full`."""
-        return create.full(self._seat, shape, fill_value, dtype, order, **where)
-
-    def array(self, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
-        """Copy an array into this arena; see `scamem.array`."""
-        return create.array(self._seat, values, dtype, **where)
-
-    def asarray(self, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
-        """Return an array as it is if it lies in this arena, else a copy; see `scamem.asarray`."""
-        return create.asarray(self._seat, values, dtype, **where)
-
-    def from_file(
-        self,
-        path: files.Path,
-        dtype: DTypeLike | None = None,
-        shape: Any = None,
-        offset: int = 0,
-        progress: files.Progress | None = None,
-        **where: Any,
-    ) -> Array:
-        """Read a file into a new array; see `scamem.arrays.files.from_file`."""
-        return files.from_file(self._seat, path, dtype, shape, offset, progress, **where)
-
-    def concatenate(
-        self, arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = None
-    ) -> Array:
-        """Join arrays along an axis, if possible without a copy; see `scamem.concatenate`.
-
-        A copy is made in this arena, and only arrays of this arena can be joined without one.
-        """
-        return joining.concatenate(self._seat, arrays, axis, copy)
+    empty = making.empty
+    zeros = making.zeros
+    full = making.full
+    array = making.array
+    asarray = making.asarray
+    from_file = making.from_file
+    concatenate = making.concatenate
 
     def ring(self, nbytes: Size) -> RingBuffer:
         """Create a ring of at least `nbytes` bytes (a number, or text such as "64K").
@@ -275,6 +234,13 @@ class Arena:
         return GrowableArray.create(self._seat, row_shape, dtype, room)
 
     freeze = freezing.freeze
+    lock = synchronizing.lock
+    rlock = synchronizing.rlock
+    rwlock = synchronizing.rwlock
+    condition = synchronizing.condition
+    event = synchronizing.event
+    semaphore = synchronizing.semaphore
+    barrier = synchronizing.barrier
 
     # --- any values, and names ------------------------------------------------------------------
 

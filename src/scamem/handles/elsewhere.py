@@ -37,9 +37,14 @@ _reducers: dict[type, Callable[[Any], Any]] = {}
 _hashing: set[type] = set()  # joblib's Hasher classes that were changed already
 
 
-def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
-    """Use `reduce` for objects of exactly this type in every pickler that sends to a process."""
-    _reducers[kind] = reduce
+def register_reducer(
+    kind: type, reduce: Callable[[Any], Any], elsewhere: Callable[[Any], Any] | None = None
+) -> None:
+    """Use `reduce` for objects of exactly this type in every pickler that sends to a process.
+
+    `elsewhere` is used in its place in the picklers of other libraries (loky, multiprocess).
+    """
+    _reducers[kind] = elsewhere or reduce
     watch_dump(ForkingPickler)
     ForkingPickler.register(kind, reduce)
     register_elsewhere()
