@@ -54,6 +54,8 @@ def compare(received: dict[str, Any]) -> list[str]:
     """Return the names of the parts that are not what they should be."""
     expected = parts()
     received = {**received, "array": received["array"].tolist()}
+    assert all(key in received["all"] for key in expected["all"])
+    assert all(item in received["set"] for item in expected["set"])  # its hash is no process's own
     return [name for name in expected if received[name] != expected[name]]
 
 
