@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STOP_BUILD := build/stop
 
-.PHONY: help demo test test-aside test-others lint check-style explore soak bench kernel docs build compiled stop-build clean
+.PHONY: help demo test test-aside test-others lint check-style lane-integrations explore soak bench kernel docs package build compiled stop-build clean
 .DELETE_ON_ERROR:
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make soak      random kills for SOAK_SECONDS (600)"
 	@echo "make kernel    boot a patched Linux and compare it with the model"
 	@echo "make docs      the site, in site/"
+	@echo "make package   source distribution and wheel, in dist/, installed and tried once"
 	@echo "make clean     remove what was built"
 
 demo: build
@@ -45,6 +46,19 @@ lint: .venv/installed-dev compiled
 check-style: .venv/installed-dev compiled
 	$(BIN)/python -m pytest -q tests/style
 
+# The libraries that scamem.integrations knows, with the large ones (torch, Dask), in an environment
+# of their own: 6 GB. Root and the command `ip` make the two hosts that Dask's tests need.
+LANE := build/lane-integrations
+lane-integrations: compiled
+	test -x $(LANE)/bin/python || $(PYTHON) -m venv $(LANE)
+	$(LANE)/bin/python -m pip install -q --disable-pip-version-check \
+		'setuptools>=77' 'Cython>=3.1' 'numpy>=2'
+	$(LANE)/bin/python -m pip install -q --disable-pip-version-check --no-build-isolation \
+		-e '.[dev,integrations]'
+	$(LANE)/bin/python -m pytest -q -p no:cacheprovider --timeout=300 tests/integrations
+	$(LANE)/bin/python -m pytest -q -p no:cacheprovider --timeout=300 tests/examples \
+		-k 'torch or dask or arrow or joblib or integrations'
+
 # Exhaustive searches to their documented depth; `test` runs them to a smaller one.
 explore: .venv/installed-dev stop-build
 	$(BIN)/python -m pytest -q --timeout=0 --deep tests/explore tests/model
@@ -65,6 +79,17 @@ kernel: build
 docs: .venv/installed-docs
 	$(BIN)/python tools/generate_layout.py
 	$(BIN)/zensical build --strict --clean
+
+# What would be uploaded: checked, and the wheel installed into an environment of its own, with NumPy
+# as its only requirement.
+package: .venv/installed-package
+	rm -rf dist build/package
+	$(BIN)/python -m build -o dist
+	$(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv build/package
+	build/package/bin/pip install -q --disable-pip-version-check dist/*.whl
+	cd build/package && bin/python $(CURDIR)/examples/pool.py
+	build/package/bin/python $(CURDIR)/tools/installed.py
 
 # Both compile what changed, beside the sources, since the installations are editable ones. Each of
 # those compiles everything, so the developers' one has what users' have, and no target needs both.

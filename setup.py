@@ -8,7 +8,12 @@ SCAMEM_WERROR=1      warnings of Cython and of the C compiler are errors
 """
 
 import os
+import re
 import runpy
+import shlex
+import shutil
+import sys
+import sysconfig
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +30,8 @@ LAYOUT = PACKAGE / "core" / "store" / "layout.py"
 PLACES = PACKAGE / "core" / "sync" / "places.py"
 STRICT = os.environ.get("SCAMEM_WERROR") == "1"
 COPIED = (".h", ".pxd", ".py", ".pyi")  # beside compiled modules, in a build directory
+DESCRIBING = {"dist_info", "egg_info", "sdist"}  # commands that compile nothing
+LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)([^)]+)\)")
 JOBS = min(2, os.cpu_count() or 1)
 
 DEPENDENCIES = runpy.run_path("tools/dependencies.py", run_name="setup")
@@ -48,6 +55,29 @@ DIRECTIVES = {
     "wraparound": False,
 }
 Options.warning_errors = STRICT  # here, since cythonize's own processes import this file as well
+
+
+def missing_tools() -> str:
+    """Return what a build needs and does not find, and how to get it; "" if all is there."""
+    command = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    compiler = shlex.split(command)[0]
+    if not shutil.which(compiler):
+        found = f"there is no C compiler: {compiler!r} is not on PATH"
+    elif not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        found = f"Python's headers are not installed: no {sysconfig.get_path('include')}/Python.h"
+    else:
+        return ""
+    return (
+        f"scamem is compiled when it is installed from source, and {found}.\n"
+        "  Debian, Ubuntu:  apt install gcc python3-dev\n"
+        "  Fedora, RHEL:    dnf install gcc python3-devel\n"
+        "  other:           set CC to a C compiler. Then install again."
+    )
+
+
+def readme() -> str:
+    """Return the README for a package index, where links to files beside it lead nowhere."""
+    return LINK.sub(r"\1 (`\2`)", Path("README.md").read_text())
 
 
 def compiled_sources() -> list[Path]:
@@ -149,8 +179,13 @@ def extensions() -> list[Extension]:
 
 
 if __name__ == "__main__":  # cythonize's own processes import this file as well
+    compiles = not DESCRIBING & set(sys.argv)
+    if compiles and (missing := missing_tools()):
+        sys.exit(missing)
     setup(
-        ext_modules=extensions(),
+        ext_modules=extensions() if compiles else [],
         cmdclass={"build_ext": BuildExt},
         options={"build_ext": {"parallel": str(JOBS)}},
+        long_description=readme(),
+        long_description_content_type="text/markdown",
     )

@@ -14,9 +14,10 @@ share. `scamem.Arena.open(name)` gives unrelated processes a common arena. Start
 with `scamem.explain(x)`, which says how a value travels to another process.
 """
 
-import os
-import sys
+import importlib as _importlib
+import typing as _typing
 
+from . import supported
 from .errors import (
     ArenaBusyError,
     ArenaDamagedError,
@@ -41,6 +42,7 @@ from .errors import (
     PageNotHeldError,
     PeerDiedError,
     PlatformError,
+    ReadOnlyMemberError,
     ScamemError,
     SectionBusyError,
     StaleHandleError,
@@ -51,19 +53,11 @@ from .errors import (
     WaitTimeoutError,
 )
 
-if not sys.platform.startswith("linux") or os.uname().machine not in ("x86_64", "aarch64"):
-    raise PlatformError(
-        f"scamem runs on Linux on x86-64 and aarch64; this is {sys.platform} on "
-        f"{os.uname().machine}"
-    )
+if _refusal := supported.refusal():  # before anything compiled is loaded
+    raise PlatformError(_refusal)
 
-from . import atomics
 from .arena import Arena
 from .arrays.array import Array
-from .backing.nodes import Machine, MachineNode
-from .datasets.mappings import FrozenDict, FrozenSet
-from .datasets.on_frames import thaw
-from .datasets.sequences import FrozenList, FrozenStrings, FrozenTuple
 from .defaults import (
     array,
     asarray,
@@ -81,23 +75,32 @@ from .defaults import (
     zeros_like,
 )
 from .handles.convert import from_handle, handle
-from .handles.explaining import explain
 from .handles.handle import Handle
+from .handles.modes import receive_mode
 from .handles.pickling import by_handle
-from .handles.shared import is_shared
-from .looks.objects import Holder, LoanInfo, ObjectInfo
-from .looks.stats import MemberInfo, Stats
-from .memory.sections import SectionInfo
 from .objects.pin import Pin
 from .objects.scamem import Scamem
-from .together.barriers import Barrier
-from .together.conditions import Condition
-from .together.events import Event
-from .together.growable import GrowableArray
-from .together.locks import Lock, RLock
-from .together.ring import RingBuffer
-from .together.semaphores import RWLock, Semaphore
 from .views.view import View
+
+if _typing.TYPE_CHECKING:
+    from . import atomics
+    from .backing.nodes import Machine, MachineNode
+    from .datasets.mappings import FrozenDict, FrozenSet
+    from .datasets.on_frames import thaw
+    from .datasets.sequences import FrozenList, FrozenStrings, FrozenTuple
+    from .handles.explaining import explain
+    from .handles.shared import is_shared
+    from .looks.objects import Holder, LoanInfo, ObjectInfo
+    from .looks.stats import MemberInfo, Stats
+    from .membership.serving import Serving
+    from .memory.sections import SectionInfo
+    from .together.barriers import Barrier
+    from .together.conditions import Condition
+    from .together.events import Event
+    from .together.growable import GrowableArray
+    from .together.locks import Lock, RLock
+    from .together.ring import RingBuffer
+    from .together.semaphores import RWLock, Semaphore
 
 __version__ = "0.1.0"
 
@@ -147,11 +150,13 @@ __all__ = [
     "PlatformError",
     "RLock",
     "RWLock",
+    "ReadOnlyMemberError",
     "RingBuffer",
     "Scamem",
     "ScamemError",
     "SectionBusyError",
     "SectionInfo",
+    "Serving",
     "Semaphore",
     "StaleHandleError",
     "Stats",
@@ -179,7 +184,53 @@ __all__ = [
     "is_shared",
     "ones",
     "ones_like",
+    "receive_mode",
     "thaw",
     "zeros",
     "zeros_like",
 ]
+
+# What few programs need is imported when it is first used.
+_LATER = {
+    "Barrier": "together.barriers",
+    "Condition": "together.conditions",
+    "Event": "together.events",
+    "FrozenDict": "datasets.mappings",
+    "FrozenList": "datasets.sequences",
+    "FrozenSet": "datasets.mappings",
+    "FrozenStrings": "datasets.sequences",
+    "FrozenTuple": "datasets.sequences",
+    "GrowableArray": "together.growable",
+    "Holder": "looks.objects",
+    "LoanInfo": "looks.objects",
+    "Lock": "together.locks",
+    "Machine": "backing.nodes",
+    "MachineNode": "backing.nodes",
+    "MemberInfo": "looks.stats",
+    "ObjectInfo": "looks.objects",
+    "RLock": "together.locks",
+    "RWLock": "together.semaphores",
+    "RingBuffer": "together.ring",
+    "SectionInfo": "memory.sections",
+    "Semaphore": "together.semaphores",
+    "Serving": "membership.serving",
+    "Stats": "looks.stats",
+    "explain": "handles.explaining",
+    "is_shared": "handles.shared",
+    "thaw": "datasets.on_frames",
+}
+
+
+def __getattr__(name: str) -> _typing.Any:
+    """Import a part of the package that was not needed so far (PEP 562)."""
+    if name not in _LATER and name != "atomics":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "atomics":
+        return _importlib.import_module(f"{__name__}.{name}")
+    found = getattr(_importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

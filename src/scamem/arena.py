@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, MutableMapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import DTypeLike, NDArray
-
-from .arrays import making
 from .backing.naming import Name
-from .backing.nodes import Machine
 from .backing.text import Size, bytes_of
 from .core.store.geometry import FRAME_BYTES
-from .core.walk import Finding
-from .datasets import freezing
-from .errors import NameNotFoundError, WaitTimeoutError
-from .handles import convert, mapping, names, values
-from .handles.elsewhere import register_elsewhere
-from .handles.handle import Handle, loans_limit, transit_grace_s
-from .handles.mapping import MISSING
+from .handles import convert
+from .handles.handle import loans_limit, transit_grace_s
 from .handles.unloaded import or_unloaded
-from .looks import objects as looks
-from .looks import snapshot, stats
+from .later import Later
 from .membership import joined
 from .membership.files import Address
 from .membership.member import Hold
 from .membership.seat import Seat
-from .memory import sections as memory
+from .memory import surplus
 from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
-from .objects import pages
 from .objects.scamem import Scamem
-from .together import synchronizing
-from .together.growable import GrowableArray
-from .together.ring import RingBuffer
+
+if TYPE_CHECKING:
+    from .arrays import making
+    from .backing.nodes import Machine
+    from .datasets import freezing
+    from .handles import mapping, names
+    from .looks import methods
+    from .membership import serving
+    from .memory import sections as memory
+    from .objects import pages
+    from .together import openings, synchronizing
+else:
+    freezing = Later("scamem.datasets.freezing")
+    making = Later("scamem.arrays.making")
+    mapping = Later("scamem.handles.mapping")
+    memory = Later("scamem.memory.sections")
+    methods = Later("scamem.looks.methods")
+    names = Later("scamem.handles.names")
+    openings = Later("scamem.together.openings")
+    pages = Later("scamem.objects.pages")
+    serving = Later("scamem.membership.serving")
+    synchronizing = Later("scamem.together.synchronizing")
 
 
 class Arena:
     """An arena: shared memory, made of page frames, that several processes have joined.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["numbers"] = np.arange(3)
+    >>> sorted(arena), arena["numbers"].sum().item()
+    (['numbers'], 3)
 
     `Arena.open(name)` joins a named arena or creates it; `Arena.create()` and `Arena.join(name)` do
     one or the other. An arena is also a mutable mapping from names to published values, with the
@@ -63,7 +76,6 @@ class Arena:
         self._alloc_fast = seat.member.alloc_fast
         self.frame_bytes: int = seat.frame_bytes
         self.capacity: int = seat.capacity
-        register_elsewhere()  # joblib may have been imported in the meantime
 
     # --- life cycle ----------------------------------------------------------------------------
 
@@ -109,16 +121,47 @@ class Arena:
         return found
 
     @classmethod
-    def join(cls, name: Name) -> Arena:
-        """Join an existing named arena: a word, a path with a slash, or a pathlib.Path.
+    def join(
+        cls,
+        name: Name | None = None,
+        *,
+        socket: str | os.PathLike[str] | None = None,
+        readonly: bool = False,
+    ) -> Arena:
+        """Join an existing arena.
+
+        Parameters
+        ----------
+        name : of a named arena: a word, a path with a slash, or a pathlib.Path.
+        socket : instead of a name: the path of a socket at which a member serves (see `serve`).
+        readonly : map the frames read-only in this process. Its arrays are read-only, writes by C
+            code are SIGSEGV, and what allocates or writes raises ReadOnlyMemberError. Copy-on-write
+            views (mode="c") can be made. It is still a member: it counts, and can end references.
+
+        >>> scamem.Arena.join("nobody/made/this")
+        Traceback (most recent call last):
+            ...
+        scamem.errors.ArenaNotFoundError: ...
 
         Raises
         ------
         ArenaNotFoundError : there is none; the message says if another place of this user has one.
-        ArenaRefusedError : another user owns it, or this version cannot use what is there.
+            Or nobody serves at the socket.
+        ArenaRefusedError : another user owns it; the socket's mode bits keep this user out; or this
+            version cannot use what is there.
+        ArenaUnreachableError : the process that serves does not answer.
+        ValueError : readonly, and this process has joined the arena already, to write.
         """
-        found: Arena = joined.join(name).arena
+        if (name is None) == (socket is None):
+            raise TypeError("Arena.join takes a name, or socket=; give one of them")
+        found: Arena
+        if socket is not None:
+            found = joined.join_served(socket, readonly=readonly).arena
+        else:
+            found = joined.join(name, readonly=readonly).arena
         return found
+
+    serve = serving.serve
 
     @classmethod
     def open(cls, name: Name, *, capacity: Size | None = None) -> Arena:
@@ -137,6 +180,12 @@ class Arena:
     def close(self) -> None:
         """Close the arena in this process: it refuses new work. A second call does nothing.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> x = arena.zeros(3)
+        >>> arena.close()
+        >>> arena.closed, x.tolist()
+        (True, [0.0, 0.0, 0.0])
+
         Arrays, views and pins that this process still holds stay valid and keep their objects. The
         process leaves the arena when the last of them is dropped, or when it ends.
         """
@@ -152,6 +201,11 @@ class Arena:
     def closed(self) -> bool:
         """Whether this process has closed the arena."""
         return self._seat.closed
+
+    @property
+    def readonly(self) -> bool:
+        """Whether this process has joined with readonly=True."""
+        return self._seat.readonly
 
     @property
     def slot(self) -> int:
@@ -178,6 +232,10 @@ class Arena:
 
     def alloc(self, nbytes: Size, *, node: Node = None, zone: str | None = None) -> Scamem:
         """Allocate an object of page frames, without a shape or type.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> arena.alloc("10K").nbytes    # 3 frames
+        12288
 
         Parameters
         ----------
@@ -214,24 +272,8 @@ class Arena:
     from_file = making.from_file
     concatenate = making.concatenate
 
-    def ring(self, nbytes: Size) -> RingBuffer:
-        """Create a ring of at least `nbytes` bytes (a number, or text such as "64K").
-
-        One process writes to it and another reads; see `scamem.RingBuffer`. Raises
-        OutOfMemoryError, or TooScatteredError if its frames cannot be mapped twice in a row.
-        """
-        return RingBuffer.create(self._seat, bytes_of(nbytes))
-
-    def growable(
-        self, row_shape: Any = (), dtype: DTypeLike = float, *, reserve: Size | None = None
-    ) -> GrowableArray:
-        """Create an append-only array that other processes follow; see `scamem.GrowableArray`.
-
-        `reserve` is how far it can grow: bytes of address space that each process reserves for it
-        (a number, or text such as "1G"), by default the arena's capacity. Raises OutOfMemoryError.
-        """
-        room = None if reserve is None else bytes_of(reserve)
-        return GrowableArray.create(self._seat, row_shape, dtype, room)
+    ring = openings.ring
+    growable = openings.growable
 
     freeze = freezing.freeze
     lock = synchronizing.lock
@@ -244,76 +286,8 @@ class Arena:
 
     # --- any values, and names ------------------------------------------------------------------
 
-    def put(self, value: Any) -> Handle:
-        """Store a value and return a handle of it.
-
-        >>> arena = scamem.Arena.create(capacity="64M")
-        >>> handle = arena.put({"run": 7, "data": np.arange(3)})
-        >>> arena.get(handle)["run"]
-        7
-
-        An array of this arena is not copied. Another array, or bytes, is copied once. Any other
-        object is pickled (protocol 5): its buffers are copied once, and not when it is loaded.
-
-        Raises
-        ------
-        OutOfMemoryError : names the limit that was met.
-
-        Ownership: the handle is one reference; the value stays the caller's.
-        """
-        return values.put(self._seat, value)
-
-    def get(
-        self,
-        key: str | Handle | bytes,
-        default: Any = MISSING,
-        *,
-        timeout: float | None = None,
-        writable: bool = True,
-        newer_than: int = 0,
-    ) -> Any:
-        """Return the value that a name or a handle refers to.
-
-        >>> arena = scamem.Arena.create(capacity="64M")
-        >>> arena["numbers"] = np.arange(3)
-        >>> int(arena.get("numbers").sum())
-        3
-
-        Parameters
-        ----------
-        key : a published name, a Handle, or the bytes of a Handle.
-        default : for a name: returned in place of NameNotFoundError and WaitTimeoutError.
-        timeout : for a name: seconds to wait until it is published; None, 0 or less: do not wait;
-            math.inf: wait for ever.
-        writable : False for an array that cannot be written.
-        newer_than : for a name: a version; wait for a value published after it (see `watch`).
-
-        Returns
-        -------
-        An Array over the stored frames (read-only if `put` copied it), bytes, the unpickled object,
-        or a Scamem if one was published. An Array of a subclass comes back as that subclass if this
-        process has defined it, else as a plain Array.
-
-        Raises
-        ------
-        NameNotFoundError : the name was not published in time.
-        WaitTimeoutError : the name exists, but nothing newer than `newer_than` came in time.
-        ArenaRemovedError : the arena was removed, so no new process can publish the name.
-        StaleHandleError : the handle's object was freed.
-
-        Ownership: the result holds its own reference.
-        """
-        if isinstance(key, str):
-            try:
-                return names.find(
-                    self._seat, key, timeout, writable=writable, newer_than=newer_than
-                )[0]
-            except (NameNotFoundError, WaitTimeoutError):
-                if default is MISSING:
-                    raise
-                return default
-        return convert.from_handle(key, writable=writable)
-
+    put = mapping.put
+    get = mapping.get
     publish = mapping.publish
     unpublish = mapping.unpublish
 
@@ -351,46 +325,13 @@ class Arena:
 
     # --- looks and care -------------------------------------------------------------------------
 
-    def stats(self) -> stats.Stats:
-        """Return sizes and counts of the arena, after reaping dead members."""
-        self.reap()
-        return stats.stats(self._seat)
-
-    def objects(self) -> list[looks.ObjectInfo]:
-        """Return every object with its holders, after reaping dead members."""
-        self.reap()
-        return list(looks.objects(self._seat))
-
-    def holders(self, obj: Scamem | int) -> list[looks.Holder]:
-        """Return an object's holders, by kind, pid and name, after reaping dead members."""
-        self.reap()
-        return looks.holders(self._seat, obj if isinstance(obj, int) else obj.index)
-
-    def loans(self) -> list[looks.LoanInfo]:
-        """Return every handle that was sent and not loaded yet, after reaping dead members."""
-        self.reap()
-        return list(looks.loans(self._seat))
-
-    def check(self) -> list[Finding]:
-        """Check the rules I1 to I7; return the violations, with their places. [] if there are none.
-
-        Dead members are reaped first. The lock is held only while the control file is copied.
-        """
-        self.reap()
-        return snapshot.findings(self._seat)
-
-    def reap(self, loans: bool = False) -> int:
-        """Release what dead members held, and finish what they began; return how many were reaped.
-
-        `loans`: also drop each loan in transit, of any age, whose lender has released the object or
-        died, if nothing else holds the object.
-        """
-        return self._seat.reap(loans=loans)
-
-    def free_bitmap(self) -> NDArray[np.bool_]:
-        """Return which frames are free, as bool; see `scamem.looks.stats.free_bitmap`."""
-        self._seat.check_open()
-        return stats.free_bitmap(self._seat)
+    stats = methods.stats
+    objects = methods.objects
+    holders = methods.holders
+    loans = methods.loans
+    check = methods.check
+    reap = methods.reap
+    free_bitmap = methods.free_bitmap
 
     # --- frames and sections --------------------------------------------------------------------
 
@@ -445,4 +386,5 @@ def _reach(address: Address) -> Arena:
 
 
 Seat.make_arena = Arena
+surplus.install()
 MutableMapping.register(Arena)  # no base class: its __eq__ would compare all values

@@ -21,8 +21,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .membership.waiting import LOOK_AGAIN_S, Deadline
-from .together.elements import (
+from .arrays.elements import (
     add,
     and_,
     compare_exchange,
@@ -35,6 +34,7 @@ from .together.elements import (
     wake,
     xor,
 )
+from .membership.waiting import LOOK_AGAIN_S, Deadline
 
 __all__ = [
     "add",

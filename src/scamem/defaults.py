@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from .arena import Arena
 from .arrays import create
@@ -26,6 +25,9 @@ from .membership.seat import Seat
 from .memory.allocation import Where
 from .views.view import View
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
 _default: Arena | None = None
 _parents_arena = b""  # where the parent's default arena is; it said so when it started us
 FORKING = frozenset(f"{family}.popen_fork" for family in relatives.FAMILIES)
@@ -33,6 +35,10 @@ FORKING = frozenset(f"{family}.popen_fork" for family in relatives.FAMILIES)
 
 def default() -> Arena:
     """Return the default arena, which `scamem.array` and the like use; create it if necessary.
+
+    >>> x = scamem.zeros(3)
+    >>> scamem.default().stats().objects >= 1
+    True
 
     It is the first of these that exists: the default arena already in use; the arena that
     SCAMEM_ARENA names (joined or created); in a child of multiprocessing, its parent's default
@@ -49,11 +55,19 @@ def default() -> Arena:
     with joined.lock:
         found = _default
         if found is None or not found._seat.is_usable():
-            _inheritance.hand_down()  # multiprocess may have been imported in the meantime
             seat = _find_default()
             seat.by_handle = False  # in use from now on, even if nothing in it is held
             found = _default = seat.arena
         return found
+
+
+def adopt(seat: Seat) -> Arena:
+    """Make an arena that this process has joined its default arena; return it."""
+    global _default
+    with joined.lock:
+        seat.by_handle = False  # in use from now on, even if nothing in it is held
+        _default = seat.arena
+        return _default
 
 
 def _find_default() -> Seat:
@@ -101,7 +115,7 @@ def _before_fork() -> None:
 
 
 _inheritance = relatives.Inheritance(_tell_children, _hear_parent)
-_inheritance.hand_down()
+_inheritance.watch()
 os.register_at_fork(before=_before_fork)
 
 
@@ -165,7 +179,11 @@ def full(
     order: str = "C",
     **where: Unpack[Where],
 ) -> Array:
-    """Create a shared array filled with a value; parameters, errors and ownership as `empty`."""
+    """Create a shared array filled with a value; parameters, errors and ownership as `empty`.
+
+    >>> scamem.full(3, 7).tolist()
+    [7, 7, 7]
+    """
     return default().full(shape, fill_value, dtype, order, **where)
 
 
@@ -214,7 +232,11 @@ def asarray(
 
 
 def ones(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Unpack[Where]) -> Array:
-    """Create a shared array of ones; parameters, errors and ownership as `empty`."""
+    """Create a shared array of ones; parameters, errors and ownership as `empty`.
+
+    >>> scamem.ones(3, np.int8).tolist()
+    [1, 1, 1]
+    """
     return default().full(shape, 1, dtype, order, **where)
 
 
@@ -226,6 +248,9 @@ def empty_like(
     **where: Unpack[Where],
 ) -> Array:
     """Create an uninitialised shared array with the shape and dtype of another array.
+
+    >>> scamem.empty_like(np.ones((2, 3))).shape
+    (2, 3)
 
     `np.empty_like(x)` of an Array gives a plain ndarray in private memory; this function shares.
 
@@ -249,7 +274,11 @@ def zeros_like(
     shape: Any = None,
     **where: Unpack[Where],
 ) -> Array:
-    """Create a shared array of zeros like another array; parameters and errors as `empty_like`."""
+    """Create a shared array of zeros like another array; parameters and errors as `empty_like`.
+
+    >>> scamem.zeros_like([1, 2]).tolist()
+    [0, 0]
+    """
     return create.zeroed(empty_like(prototype, dtype, order, shape, **where))
 
 
@@ -260,7 +289,11 @@ def ones_like(
     shape: Any = None,
     **where: Unpack[Where],
 ) -> Array:
-    """Create a shared array of ones like another array; parameters and errors as `empty_like`."""
+    """Create a shared array of ones like another array; parameters and errors as `empty_like`.
+
+    >>> scamem.ones_like([3, 4]).tolist()
+    [1, 1]
+    """
     return full_like(prototype, 1, dtype, order, shape, **where)
 
 
@@ -272,7 +305,11 @@ def full_like(
     shape: Any = None,
     **where: Unpack[Where],
 ) -> Array:
-    """Create a filled shared array like another array; parameters and errors as `empty_like`."""
+    """Create a filled shared array like another array; parameters and errors as `empty_like`.
+
+    >>> scamem.full_like([1, 2], 7).tolist()
+    [7, 7]
+    """
     made = empty_like(prototype, dtype, order, shape, **where)
     made[...] = fill_value
     return made
@@ -280,6 +317,10 @@ def full_like(
 
 def copy(values: ArrayLike, order: str = "K", **where: Unpack[Where]) -> Array:
     """Copy an array to a new shared array, in the arena that it lies in, else in the default arena.
+
+    >>> x = scamem.ones(3)
+    >>> scamem.is_shared(scamem.copy(x)), scamem.is_shared(x.copy())
+    (True, False)
 
     `x.copy()` and `np.copy(x)` give plain ndarrays in private memory. Parameters, errors and
     ownership: as `array`.

@@ -201,6 +201,10 @@ class DatasetDamagedError(ScamemError, ValueError):
     """The bytes of a frozen value are not what `freeze` wrote: they were overwritten or cut."""
 
 
+class ReadOnlyMemberError(ScamemError, PermissionError):
+    """This process joined the arena with readonly=True, and tried to allocate or to write."""
+
+
 class ClosedError(ScamemError, ValueError):
     """The arena, object, mapping or pin is closed."""
 

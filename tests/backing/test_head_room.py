@@ -187,7 +187,7 @@ def own_cgroup(limit_bytes: int) -> Iterator[Path]:
     found = [one for one in head_room.cgroups() if os.access(one.directory, os.W_OK)]
     if not found:
         pytest.skip("no memory cgroup that this process may make groups in")
-    path = found[0].directory / f"scamem-test-{os.getpid()}"
+    path = Path(found[0].directory) / f"scamem-test-{os.getpid()}"
     try:
         path.mkdir()
     except OSError as error:

@@ -190,6 +190,24 @@ class Unpublish(Publish):
         self.arena.unpublish("victim")
 
 
+class PublishWeak(Publish):
+    """A name that does not keep its object; both go with the victim."""
+
+    def act(self, path: str) -> None:
+        self.arena.publish("victim", self.obj, weak=True)
+
+
+class DropWeak(Publish):
+    """The last reference besides a weak name goes, and the name with it."""
+
+    def __init__(self, arena: Arena, handed: bytes) -> None:
+        super().__init__(arena, handed)
+        self.arena.publish("victim", self.obj, weak=True)
+
+    def act(self, path: str) -> None:
+        self.obj.close()
+
+
 class Lend(Publish):
     def act(self, path: str) -> None:
         self.loan = bytes(scamem.handle(self.obj))

@@ -45,6 +45,8 @@ OPERATIONS = [
     operations.Publish,
     operations.Replace,
     operations.Unpublish,
+    operations.PublishWeak,
+    operations.DropWeak,
     operations.Lend,
     operations.CancelLoan,
     operations.Load,

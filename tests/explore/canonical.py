@@ -169,8 +169,8 @@ def parts_of(
     return parts, records
 
 
-def areas_of(arena: Any, mine: Any, names: dict[int, int]) -> tuple[tuple[int, int], ...]:
-    """Return {hash of a name, object} for each area."""
+def areas_of(arena: Any, mine: Any, names: dict[int, int]) -> tuple[tuple[int, int, int], ...]:
+    """Return {hash of a name, its flags, object} for each area."""
     found = []
     holders, areas = walk.place(mine, L.TABLE_HOLDERS, 0), walk.place(mine, L.TABLE_AREAS, 0)
     for bucket in range(mine[L.MINE_HASH_BUCKETS]):
@@ -180,7 +180,8 @@ def areas_of(arena: Any, mine: Any, names: dict[int, int]) -> tuple[tuple[int, i
                 at = areas + area * L.AREA_WORDS
                 record = arena[at + L.AREA_LINK] >> L.SHIFT_32
                 obj = arena[holders + record * L.HOLDER_WORDS + L.HOLDER_OBJECT] & L.MASK_32
-                found.append((arena[at + L.AREA_HASH], names.get(obj, -1)))
+                flags = arena[at + L.AREA_FLAGS]
+                found.append((arena[at + L.AREA_HASH], flags, names.get(obj, -1)))
     return tuple(sorted(found))
 
 

@@ -19,6 +19,7 @@ class Facts:
     objects: dict[Key, Object]
     wanted: dict[Key, int]
     names: dict[int, Key]
+    weak: set[int]  # names that do not keep what they show
     loans: dict[int, tuple[Key, int | None]]
     going: frozenset[int]  # of the free frames: those still being given back
     online: frozenset[int]
@@ -60,7 +61,7 @@ def read(arena: Any, mine: Any) -> Facts:
     going: set[int] = set()
     changing = int(arena[L.CHANGING] >> L.SHIFT_32) if arena[L.CHANGING] else None
     empty: frozenset[int] = frozenset()
-    found = Facts(empty, {}, {}, {}, {}, empty, *sections(arena, mine), changing)
+    found = Facts(empty, {}, {}, {}, set(), {}, empty, *sections(arena, mine), changing)
     for obj, at in walk.objects_in(arena, mine, walk.WITH_RUNS):
         key = (obj, int(arena[at + L.OBJECT_GENERATION]))
         runs, _, _ = walk.runs_of(arena, mine, at)
@@ -91,6 +92,8 @@ def add_holder(found: Facts, arena: Any, mine: Any, key: Key, record: int) -> No
     if owner == L.SLOT_AREAS:
         area = walk.place(mine, L.TABLE_AREAS, head)
         found.names[int(arena[area + L.AREA_HASH])] = key
+        if arena[area + L.AREA_FLAGS] & L.AREA_WEAK:
+            found.weak.add(int(arena[area + L.AREA_HASH]))
         return
     for loan in walk.chain(arena, mine, L.TABLE_LOANS, head, L.LOAN_LINKS)[0]:
         number = int(arena[walk.place(mine, L.TABLE_LOANS, loan) + L.LOAN_ID])
@@ -132,6 +135,8 @@ def differences(model: Reference, found: Facts, dead: frozenset[int]) -> list[st
             wrong.append(f"object {key}: promised {other.promised}, should be {one.promised}")
     if found.names != model.names:
         wrong.append(f"names {found.names}, should be {model.names}")
+    if found.weak != model.weak:
+        wrong.append(f"weak names {found.weak}, should be {set(model.weak)}")
     if found.loans != model.loans:
         wrong.append(f"loans {found.loans}, should be {model.loans}")
     return wrong + wrong_memory(model, found)

@@ -49,11 +49,13 @@ def lending(pair: Pair, member: Member) -> Moves:
 
 
 def naming(pair: Pair, member: Member) -> Moves:
-    """Publish, replace, get, unpublish."""
+    """Publish, also with a weak name; replace, get, unpublish."""
     model = pair.model
     for key, held in live(pair, member):
-        if held and model.names.get(NAME) != key:
+        if held and (model.names.get(NAME) != key or model.weak):
             yield f"publish{key[0]}", O.publish(key)
+        if held and (model.names.get(NAME) != key or not model.weak):
+            yield f"weaken{key[0]}", O.publish(key, weak=True)
     if NAME in model.names:
         held = model.objects[model.names[NAME]].held.get(member.slot, {})
         if held.get(HAND, 0) < HANDS_MAX:

@@ -22,8 +22,9 @@ from tests.explore.move_scenarios import SCENARIOS as MOVES
 from tests.explore.scenarios import SCENARIOS
 from tests.explore.section_scenarios import SCENARIOS as SECTIONS
 from tests.explore.steps import Interleaver
+from tests.explore.weak_scenarios import SCENARIOS as WEAK
 
-ALL = (*SCENARIOS, *LOANS, *MOVES, EARLY, *SECTIONS)
+ALL = (*SCENARIOS, *WEAK, *LOANS, *MOVES, EARLY, *SECTIONS)
 
 
 @dataclass(frozen=True)
@@ -231,8 +232,8 @@ FAULTS = (
     ),
     Fault(
         "a replaced name shows nothing for a moment", "transactions/publish",
-        "        old = high(arena[areas.at(arena, mine, area) + L.AREA_LINK])\n",
-        "        old = high(arena[areas.at(arena, mine, area) + L.AREA_LINK])\n"
+        "        old = end_holding(arena, mine, area)\n",
+        "        old = end_holding(arena, mine, area)\n"
         "        free.let_go(arena, mine, old)\n        journal.commit(arena)\n        old = 0\n",
         crash("publish.publish instead"), "I[1-7] |atomicity: |damage: ",
     ),

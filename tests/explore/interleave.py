@@ -21,7 +21,7 @@ import zlib
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from scamem.core.store import layout as L
@@ -37,7 +37,7 @@ from tests.explore.recorded import Record, RecordedWords
 from tests.explore.world import CREATED_NS, TINY, Member, World, check_words, new_world
 from tests.model.reference import Disagreement, Reference
 
-GEOMETRY = replace(TINY, areas_max=3)  # one name is enough
+GEOMETRY = TINY._replace(areas_max=3)  # one name is enough
 KNOWN_MAX = 50_000  # arenas whose facts and form are kept
 Trace = tuple[Any, ...]  # {earlier moves, the last move}
 

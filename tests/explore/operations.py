@@ -174,11 +174,13 @@ def let_go(key: Key, kind: str) -> Move:
     return move
 
 
-def publish(key: Key) -> Move:
+def publish(key: Key, *, weak: bool = False) -> Move:
+    how = L.PUBLISH_REPLACE | (L.PUBLISH_WEAK if weak else 0)
+
     def move(pair: Pair, member: Member) -> None:
-        S.publish(pair.world, member, key[0], NAME, 1)
+        S.publish(pair.world, member, key[0], NAME, how)
         S.free_all(pair.world, member)
-        pair.model.publish(NAME, key)
+        pair.model.publish(NAME, key, weak)
 
     return move
 

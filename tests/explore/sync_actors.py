@@ -29,6 +29,8 @@ FREE = frozenset(
     | {P.ENTRIES + P.ENTRY_WORDS * k + P.ENTRY_WAKE for k in range(ENTRIES)}
 )
 WATCH = (0,) * P.WATCH_WORDS
+ALONE_LOOKS = P.WATCH_WORDS - 1  # a word of the watch that the core leaves alone
+ALONE_LOOKS_MAX = 5
 
 
 def base_of(world: World) -> int:
@@ -105,8 +107,17 @@ def nap(run: Run, frame: Any, watch: tuple[int, ...]) -> None:
         frame.futex_wait(watch[P.WATCH_AT], watch[P.WATCH_SEEN], L.NAP_NS)
 
 
-def kept(watch: list[int]) -> tuple[int, ...]:
+def kept(run: Run, watch: list[int], served: bool = True) -> tuple[int, ...]:
+    """Return a watch for the next phase; a wait must end if nobody else is left.
+
+    `served`: what is waited for can come.
+    """
     watch[P.WATCH_LOOKS] = min(watch[P.WATCH_LOOKS], LOOKS_MAX)
+    others = [actor for actor in run.state.actors if actor is not run.actor]
+    if served and all(actor.done for actor in others):
+        watch[ALONE_LOOKS] += 1
+        if watch[ALONE_LOOKS] > ALONE_LOOKS_MAX:
+            raise Violation("hang: nobody else is left, and it waits on")
     return tuple(watch)
 
 
@@ -148,7 +159,7 @@ class Take:
         if phase == "look":
             watch = list(local)
             status = mutex.look(frame, P.MUTEX, run.arena, run.mine, me, watch)
-            return ("nap", kept(watch)) if status == L.BUSY else ("in", status)
+            return ("nap", kept(run, watch)) if status == L.BUSY else ("in", status)
         if phase == "nap":
             nap(run, frame, local)
             return ("stop" if self.gives_up else "look"), local
@@ -182,14 +193,14 @@ class Permit:
         if phase in ("", "look"):
             status = permits.acquire(*state, self.by_thread, self.units, watch)
             if status in (L.BUSY, P.QUEUED):
-                return "nap", kept(watch)
+                return "nap", kept(run, watch)
             return "in", (status,)
         if phase == "nap":
             nap(run, frame, local)
             return ("stop" if self.gives_up and watch[P.WATCH_ENTRY] else "look"), local
         if phase == "stop":
             status = permits.withdraw(*state, watch)
-            return ("wait to stop", kept(watch)) if status == L.BUSY else (None, None)
+            return ("wait to stop", kept(run, watch)) if status == L.BUSY else (None, None)
         if phase == "wait to stop":
             nap(run, frame, local)
             return "stop", local
@@ -207,7 +218,7 @@ class Permit:
             status = permits.release_turn(*state, self.by_thread, self.units != 1, watch)
         else:
             status = permits.release(*state, watch)
-        return ("wait", kept(watch)) if status == L.BUSY else (None, None)
+        return ("wait", kept(run, watch)) if status == L.BUSY else (None, None)
 
 
 @dataclass(frozen=True)
@@ -223,7 +234,7 @@ class Guarded:
             nap(run, frame, local)
             return "", local
         status = self.act(run, frame, claim(run), watch)
-        return ("nap", kept(watch)) if status == L.BUSY else (None, None)
+        return ("nap", kept(run, watch)) if status == L.BUSY else (None, None)
 
 
 @dataclass(frozen=True)
@@ -242,21 +253,22 @@ class Sleep:
         if phase == "":
             if sleepers.is_notified(frame, watch):
                 return "finish", WATCH
-            return "nap", tuple(watch)
+            notified = not run.state.actors[-1].done or run.state.processes[-1].alive
+            return "nap", kept(run, watch, notified and not run.state.processes[0].alive)
         if phase == "nap":
             nap(run, frame, local)
-            return "tend", (1, *WATCH[1:])
+            return "tend", (1, *local[1:])
         if phase == "tend":
             status = sleepers.tend(frame, run.arena, run.mine, me, watch)
-            return ("wait", kept(watch)) if status == L.BUSY else ("", None)
+            return ("wait" if status == L.BUSY else ""), (1, *watch[1:])
         if phase == "wait":
             nap(run, frame, local)
-            return "", None
+            return "", local
         if phase == "nap to finish":
             nap(run, frame, local)
             return "finish", local
         status = sleepers.finish(frame, run.arena, run.mine, me, False, watch)
-        return ("nap to finish", kept(watch)) if status == L.BUSY else (None, None)
+        return ("nap to finish", kept(run, watch)) if status == L.BUSY else (None, None)
 
 
 @dataclass(frozen=True)
@@ -282,11 +294,13 @@ class Meet:
             nap(run, frame, local)
             return phase.partition(" ")[2], local
         if status == L.BUSY:
-            return f"nap {phase}", kept(watch)
+            return f"nap {phase}", kept(run, watch)
         if status == P.QUEUED:
-            return "nap look", kept(watch)
+            whose = [frame[P.ENTRIES + P.ENTRY_WORDS * k] & L.MASK_16 for k in range(ENTRIES)]
+            dead = [p.slot for p in run.state.processes if not p.alive]
+            return "nap look", kept(run, watch, not set(dead).isdisjoint(whose))
         if status == P.LAST:
-            return "trip", (0, *kept(watch)[1:])
+            return "trip", (0, *kept(run, watch)[1:])
         return "end", 1 if status == L.OK else 2
 
 
@@ -364,7 +378,7 @@ class Read:
             return "two", (local, frame[DATA])
         if phase == "two":
             return "check", (*local, frame[DATA + 1])
-        watch, one, two = list(local[0]), *local[1:]
+        watch, one, two = list(local[0]), local[1], local[2]
         if self.claims:
             sequence.end(arena, run.mine, at, watch[P.WATCH_RESULT])
         elif not sequence.is_unchanged(arena, at, watch):
@@ -409,8 +423,13 @@ def scene(
     judge: Callable[[State, Any], None] = lambda state, frame: None,
     deaths: int = 0,
     prepare: Callable[[World, Plain], None] = lambda world, frame: None,
+    first: int = 0,
+    short: bool = False,
 ) -> Interleaver:
-    """Return an exploration of one actor for each member, with a new frame."""
+    """Return an exploration of one actor for each member, with a new frame.
+
+    `first`: the members before this one are dead, after `prepare`. `short`: naps end at any moment.
+    """
     core.places.ENTRIES_MAX = ENTRIES
     core.places.HUNGRY_LOOKS = 1
     core.places.TRIES = 2
@@ -423,12 +442,15 @@ def scene(
     for at in range(WORDS + 16):
         frame[at] = 0
     prepare(world, frame)
+    for member in world.members[:first]:
+        member.alive = False
     found = Interleaver(
         world,
-        list(enumerate(actors(base))),
+        list(enumerate(actors(base), first)),
         lambda state, core: judge(state, Plain(state.arena, base)),
         deaths,
         (),
     )
     found.first.ends = frozenset(range(base, base + WORDS))
+    found.first.short = short
     return found

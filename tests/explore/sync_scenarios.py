@@ -10,8 +10,10 @@ from tests.explore.arena import Violation
 from tests.explore.interpreted import Core
 from tests.explore.steps import Interleaver, Operation, Run, State
 from tests.explore.sync_actors import (
+    ALONE,
     ENTRIES,
     INSIDE,
+    SILENT,
     Await,
     Guarded,
     Meet,
@@ -48,9 +50,28 @@ def table_is_empty(state: State, frame: Any) -> None:
             raise Violation(f"entry: {entry} is left over")
 
 
-def locks(core: Core, members: int = 2, deaths: int = 1, times: int = 1) -> Interleaver:
+def locks(
+    core: Core, members: int = 2, deaths: int = 1, times: int = 1, short: bool = False
+) -> Interleaver:
     """Several take one lock."""
-    return scene(core, members, lambda base: [[Take(base)] * times] * members, lock_is_free, deaths)
+
+    def actors(base: int) -> list[list[Operation]]:
+        return [[Take(base)] * times] * members
+
+    return scene(core, members, actors, lock_is_free, deaths, short=short)
+
+
+def left_locked(core: Core, takers: int = 2, deaths: int = 0) -> Interleaver:
+    """A member died with the lock; one of the others takes it over, and is told."""
+
+    def prepare(world: World, frame: Plain) -> None:
+        frame[P.MUTEX] = core.alive.claim(world.members[0].mine)
+        frame[INSIDE] = ALONE
+
+    def actors(base: int) -> list[list[Operation]]:
+        return [[Take(base)]] * takers
+
+    return scene(core, takers + 1, actors, lock_is_free, deaths, prepare, first=1)
 
 
 def given_up(core: Core, deaths: int = 0) -> Interleaver:
@@ -71,6 +92,47 @@ def permits(core: Core, members: int = 2, value: int = 1, deaths: int = 1) -> In
     return scene(
         core, members, lambda base: [[Permit(base)]] * members, table_is_empty, deaths, prepare
     )
+
+
+def left_with_permits(
+    core: Core, units: int = 1, wants: tuple[int, ...] = (1,), deaths: int = 0
+) -> Interleaver:
+    """A member died with the only permit, or for a writer all; others wait for theirs."""
+    writes = units != 1
+
+    def prepare(world: World, frame: Plain) -> None:
+        frame[P.VALUE] = units
+        me = core.alive.claim(world.members[0].mine)
+        watch = [0] * P.WATCH_WORDS
+        core.permits.acquire(frame, world.arena, world.members[0].mine, me, 0, units, watch)
+        frame[INSIDE] = ALONE if writes else SILENT
+
+    def actors(base: int) -> list[list[Operation]]:
+        return [[Permit(base, want, 7 if writes else 0)] for want in wants]
+
+    return scene(core, len(wants) + 1, actors, table_is_empty, deaths, prepare, first=1)
+
+
+def purged_by_one_that_dies(core: Core) -> Interleaver:
+    """A writer is dead; one that removes its entry may die as well. A reader is told all the same.
+
+    It counts free permits, which removes the entries of the dead, before and after the reader.
+    """
+
+    def prepare(world: World, frame: Plain) -> None:
+        frame[P.VALUE] = P.UNITS_ALL
+        member = world.members[0]
+        state = frame, world.arena, member.mine, core.alive.claim(member.mine)
+        core.permits.acquire(*state, 7, P.UNITS_ALL, [0] * P.WATCH_WORDS)
+        frame[INSIDE] = ALONE
+
+    def count(run: Run, frame: Any, me: int, watch: list[int]) -> int:
+        return int(run.core.permits.free_permits(frame, run.arena, run.mine, me, watch))
+
+    def actors(base: int) -> list[list[Operation]]:
+        return [[Guarded(base, count)], [Permit(base, 1, 7)]]
+
+    return scene(core, 3, actors, deaths=1, prepare=prepare, first=1)
 
 
 def readers_and_writers(
@@ -113,6 +175,18 @@ def sleeping(core: Core, deaths: int = 1) -> Interleaver:
 
     found.may_wait = may_wait
     return found
+
+
+def left_notified(core: Core) -> Interleaver:
+    """A member was notified and died: the other sleeper gets the notification."""
+
+    def prepare(world: World, frame: Plain) -> None:
+        for member in world.members:
+            me = core.alive.claim(member.mine)
+            core.sleepers.sleep(frame, world.arena, member.mine, me, [0] * P.WATCH_WORDS)
+        core.turns.set_state(frame, 0, P.NOTIFIED)
+
+    return scene(core, 2, lambda base: [[Sleep(base, 1)]], prepare=prepare, first=1)
 
 
 def meeting(core: Core, parties: int = 2, deaths: int = 1) -> Interleaver:
@@ -159,7 +233,7 @@ def event(core: Core, deaths: int = 1) -> Interleaver:
         """A waiter that came after the event was cleared waits on."""
         waiter = state.actors[0]
         seen = waiter.local[P.WATCH_RESULT] if waiter.local else None
-        return seen == state.arena[base + P.FLAG]
+        return bool(seen == state.arena[base + P.FLAG])
 
     found.may_wait = may_wait
     return found

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from scamem.core import check as built
 from scamem.core import walk
 from scamem.core.store import layout as L
+from scamem.core.store.geometry import Geometry
 from tests.explore import scenarios as S
 from tests.explore.interpreted import Core
 from tests.explore.world import TINY, World, new_world
@@ -34,7 +34,9 @@ def world(core: Core) -> World:
     Frames 0, 1: object 1; 2: object 2; 4, 6: an object in two runs; 7: one in transit; 3, 5: one
     that is DYING. Member 3's stack of drops has its record of object 2.
     """
-    world = new_world(core, replace(TINY, frames=16, spans=()), members=4, sections=3)
+    world = new_world(
+        core, Geometry(**(TINY._asdict() | {"frames": 16, "spans": ()})), members=4, sections=3
+    )
     a, b, _, d = world.members
     S.furnish(world)
     S.hold(world, d, S.small(world, a))
@@ -136,6 +138,8 @@ DAMAGE: tuple[tuple[str, str, Callable[[World], int], Callable[[int], int]], ...
     ("I2", "stack of drops", slot_word(6, L.SLOT_DROPS), plus(999)),
     ("I2", "free records", at(L.TABLES + L.TABLE_WORDS * L.TABLE_HOLDERS), plus(1)),
     ("I2", "lost record", at(L.TABLES + L.TABLE_WORDS * L.TABLE_HOLDERS + 1), plus(1)),
+    ("I3", "weak mark", object_word(L.OBJECT_STATE), lambda v: v ^ L.OBJECT_WEAK),
+    ("I3", "weak name", lambda w: place(w, L.TABLE_AREAS, 1, L.AREA_FLAGS), plus(1)),
     ("I3", "living and FREE", object_word(L.OBJECT_STATE), zero),
     ("I3", "living and DYING", object_word(L.OBJECT_STATE), plus(1)),
     ("I3", "no such state", object_word(L.OBJECT_STATE), plus(9)),

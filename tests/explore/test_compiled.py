@@ -79,14 +79,27 @@ def unordered(code: list[str], at: int) -> str:
     after = next(stores_from(code, at, 1), None)
     if len(before) < 2 or after is None:
         return "no entry before it, or no word after it"
-    loaded = [
-        match[1]
-        for match in map(LOAD.match, reversed(code[: before[0][0]]))
-        if match and match[2] == before[0][1]
-    ]
-    if not loaded or loaded[0] != after[2]:
-        return f"{loaded[:1]} was logged, {after[2]} stored"
-    return ""
+    for number in range(before[0][0] - 1, -1, -1):
+        load = LOAD.match(code[number])
+        if load and load[2] == before[0][1]:
+            if load[1] == after[2] or spilled(code, number, load[1]) == spilled(code, *after[::2]):
+                return ""
+            return f"{load[1]} was logged, {after[2]} stored"
+    return f"nothing was logged, {after[2]} stored"
+
+
+def spilled(code: list[str], at: int, place: str) -> tuple[str, str]:
+    """Return a place as {offset, where on the stack its address was kept}: one address may be
+    loaded into two registers, one after the other."""
+    parts = re.fullmatch(r"(0x[0-9a-f]+)?\((%\w+)\)", place)
+    if parts is None:
+        return place, ""
+    for line in reversed(code[:at]):
+        match = re.match(rf"\w+\s+(\S+),{parts[2]}$", line)
+        if match:
+            kept = match[1] if "(%rsp)" in match[1] else ""
+            return (f"{int(parts[1] or '0', 16)}", kept) if kept else (place, "")
+    return place, ""
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="reads the machine code of x86-64")
@@ -153,7 +166,8 @@ class Compiled:
 
     def publish(self, index: int, number: int) -> None:
         name = number.to_bytes(8, "little")
-        naming.publish_name(self.member, self.held[index], name, number.to_bytes(8, "little"), True)
+        text = number.to_bytes(8, "little")
+        naming.publish_name(self.member, self.held[index], name, text, L.PUBLISH_REPLACE)
 
     def unpublish(self, number: int) -> None:
         naming.unpublish_name(self.member, number.to_bytes(8, "little"), 0)

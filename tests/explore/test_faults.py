@@ -12,6 +12,9 @@ from tests.explore import (
     migration_faults,
     model_faults,
     procedure_faults,
+    sync_faults,
+    weak_faults,
+    weak_scenarios,
 )
 from tests.explore.arena import Violation
 from tests.explore.faults import Fault
@@ -25,6 +28,8 @@ FAULTS = (
     *migration_faults.FAULTS,
     *model_faults.FAULTS,
     *procedure_faults.FAULTS,
+    *sync_faults.FAULTS,
+    *weak_faults.FAULTS,
 )
 FAULTS_MIN = 20
 
@@ -41,7 +46,10 @@ def test_fault_is_caught(fault: Fault) -> None:
     assert re.match(fault.rule, str(caught.value)), str(caught.value)
 
 
-@pytest.mark.parametrize("story", REFUSALS, ids=lambda story: story.__name__)
+STORIES = [*REFUSALS, *weak_scenarios.REFUSALS]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_what_must_be_refused(story: object, core: Core) -> None:
     assert callable(story)
     story(core)

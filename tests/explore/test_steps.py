@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from scamem.core.sync import places as P
 from tests.explore import event_scenarios as E
 from tests.explore import figures, waiting_stories
 from tests.explore import fork_scenarios as F
 from tests.explore import step_scenarios as T
+from tests.explore import sync_scenarios as S
 from tests.explore.interpreted import Core
 from tests.explore.migration_steps import migrated
 from tests.explore.steps import Counted, Interleaver
@@ -36,8 +38,33 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "a reader of runs": T.grafted,
     "a living member is not reaped": T.living,
     "a thread writes while its process migrates": migrated,
+    "lock in a frame, one dies": S.locks,
+    "lock in a frame, its holder is dead": S.left_locked,
+    "permits": lambda core: S.permits(core, deaths=0),
+    "permits, their holder is dead": S.left_with_permits,
+    "a reader, the writer is dead": lambda core: S.left_with_permits(core, P.UNITS_ALL),
+    "a reader and a writer": lambda core: S.readers_and_writers(core, deaths=0),
+    "two sleepers, one is notified": lambda core: S.sleeping(core, deaths=0),
+    "a sleeper that was notified is dead": S.left_notified,
+    "a barrier": lambda core: S.meeting(core, deaths=0),
+    "an event in a frame, one dies": S.event,
+    "an update in place, one dies": S.updates,
+    "an update in place, its reader claims it": lambda core: S.updates(core, claims=True),
 }
 DEEP: dict[str, Callable[[Core], Interleaver]] = {
+    "the writer is dead, and one that sees to it dies": S.purged_by_one_that_dies,
+    "lock in a frame, three members": lambda core: S.locks(core, members=3, deaths=0),
+    "lock in a frame, naps end at any moment": lambda core: S.locks(core, 2, 0, 2, short=True),
+    "lock in a frame, twice, one dies": lambda core: S.locks(core, times=2),
+    "lock in a frame, one gives up": S.given_up,
+    "lock in a frame, its holder and another dead": lambda core: S.left_locked(core, deaths=1),
+    "permits, one dies": S.permits,
+    "permits, three members": lambda core: S.permits(core, members=3, deaths=0),
+    "a reader and a writer, one dies": S.readers_and_writers,
+    "two sleepers, one dies": S.sleeping,
+    "a barrier, one dies": S.meeting,
+    "two updates in place": lambda core: S.updates(core, writers=2, deaths=0),
+    "two updates in place, one dies": lambda core: S.updates(core, writers=2),
     "lock, three members store": lambda core: T.lock(core, members=3, deaths=0),
     "lock, two die": lambda core: T.lock(core, members=3, deaths=2),
     "drops, two threads": T.two_threads,

@@ -41,7 +41,7 @@ def objects_view(world: World, arena: Any, mine: Any) -> dict[int, tuple[Any, ..
 
 
 def areas_view(world: World, arena: Any, mine: Any) -> tuple[tuple[int, ...], ...]:
-    """Return each name's hash, its object, and its description's first word."""
+    """Return each name's hash, its object, its flags, and its description's first word."""
     found = []
     for bucket in range(world.geometry.hash_buckets):
         head = arena[mine[L.MINE_HASH_AT] + bucket]
@@ -50,7 +50,8 @@ def areas_view(world: World, arena: Any, mine: Any) -> tuple[tuple[int, ...], ..
             record = walk.high(arena[at + L.AREA_LINK])
             holder = walk.place(mine, L.TABLE_HOLDERS, record)
             obj = walk.low(arena[holder + L.HOLDER_OBJECT])
-            found.append((arena[at + L.AREA_HASH], obj, arena[at + L.AREA_DESCRIPTION]))
+            flags = arena[at + L.AREA_FLAGS]
+            found.append((arena[at + L.AREA_HASH], obj, flags, arena[at + L.AREA_DESCRIPTION]))
     return tuple(sorted(found))
 
 

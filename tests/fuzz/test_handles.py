@@ -279,7 +279,7 @@ def test_names_hold_descriptions_too(arena: scamem.Arena) -> None:
     arena["forged"] = made
     beyond = HEAD.pack(ARRAY, 0, 1, 4, 0) + struct.pack("<q", sys.maxsize) + b'"|u1"'[:4]
     for description in (beyond, b"", b"x" * 30, HEAD.pack(ARRAY, 0, 0, 0, 0)):
-        naming.publish_name(arena._seat.member, hold, b"forged", description, True)
+        naming.publish_name(arena._seat.member, hold, b"forged", description, 1)
         with pytest.raises(scamem.ScamemError, match="a handle or area"):
             arena["forged"]
     del arena["forged"]

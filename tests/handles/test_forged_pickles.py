@@ -77,7 +77,7 @@ def test_a_name_is_not_believed_either(arena: scamem.Arena, tmp_path: Path) -> N
     arena["forged"] = made
     hold = scamem.handle(made).hold
     said = encode(Description(PICKLE, 0, (OBJECT_BYTES,), None, None, True))
-    naming.publish_name(arena._seat.member, hold, b"forged", said, True)
+    naming.publish_name(arena._seat.member, hold, b"forged", said, 1)
     with pytest.raises(scamem.ScamemError, match="nothing was unpickled"):
         arena["forged"]
     assert not (tmp_path / "ran").exists()

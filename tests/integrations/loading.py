@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 import scamem
 
 
-class Samples(Dataset[Any]):
+class Samples(Dataset[Any]):  # type: ignore[misc]  # torch may be missing
     """Samples of several kinds; sample k is made of k."""
 
     def __init__(self, length: int, size: int = 1000, kill_at: int = -1) -> None:

@@ -175,7 +175,7 @@ def test_a_worker_is_killed() -> None:
         loading.Samples(64, kill_at=40), 8, num_workers=2, collate_fn=tensors.collate
     )
     seen = 0
-    with pytest.raises(RuntimeError, match="killed by signal|exited unexpectedly"):
+    with pytest.raises(RuntimeError, match=r"killed by signal|exited unexpectedly"):
         for batch in loader:
             seen += len(batch["label"])
     assert seen < 48

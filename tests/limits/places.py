@@ -23,7 +23,7 @@ def cgroup(limit_bytes: int) -> Iterator[Path]:
     groups = head_room.cgroups()
     if not groups:
         pytest.skip("no memory cgroup is mounted here")
-    made = groups[0].directory / f"scamem-test-{os.getpid()}"
+    made = Path(groups[0].directory) / f"scamem-test-{os.getpid()}"
     try:
         made.mkdir()
     except OSError as error:

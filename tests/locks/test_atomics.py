@@ -68,13 +68,13 @@ def test_other_dtypes_are_refused(arena: Arena, dtype: str) -> None:
 
 def test_what_is_not_shared_or_writable_is_refused(arena: Arena) -> None:
     x = arena.zeros(4, np.int64)
-    obj = arena.alloc(4096)
+    obj: Any = arena.alloc(4096)
     private = np.frombuffer(obj.map(private=True), np.int64)
     for wrong in (np.zeros(1, np.int64), x.copy(), x[[0, 1]], x + 1, private):
         with pytest.raises(TypeError, match="private memory"):
             atomics.add(wrong, 0, 1)
     with pytest.raises(TypeError, match="give an array"):
-        atomics.load([1], 0)  # type: ignore[arg-type]
+        atomics.load([1], 0)  # type: ignore[arg-type]  # refused
     for readonly in (x.readonly(), x[:2].readonly()):
         with pytest.raises(ValueError, match="read-only"):
             atomics.store(readonly, 0, 1)

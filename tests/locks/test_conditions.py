@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import signal
@@ -134,9 +135,14 @@ def test_the_lock_of_a_dead_holder(arena: Arena) -> None:
     condition.release()
     with child(lambda talk: sleeper(condition, talk)) as waiter:
         until(lambda: entries(condition, P.SLEEPING) == 1)
-        killed_with(lambda: (condition.acquire(), condition.notify()))
+        killed_with(lambda: acquire_and_notify(condition))
         assert waiter.hear() == "holds it"
         waiter.wait()
+
+
+def acquire_and_notify(condition: Any) -> None:
+    condition.acquire()
+    condition.notify()
 
 
 def sleeper(condition: Any, talk: Talk) -> None:
@@ -185,13 +191,16 @@ def test_an_event_wakes_all_and_counts_even_if_cleared(arena: Arena) -> None:
     with child(body) as one, child(body) as two:
         for process in (one, two):
             process.hear()
-            stat = Path(f"/proc/{process.pid}/wchan")
-            until(lambda stat=stat: "futex" in stat.read_text())
+            until(functools.partial(naps, process.pid))
         event.set()
         event.clear()
         assert [one.hear(), two.hear()] == [True, True]
         one.wait()
         two.wait()
+
+
+def naps(pid: int) -> bool:
+    return "futex" in Path(f"/proc/{pid}/wchan").read_text()
 
 
 # --- barriers ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import random
@@ -17,11 +18,11 @@ from scamem import Arena, OwnerDiedError
 from scamem.core.sync import places as P
 from tests.backing.children import Talk
 from tests.death.nursery import Nursery
+from tests.locks.waiting import until
 from tests.stitch.test_kills import Stop
 
 PROCESSES = 16
-KILLS = 24
-COUNTED = 4000
+KILLS = 16
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def hammer(talk: Talk, path: str, kind: str) -> None:
     """Count in two words that must agree outside the lock, for ever."""
     arena = Arena.join(path)
     counts = arena.get("counts")
-    lock = arena.lock("lock") if kind == "lock" else arena.rwlock("lock")
+    lock: Any = arena.lock("lock") if kind == "lock" else arena.rwlock("lock")
     acquire = getattr(lock, "acquire_write", None) or lock.acquire
     release = getattr(lock, "release_write", None) or lock.release
     own = 2 + int(talk.hear())
@@ -51,6 +52,10 @@ def hammer(talk: Talk, path: str, kind: str) -> None:
         counts[1] += 1
         counts[own] += 1
         release()
+
+
+def differs(counts: Any, at: int, before: int) -> bool:
+    return bool(counts[at] != before)
 
 
 @pytest.mark.parametrize("kind", ["lock", "rwlock"])
@@ -68,15 +73,13 @@ def test_sixteen_processes_and_kills(named: Arena, nursery: Nursery, kind: str) 
     for _ in range(KILLS):
         number = chance.randrange(len(survivors), PROCESSES)
         before = int(counts[2 + number])
-        while counts[2 + number] == before:  # it works: kill it somewhere in there
-            os.sched_yield()
+        until(functools.partial(differs, counts, 2 + number, before))  # it works
         victims[number].kill()
         victims[number].close()
         victims[number] = nursery.start(hammer, named.path, kind)
         victims[number].say(number)
     least = counts[2 : 2 + len(survivors)] + 20
-    while (counts[2 : 2 + len(survivors)] < least).any():  # nobody starves
-        os.sched_yield()
+    until(lambda: bool((counts[2 : 2 + len(survivors)] >= least).all()))  # nobody starves
     for victim in victims:
         victim.kill()
         victim.close()
@@ -88,7 +91,6 @@ def test_sixteen_processes_and_kills(named: Arena, nursery: Nursery, kind: str) 
     assert counts[0] == counts[1] >= KILLS
     (getattr(lock, "release_write", None) or lock.release)()
     lock.close()
-    del counts
     named.clear()
 
 

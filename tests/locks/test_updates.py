@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_readers_never_get_half(arena: Arena) -> None:
         talk.hear()
 
     with child(write) as one, child(write) as two:
-        seen = set()
+        seen: set[int] = set()
         while not {ROUNDS - 1} <= seen:
             found = x.read_consistent()
             assert (found == found[0]).all()
@@ -113,7 +114,11 @@ def test_writers_take_turns(arena: Arena) -> None:
 def too_late(x: Any) -> int:
     """How many of two waits were over before the update was."""
     late = 0
-    for call in (lambda: x.read_consistent(timeout=0.01), lambda: x.write(0.01).__enter__()):
+    calls: list[Callable[[], Any]] = [
+        lambda: x.read_consistent(timeout=0.01),
+        lambda: x.write(0.01).__enter__(),
+    ]
+    for call in calls:
         try:
             call()
         except scamem.WaitTimeoutError:

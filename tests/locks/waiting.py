@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Callable
+from typing import Any
 
 from scamem.core.sync import places as P
+
+POLL_S = 0.0005
 
 
 def until(is_so: Callable[[], object]) -> None:
     """Let others run until something is so; the test's own timeout ends it."""
     while not is_so():
-        os.sched_yield()
+        time.sleep(POLL_S)
 
 
-def waits_for(lock: object) -> bool:
+def waits_for(lock: Any) -> bool:
     """Return whether somebody waits for a Lock or RLock."""
-    return bool(lock.words.load(P.MUTEX) & P.WAITERS)  # type: ignore[attr-defined]
+    return bool(lock.words.load(P.MUTEX) & P.WAITERS)
 
 
-def entries(primitive: object, state: int) -> int:
+def entries(primitive: Any, state: int) -> int:
     """Return how many entries of a table are in a state."""
-    words = primitive.words  # type: ignore[attr-defined]
+    words = primitive.words
     found = 0
     for entry in range(words.load(P.USED)):
         at = P.ENTRIES + P.ENTRY_WORDS * entry

@@ -53,6 +53,7 @@ class Reference:
     dead: frozenset[int] = frozenset()
     objects: dict[Key, Object] = field(default_factory=dict)
     names: dict[Name, Key] = field(default_factory=dict)
+    weak: frozenset[Name] = frozenset()  # names that do not keep what they show
     loans: dict[Loan, tuple[Key, int | None]] = field(default_factory=dict)  # lender; None: transit
     since: dict[Loan, int] = field(default_factory=dict)  # lent then; or its lender let go
     used_loans: frozenset[Loan] = frozenset()
@@ -71,7 +72,7 @@ class Reference:
         objects = {key: obj.copy() for key, obj in self.objects.items()}
         return Reference(
             self.frames, self.members, self.dead, objects,
-            dict(self.names), dict(self.loans), dict(self.since), self.used_loans,
+            dict(self.names), self.weak, dict(self.loans), dict(self.since), self.used_loans,
             self.online, self.memory, self.perhaps, self.changing,
         )  # fmt: skip
 
@@ -87,10 +88,17 @@ class Reference:
         return len(self.free()) - sum(obj.promised for obj in self.objects.values())
 
     def references(self, key: Key) -> int:
-        """Holders of an object: members, names, and members whose loans outlived their holding."""
+        """What keeps an object: members, names, and members whose loans outlived their holding."""
         obj = self.objects[key]
-        named = sum(1 for other in self.names.values() if other == key)
-        return len(obj.held) + named + (1 if self.in_transit(key) else 0)
+        kept = sum(name not in self.weak for name in self.named(key))
+        return len(obj.held) + kept + (1 if self.in_transit(key) else 0)
+
+    def named(self, key: Key) -> list[Name]:
+        """The names of an object, weak ones too."""
+        return [name for name, other in self.names.items() if other == key]
+
+    def is_kept_by_name(self, key: Key) -> bool:
+        return any(name not in self.weak for name in self.named(key))
 
     def in_transit(self, key: Key) -> list[Loan]:
         return [loan for loan, (other, lender) in self.loans.items()
@@ -162,14 +170,18 @@ class Reference:
         self.bury(key)
 
     def bury(self, key: Key) -> None:
-        """An object that nobody holds is no more (I3)."""
+        """An object that nobody holds is no more (I3), nor is a weak name of it."""
         if key in self.objects and self.references(key) == 0:
+            for name in self.named(key):
+                self.forget(name)
             del self.objects[key]
 
     def is_alone(self, member: int, key: Key) -> bool:
         """Tell whether only this member holds an object, in hand alone, and lent it to nobody."""
         obj = self.objects[key]
         if not obj.live or obj.held.keys() != {member} or self.references(key) != 1:
+            return False
+        if self.named(key):
             return False
         kinds = {kind for kind, count in obj.held[member].items() if count}
         return kinds == {HAND} and all(other != key for other, _ in self.loans.values())
@@ -212,14 +224,27 @@ class Reference:
         obj.frames, copy.frames = copy.frames, obj.frames
         obj.tainted, copy.tainted = copy.tainted, obj.tainted or copy.tainted
 
-    def publish(self, name: Name, key: Key) -> None:
+    def publish(self, name: Name, key: Key, weak: bool = False) -> bool:
+        """Show an object by a name; False: another weak name shows it."""
+        if weak and any(other in self.weak and other != name for other in self.named(key)):
+            return False
         old = self.names.get(name)
+        self.forget(name)
         self.names[name] = key
+        if weak:
+            self.weak |= {name}
         if old is not None:
             self.bury(old)
+        return True
 
     def unpublish(self, name: Name) -> None:
-        self.bury(self.names.pop(name))
+        key = self.names[name]
+        self.forget(name)
+        self.bury(key)
+
+    def forget(self, name: Name) -> None:
+        self.weak -= {name}
+        self.names.pop(name, None)
 
     def lend(self, member: int, key: Key, loan: Loan, now_s: int) -> None:
         if loan in self.used_loans:
@@ -254,8 +279,7 @@ class Reference:
                 continue
             if only is not None and loan not in only:
                 continue
-            named = any(other == key for other in self.names.values())
-            if not self.objects[key].held and not named:
+            if not self.objects[key].held and not self.is_kept_by_name(key):
                 del self.loans[loan], self.since[loan]
                 self.bury(key)
 
@@ -265,8 +289,8 @@ class Reference:
         `only`: as of `expire`.
         """
         for loan, (key, _) in list(self.loans.items()):
-            named = any(other == key for other in self.names.values())
-            if now_s <= self.since[loan] + GRACE_S or not (self.objects[key].held or named):
+            kept = self.objects[key].held or self.is_kept_by_name(key)
+            if now_s <= self.since[loan] + GRACE_S or not kept:
                 continue
             if only is None or loan in only:
                 del self.loans[loan], self.since[loan]

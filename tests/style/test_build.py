@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -199,3 +202,24 @@ def test_a_build_that_ended_half_way_is_begun_again(made: Path) -> None:
     assert not record(made, made_from="c").is_fresh()
     record(made).record.write_text("{")
     assert not record(made).is_fresh()
+
+
+def test_a_build_without_a_compiler_says_what_to_install() -> None:
+    ended = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext"],
+        cwd=ROOT,
+        env={**os.environ, "CC": "/nowhere/gcc"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "no C compiler: '/nowhere/gcc'" in ended.stderr
+    assert "apt install gcc python3-dev" in ended.stderr
+
+
+def test_the_description_for_a_package_index_has_no_link_to_a_file() -> None:
+    setup = runpy.run_path(str(ROOT / "setup.py"), run_name="test")
+    text = setup["LINK"].sub(r"\1 (`\2`)", (ROOT / "README.md").read_text())
+    assert "docs/guarantees.md" in text
+    assert not re.findall(r"\]\((?!https?:)", text)

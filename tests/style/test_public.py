@@ -40,6 +40,28 @@ def test_listed_is_documented(name: str) -> None:
     assert not bare, f"scamem.{name}: without docstring: {bare}"
 
 
+def needs_an_example(thing: object) -> bool:
+    """Return whether a docstring of ours should show how a thing is used."""
+    if inspect.isclass(thing):
+        return not issubclass(thing, (Exception, Warning))  # the page of errors has those
+    return callable(thing)
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_listed_has_an_example(name: str) -> None:
+    value = getattr(scamem, name)
+    shown = {f"scamem.{name}": value}
+    if name == "Arena":
+        public = (one for one in vars(value) if not one.startswith("_"))
+        shown |= {f"Arena.{one}": getattr(value, one) for one in public}
+    bare = [
+        full
+        for full, thing in shown.items()
+        if needs_an_example(thing) and ">>> " not in (inspect.getdoc(thing) or "")
+    ]
+    assert not bare, f"no example (>>>) in the docstring of {bare}"
+
+
 def test_modules_are_documented() -> None:
     bare = [
         sources.at(path, 1)

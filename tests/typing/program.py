@@ -155,6 +155,34 @@ def use_together(arena: scamem.Arena) -> None:
         assert_type(rows.wait(2, timeout=1), int)
 
 
+def use_locks(arena: scamem.Arena) -> None:
+    """Use locks and the like, atomic operations, and updates in place."""
+    lock: scamem.Lock = arena.lock("a", on_owner_death="recover")
+    with lock:
+        assert_type(lock.locked(), bool)
+    recursive: scamem.RLock = arena.rlock()
+    assert_type(recursive.acquire(timeout=1), bool)
+    recursive.release()
+    table: scamem.RWLock = arena.rwlock()
+    with table.read(), table.read(timeout=1):
+        pass
+    ready: scamem.Condition = arena.condition(recursive)
+    with ready:
+        ready.notify_all()
+    stop: scamem.Event = arena.event("stop")
+    stop.set()
+    assert_type(stop.wait(timeout=1), bool)
+    permits: scamem.Semaphore = arena.semaphore(2, bounded=True)
+    assert_type(permits.acquire(blocking=False), bool)
+    all_of_us: scamem.Barrier = arena.barrier(1)
+    assert_type(all_of_us.wait(), int)
+    counter = arena.zeros(1, np.int64)
+    assert_type(scamem.atomics.add(counter, 0, 1), int)
+    with counter.write():
+        counter += 1
+    assert_type(counter.read_consistent(), NDArray[Any])
+
+
 def look(arena: scamem.Arena) -> None:
     """Look at an arena, and take care of it."""
     stats = arena.stats()
@@ -197,6 +225,8 @@ def explain_error(error: scamem.ScamemError) -> int | str | None:
         case scamem.ArenaBusyError():
             return error.members
         case scamem.LockTimeoutError() | scamem.BusyError() | scamem.PeerDiedError():
+            return error.pid
+        case scamem.OwnerDiedError() | scamem.TornError():
             return error.pid
         case scamem.TooScatteredError():
             return error.runs
@@ -247,6 +277,7 @@ def main() -> None:
             make_more(arena, folder)
             use_objects(arena, folder)
             use_together(arena)
+            use_locks(arena)
             look(arena)
         with scamem.Arena.create(machine=machine(), init_on_alloc=True) as arena:
             assert_type(arena, scamem.Arena)

@@ -18,7 +18,7 @@ from tests.style.sources import ROOT, SOURCES
 PROGRAM = Path(__file__).parent / "program.py"
 CLASSES = ("Arena", "Array", "Scamem", "Pin", "GrowableArray", "RingBuffer")
 ELSEWHERE = {  # set or called by the library itself
-    *("hold", "seat", "magic", "what", "on_subclass", "reduce_by_handle"),
+    *("hold", "seat", "magic", "what", "kinds", "on_subclass", "reduce_by_handle"),
     *("send", "recv_into", "create"),  # need a socket; made by Arena.ring and Arena.growable
 }
 

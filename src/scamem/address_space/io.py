@@ -14,7 +14,6 @@ import errno as numbers
 import fcntl
 import io
 import os
-import socket
 from typing import Any, Final, cast
 
 import cython
@@ -56,10 +55,6 @@ from cython.cimports.scamem.address_space.io import (
     sendmsg,
     writev,
 )
-
-# Avoids the enumeration that `socket.socket.type` creates at each access.
-type_of: Final = socket.SocketType.type.__get__
-SOCK_STREAM: Final = int(socket.SOCK_STREAM)
 
 # --- without the GIL ---------------------------------------------------------------------------
 
@@ -277,6 +272,8 @@ def transfer_socket(spans: bytes, sock: Any, writes: bool) -> int:
         BlockingIOError from a socket that does not block.
     TypeError : not a plain socket: a TLS socket's bytes are not its descriptor's.
     """
+    import socket  # takes longer to import than all else of this package that pins need
+
     job = cython.declare(Job)
     if getattr(type(sock), "sendmsg", None) is not socket.socket.sendmsg:
         raise TypeError(
@@ -287,7 +284,9 @@ def transfer_socket(spans: bytes, sock: Any, writes: bool) -> int:
     memset(cython.address(job), 0, cython.sizeof(Job))
     job.fd = sock.fileno()
     job.writes = writes
-    job.kind = STREAM if type_of(sock) == SOCK_STREAM else MESSAGES
+    # Not `sock.type`, which makes an enumeration at each access.
+    kind = socket.SocketType.type.__get__(sock)
+    job.kind = STREAM if kind == socket.SOCK_STREAM else MESSAGES
     job.call_bytes = CALL_BYTES
     if job.kind == MESSAGES:
         job.call_bytes = SSIZE_MAX

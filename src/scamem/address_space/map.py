@@ -25,6 +25,7 @@ from scamem.errors import (
     BlindError,
     ClosedError,
     PlatformError,
+    ReadOnlyMemberError,
     TooScatteredError,
 )
 
@@ -39,11 +40,11 @@ RECOUNT_AFTER_RUNS: Final = 1024  # others map too: count again after this many 
 class DirectMap:
     """An arena's frame files in this process's address space, one after the other.
 
-    They are mapped read-write and, on request, also read-only.
+    They are mapped read-write and, on request, also read-only; or read-only alone.
 
     Attributes
     ----------
-    address : of the first file's first byte, writable.
+    address : of the first file's first byte. writable : whether it can be written there.
     length : bytes of all files.
     files : the file of small frames, and the file of huge frames if there is one.
 
@@ -51,22 +52,31 @@ class DirectMap:
     fork: children do not get them, unless the caller sets MADV_DOFORK on `ranges` for a fork.
     """
 
-    def __init__(self, *files: SharedFile) -> None:
+    def __init__(self, *files: SharedFile, writable: bool = True) -> None:
         self.files = files
+        self.writable = writable
         self.length = sum(file.size for file in files)
-        self.address = _map_aligned(files, writable=True)
+        self.address = _map_aligned(files, writable=writable)
         self._read_only: dict[str, int] = {}  # at most one; setdefault settles races
 
     @property
     def writable_address(self) -> int:
-        """`address`; ClosedError if the map was closed."""
+        """`address`; ClosedError if the map was closed, ReadOnlyMemberError if it is read-only."""
         if not self.address:
             raise ClosedError("the direct map was closed; join the arena again")
+        if not self.writable:
+            raise ReadOnlyMemberError(
+                "asked to write to an arena that this process joined with readonly=True; its "
+                "frames are mapped read-only here. Do it in another process, or join without "
+                "readonly"
+            )
         return self.address
 
     @property
     def read_only_address(self) -> int:
-        """Address of a second mapping that cannot be written; made at first use."""
+        """Address of a mapping that cannot be written; a second one is made at first use."""
+        if not self.writable:
+            return self.address
         source = self.writable_address
         if "address" not in self._read_only:
             made = self._map_read_only(source)
@@ -80,6 +90,8 @@ class DirectMap:
         So a child that another thread forks in between finds either no address, or one that it has
         mapped. Needs: one caller at a time. Errors: those of `note`; nothing is mapped then.
         """
+        if not self.writable:
+            return self.address
         if "address" not in self._read_only:
             made = self._map_read_only(self.writable_address)
             try:

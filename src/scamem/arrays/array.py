@@ -15,10 +15,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import EllipsisType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scamem.core.store import layout as L
 from scamem.membership.member import Hold
@@ -27,6 +26,9 @@ from scamem.views.view import View
 from .over import copied, over
 from .place import locate, root
 from .updates import Update, read_consistent
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Reduced = str | tuple[Any, ...]
 Slice = slice | EllipsisType | None
@@ -60,6 +62,10 @@ COPYING_ATTRIBUTES = ("imag",)  # for real numbers it is new memory, all zeros
 
 class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
     """A NumPy array on frames of an arena, from `scamem.array`, `zeros` and the like, or a handle.
+
+    >>> x = scamem.zeros((2, 3))
+    >>> type(x[1]), type(x * 2)
+    (<class 'scamem.arrays.array.Array'>, <class 'numpy.ndarray'>)
 
     Ownership: its base holds one reference (a pin). It is dropped when the last array over the same
     memory is deallocated, in any thread and order, also at interpreter exit.
@@ -121,6 +127,12 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
     def readonly(self) -> Array:
         """Return a read-only array over the same memory, which nothing can make writable again.
 
+        >>> x = scamem.zeros(3)
+        >>> y = x.readonly()
+        >>> x[0] = 1
+        >>> y[0].item(), y.flags.writeable
+        (1.0, False)
+
         Its pages are mapped read-only: even C code that ignores the flag gets SIGSEGV. Processes
         with a writable array can still write, and this array shows what they write (see
         `snapshot`). If this array lies in private memory or in a view of several objects, the
@@ -149,11 +161,9 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
     def write(self, timeout: float | None = None) -> Update:
         """Update the array in place, so that `read_consistent` sees all of it or nothing.
 
-        >>> x = scamem.array([1, 2, 3])
-        >>> with x.write():
-        ...     x += 1
-        >>> x.read_consistent().tolist()
-        [2, 3, 4]
+            with x.write():
+                x[:500] = 1
+                x[500:] = 2
 
         Writers take turns, whichever arrays of the object they have: one sequence number belongs to
         the whole object. Readers that do not use `read_consistent` see the update as it is made.
@@ -201,6 +211,12 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
 
     def snapshot(self, copy: bool | None = None) -> Array:
         """Return the array as it is now; later writes to its memory do not change the result.
+
+        >>> x = scamem.zeros(3)
+        >>> y = x.snapshot()
+        >>> x[0] = 1
+        >>> y[0].item()
+        0.0
 
         Parameters
         ----------

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from scamem.core.store import layout as L
 from scamem.membership.seat import Seat
@@ -16,6 +15,9 @@ from .array import Array
 from .checks import checked_dtype, checked_nbytes, checked_shape
 from .over import copied, fortran_strides, kept_strides, over
 from .place import locate, root
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 
 def empty(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES
@@ -16,6 +15,9 @@ from scamem.views.making import contiguous, direct_address_of
 
 from .checks import checked_dtype, checked_nbytes
 from .construct import new_array
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 OFFSET_FROM_BYTES = 1 << 20  # smaller arrays begin on a frame boundary
 OFFSET_BYTES = 384  # (destination - source) modulo a frame; see offset_for_copy()
@@ -32,15 +34,24 @@ def over(
     strides: tuple[int, ...] | None = None,
     *,
     writable: bool = True,
+    private: bool = False,
     kind: type[Kind],
 ) -> Kind:
     """Create an array, of type `kind`, over a held object. Needs: it fits into the object.
 
-    Ownership: the array takes the reference over (a stitched view takes its own).
+    `private`: writable, and what this process writes stays here. Otherwise the array is read-only
+    in a process that joined with readonly=True.
+
+    Ownership: the array takes the reference over (a stitched or private view takes its own).
     """
-    address = direct_address_of(seat, hold, writable)
+    writable = writable and not seat.readonly
+    address = 0 if private else direct_address_of(seat, hold, writable)
     base: Any = hold
-    if address == 0:
+    if private:
+        writable = True
+        base = contiguous(seat, hold, L.BY_MAPPING, private=True)
+        address = base.address
+    elif address == 0:
         base = contiguous(seat, hold, L.BY_MAPPING, writable=writable)
         address = base.address
     made: Kind = new_array(kind, dtype, shape, strides, address + offset, writable, base)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scamem.membership.member import Hold
 from scamem.views.making import offset_in_object
 from scamem.views.view import View
+from scamem.views.window import Window
 
 from .construct import address_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Place(NamedTuple):
@@ -31,6 +34,8 @@ def root(array: NDArray[Any]) -> Any:
             base = base.base
         elif isinstance(base, memoryview):
             base = base.obj
+        elif isinstance(base, Window):
+            base = base.base
         else:
             return base
 

@@ -147,9 +147,17 @@ class SharedFile:
 
     @classmethod
     def from_descriptor(
-        cls, fd: int, *, pid: int | None = None, path: str | None = None, label: str = ""
+        cls,
+        fd: int,
+        *,
+        pid: int | None = None,
+        path: str | None = None,
+        label: str = "",
+        sealed: bool = True,
     ) -> SharedFile:
         """Open anew the file behind a descriptor of this process, or of process `pid`.
+
+        `sealed`: refuse a file without a path that others could shrink.
 
         Raises
         ------
@@ -164,7 +172,8 @@ class SharedFile:
         again = os.open(link, _OPEN_FLAGS)
         try:
             _check_foreign(link, os.fstat(again), own=pid is None)
-            _check_sealed(link, again, path)
+            if sealed:
+                _check_sealed(link, again, path)
             label = label or _label(again)
         except BaseException:
             os.close(again)

@@ -18,12 +18,11 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from scamem.errors import OutOfMemoryError
 
+from .system import StrPath, read_text
 from .text import sized
 
 
@@ -37,7 +36,7 @@ class Backed(Protocol):
         ...
 
 
-PROC: Final = Path("/proc")
+PROC: Final = "/proc"
 MARGIN_SHARE: Final = 64  # the margin is 1/64 of the limit,
 MARGIN_BYTES_MIN: Final = 16 << 20  # but at least one step of another member,
 MARGIN_BYTES_MAX: Final = 512 << 20  # and limited on big machines
@@ -48,8 +47,7 @@ MAPS_PIECE_BYTES: Final = 32 << 10
 ADDRESS_SPACE_SHARE: Final = 4  # two direct maps, vmaps, and the rest of the process
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(NamedTuple):
     """What one limit leaves.
 
     Attributes
@@ -64,11 +62,10 @@ class Room:
     free_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Cgroup:
+class _Cgroup(NamedTuple):
     """A directory of the memory controller, and the names of its files."""
 
-    directory: Path
+    directory: str
     limit: str
     usage: str
     prefix: str  # of the keys of memory.stat that count the whole subtree
@@ -76,11 +73,11 @@ class _Cgroup:
     def room(self) -> Room | None:
         """Return the room below this group's limit; None if it has none, or has just gone away."""
         try:
-            limit = (self.directory / self.limit).read_text().strip()
+            limit = read_text(self.directory, self.limit).strip()
             if limit == "max" or int(limit) >= UNLIMITED_BYTES:
                 return None
-            used = int((self.directory / self.usage).read_text())
-            held = _table((self.directory / "memory.stat").read_text())
+            used = int(read_text(self.directory, self.usage))
+            held = _table(read_text(self.directory, "memory.stat"))
         except OSError:
             return None
         get = {key: held.get(self.prefix + key, 0) for key in _CACHE_KEYS}
@@ -97,7 +94,7 @@ _CACHE_KEYS: Final = (
     "dirty",  # these two are version 1's
     "writeback",
 )
-_known_cgroups: dict[tuple[Path, str], tuple[_Cgroup, ...]] = {}
+_known_cgroups: dict[tuple[str, str], tuple[_Cgroup, ...]] = {}
 
 
 def _room(name: str, limit_bytes: int, used_bytes: int) -> Room:
@@ -110,15 +107,15 @@ def _table(text: str) -> dict[str, int]:
     return {field[0].rstrip(":"): int(field[1]) for field in fields if len(field) > 1}
 
 
-def cgroups(proc: Path = PROC) -> tuple[_Cgroup, ...]:
+def cgroups(proc: StrPath = PROC) -> tuple[_Cgroup, ...]:
     """Return this process's memory cgroups, innermost first; caches directories, not values."""
     try:
-        text = (proc / "self/cgroup").read_text()
+        text = read_text(proc, "self/cgroup")
     except OSError:
         return ()
-    key = (proc, text)  # a process that was moved reads another text
+    key = (os.fspath(proc), text)  # a process that was moved reads another text
     if key not in _known_cgroups:
-        _known_cgroups[key] = tuple(_find_cgroups(text, (proc / "self/mountinfo").read_text()))
+        _known_cgroups[key] = tuple(_find_cgroups(text, read_text(proc, "self/mountinfo")))
     return _known_cgroups[key]
 
 
@@ -135,41 +132,43 @@ def _find_cgroups(cgroup: str, mountinfo: str) -> Iterator[_Cgroup]:
         )
         for root, point in _cgroup_mounts(mountinfo, version2=version2):
             for directory in _ancestors(root, point, path):
-                if (directory / names[1]).exists():
+                if os.path.exists(os.path.join(directory, names[1])):
                     yield _Cgroup(directory, *names)
 
 
-def _cgroup_mounts(mountinfo: str, *, version2: bool) -> Iterator[tuple[str, Path]]:
+def _cgroup_mounts(mountinfo: str, *, version2: bool) -> Iterator[tuple[str, str]]:
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         kind, _, options = after.split(" ", 2)
         wanted = "cgroup2" if version2 else "cgroup"
         if kind == wanted and (version2 or "memory" in options.split(" ")[-1].split(",")):
             fields = before.split(" ")
-            yield _unescaped(fields[3]), Path(_unescaped(fields[4]))
+            yield _unescaped(fields[3]), _unescaped(fields[4])
 
 
 def _unescaped(field: str) -> str:
     return field.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
 
 
-def _ancestors(root: str, point: Path, path: str) -> Iterator[Path]:
+def _ancestors(root: str, point: str, path: str) -> Iterator[str]:
     """Yield the directories from the process's group up to the mount point.
 
     In a container, the mount may begin at the group itself (`root`), or the group may be outside
     the namespace (a path with `..`). Then the mount point is the innermost visible group.
     """
     inside = path.removeprefix(root.rstrip("/")) if path.startswith(root) else ""
-    directory = point / inside.strip("/") if ".." not in inside.split("/") else point
-    while directory != point:
-        yield directory
-        directory = directory.parent
+    names = [name for name in inside.split("/") if name]
+    if ".." in names:
+        names = []
+    while names:
+        yield os.path.join(point, *names)
+        names.pop()
     yield point
 
 
-def machine(proc: Path = PROC) -> Room:
+def machine(proc: StrPath = PROC) -> Room:
     """Return the room in the machine's memory."""
-    memory = _table((proc / "meminfo").read_text())
+    memory = _table(read_text(proc, "meminfo"))
     total = memory["MemTotal"] * 1024
     return _room("MemAvailable of the machine", total, total - memory["MemAvailable"] * 1024)
 
@@ -188,7 +187,7 @@ def mount(file: Backed) -> Room | None:
     return Room(f"file system of {file.path}", found.f_blocks * found.f_frsize, free)
 
 
-def rooms(file: Backed | None = None, *, proc: Path = PROC) -> list[Room]:
+def rooms(file: Backed | None = None, *, proc: StrPath = PROC) -> list[Room]:
     """Return what each limit leaves for this process and file, tightest first."""
     found = [group.room() for group in cgroups(proc)]
     found.append(machine(proc))
@@ -197,7 +196,7 @@ def rooms(file: Backed | None = None, *, proc: Path = PROC) -> list[Room]:
     return sorted((room for room in found if room is not None), key=lambda room: room.free_bytes)
 
 
-def require(nbytes: int, file: Backed | None = None, *, proc: Path = PROC) -> None:
+def require(nbytes: int, file: Backed | None = None, *, proc: StrPath = PROC) -> None:
     """Refuse an allocation now that would get a process killed later.
 
     Raises
@@ -218,7 +217,7 @@ def require(nbytes: int, file: Backed | None = None, *, proc: Path = PROC) -> No
         )
 
 
-def default_capacity_bytes(proc: Path = PROC) -> int:
+def default_capacity_bytes(proc: StrPath = PROC) -> int:
     """Return the default capacity of an arena: as much as could ever be online.
 
     Capacity is address space, not memory, so there is no reason for less than the machine's memory
@@ -238,7 +237,7 @@ def default_capacity_bytes(proc: Path = PROC) -> int:
 
 
 def _address_space_bytes() -> int:
-    return int((PROC / "self/statm").read_text().split()[0]) * resource.getpagesize()
+    return int(read_text(PROC, "self/statm").split()[0]) * resource.getpagesize()
 
 
 def mappings_in_use() -> int:
@@ -250,7 +249,7 @@ def mappings_in_use() -> int:
 
 def mappings_max() -> int:
     """Return the number of mappings that a process may have, `vm.max_map_count`."""
-    return int((PROC / "sys/vm/max_map_count").read_text())
+    return int(read_text(PROC, "sys/vm/max_map_count"))
 
 
 def address_space_error(asked_bytes: int) -> OutOfMemoryError:

@@ -16,8 +16,9 @@ from .files import SharedFile, descriptor_links
 
 WAYS_OUT = (
     "What to do: use a named arena (Arena.create(name), or SCAMEM_ARENA=name for every process); "
-    "pass on the descriptor (fork, or pass_fds); or load the handle while a member lives, as the "
-    "same user and in the same pid namespace"
+    "pass on the descriptor (fork, or pass_fds); load the handle while a member lives, as the same "
+    "user and in the same pid namespace; or join first, by a socket at which a member serves "
+    "(arena.serve(path), Arena.join(socket=path))"
 )
 
 

@@ -34,7 +34,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import secrets
 import struct
 import time
 from collections.abc import Iterator
@@ -224,7 +223,7 @@ def _make_temporary(parent: str, made: bool) -> tuple[str, int]:
     """Make a temporary directory; return it, and the descriptor that holds its lock."""
     while True:  # bound: again only if another process removed the place, or this directory
         folder = _open_parent(parent, made)
-        name = TEMPORARY + secrets.token_hex(8)
+        name = TEMPORARY + os.urandom(8).hex()
         temporary = os.path.join(parent, name)
         try:
             os.mkdir(name, 0o700, dir_fd=folder)
@@ -430,7 +429,7 @@ def remove(name: str) -> None:
             reason="type",
         )
     # Renamed first, so that a creator of the same name never finds a half-removed arena.
-    gone = os.path.join(os.path.dirname(directory), TEMPORARY + secrets.token_hex(8))
+    gone = os.path.join(os.path.dirname(directory), TEMPORARY + os.urandom(8).hex())
     os.rename(directory, gone)
     _delete(gone)
     _leave(os.path.dirname(directory))

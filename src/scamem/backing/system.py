@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from typing import Final
 
 PAGE_BYTES: Final = _mmap.PAGESIZE
+READ_BYTES: Final = 1 << 14
+StrPath = str | os.PathLike[str]
 
 PROT_NONE: Final = 0
 PROT_READ: Final = _mmap.PROT_READ
@@ -56,6 +58,20 @@ TMPFS_MAGIC: Final = 0x01021994
 STATFS_BYTES: Final = 256  # struct statfs is 120 bytes on both platforms; f_type is its first long
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def read_text(*path: StrPath) -> str:
+    """Read a small file of /proc, /sys or a cgroup; its name is the parts joined.
+
+    Several are read each time that memory comes online: this is a third of what `open` costs.
+    """
+    fd = os.open(os.path.join(*path), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return b"".join(iter(lambda: os.read(fd, READ_BYTES), b"")).decode(errors="replace")
+    finally:
+        os.close(fd)
+
+
 _size, _address, _offset = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_int64
 
 _libc.mmap.restype = _size

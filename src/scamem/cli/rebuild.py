@@ -287,6 +287,7 @@ class Rebuild:
         for bucket, area in heads.items():
             self.words[self.mine[L.MINE_HASH_AT] + bucket] = area
         self.words[L.AREAS_COUNT] = len(self.used[L.TABLE_AREAS])
+        self.renew_weak_marks(of_area)
         newest = 0
         for area in self.used[L.TABLE_AREAS]:
             at = self.at(L.TABLE_AREAS, area) + L.AREA_VERSION
@@ -294,6 +295,22 @@ class Rebuild:
                 self.words[at] = 0
             newest = max(newest, self.words[at])
         self.words[L.NEXT_VERSION] = max(self.words[L.NEXT_VERSION], newest + 1)
+
+    def renew_weak_marks(self, of_area: dict[int, int]) -> None:
+        """Mark the objects that have a weak name; a second weak name of one becomes an ordinary."""
+        for obj in self.used[L.TABLE_OBJECTS]:
+            at = self.at(L.TABLE_OBJECTS, obj) + L.OBJECT_STATE
+            self.words[at] &= ~L.OBJECT_WEAK & L.ALL_ONES
+        for area, record in of_area.items():
+            flags = self.at(L.TABLE_AREAS, area) + L.AREA_FLAGS
+            obj = low(self.words[self.at(L.TABLE_HOLDERS, record) + L.HOLDER_OBJECT])
+            at = self.at(L.TABLE_OBJECTS, obj)
+            counted = high(self.words[at + L.OBJECT_NR])
+            marked = self.words[at + L.OBJECT_STATE] & L.OBJECT_WEAK
+            if self.words[flags] & L.AREA_WEAK and counted > 1 and not marked:
+                self.words[at + L.OBJECT_STATE] |= L.OBJECT_WEAK
+            else:
+                self.words[flags] = 0
 
     def hash_of(self, at: int, nbytes: int) -> int:
         """Return the hash of an area's name, as `Member.store_name` makes it."""

@@ -4,6 +4,9 @@ A name and its description (what handles/ needs to rebuild an array from the obj
 through the member's private words, MINE_NAME and so on. Names are in the chains of a hash table.
 Everything about an area is logged, so a name shows its old object or its new one. Each publish has
 a version, larger than all before it in the arena, even if the name was unpublished in between.
+
+A weak area (AREA_WEAK) does not keep its object, which is marked OBJECT_WEAK and has no other weak
+area: transactions/free.py removes both together.
 """
 
 import cython
@@ -95,18 +98,20 @@ def link(arena: Words, mine: Words, now_ns: word) -> word:
     return area
 
 
-def set_holder(arena: Words, mine: Words, area: word, holder: word) -> None:
-    """Set the record by which an area holds its object."""
+def set_holder(arena: Words, mine: Words, area: word, holder: word, flags: word) -> None:
+    """Set the record by which an area holds its object, and the area's flags."""
     place: word = at(arena, mine, area)
+    put(arena, place + L.AREA_FLAGS, flags)
     put(arena, place + L.AREA_LINK, pair(low(arena[place + L.AREA_LINK]), holder))
     put(arena, tables.at(arena, mine, L.TABLE_HOLDERS, holder) + L.HOLDER_LOANS, area)
 
 
 def unlink(arena: Words, mine: Words, area: word) -> None:
-    """Remove the area whose name is in the private words from its chain, and give it back."""
+    """Remove an area from the chain of its name, and give it back."""
     place: word = at(arena, mine, area)
     following: word = low(arena[place + L.AREA_LINK])
-    before: word = bucket_at(mine)
+    bucket: word = arena[place + L.AREA_HASH] % mine[L.MINE_HASH_BUCKETS]
+    before: word = mine[L.MINE_HASH_AT] + bucket
     left: word = arena[L.AREAS_COUNT]
     current: word = arena[before]
     while current != area and current != 0 and left > 0:  # bound: the number of areas

@@ -54,6 +54,7 @@ def check_lists(arena: Image, mine: Image) -> list[walk.Finding]:
         found
         + check_loans(arena, mine, by_slot)
         + check_areas(arena, mine, by_slot)
+        + check_weak_names(arena, mine, by_slot)
         + check_drops(arena, mine, by_slot)
     )
 
@@ -154,6 +155,27 @@ def check_areas(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
         text = f"recorded {arena[L.AREAS_COUNT]}, counted {len(seen)}"
         found.append(walk.Finding("I2", "areas", text))
     return found + unaccounted(arena, mine, L.TABLE_AREAS, seen, "I2")
+
+
+def check_weak_names(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk.Finding]:
+    """Part of I3: an object is marked exactly if it has a weak name, one, which is not its last."""
+    first, areas_at = walk.place(mine, L.TABLE_HOLDERS, 0), walk.place(mine, L.TABLE_AREAS, 0)
+    weak: list[int] = []
+    for record in (record for record, slot in by_slot.items() if slot == L.SLOT_AREAS):
+        at = first + record * L.HOLDER_WORDS
+        area = arena[at + L.HOLDER_LOANS]
+        if area < walk.table_end(arena, mine, L.TABLE_AREAS):
+            if arena[areas_at + area * L.AREA_WORDS + L.AREA_FLAGS] & L.AREA_WEAK:
+                weak.append(walk.low(arena[at + L.HOLDER_OBJECT]))
+    found = []
+    for obj, at in walk.objects_in(arena, mine, walk.LIVING):
+        marked, names = arena[at + L.OBJECT_STATE] & L.OBJECT_WEAK != 0, weak.count(obj)
+        if names != marked:
+            text = f"is {'' if marked else 'not '}marked as weak, and has {names} weak names"
+            found.append(walk.Finding("I3", f"object {obj}", text))
+        elif marked and walk.high(arena[at + L.OBJECT_NR]) == 1:
+            found.append(walk.Finding("I3", f"object {obj}", "is kept by its weak name alone"))
+    return found
 
 
 def check_drops(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk.Finding]:

@@ -60,6 +60,12 @@ def in_transit(arena: Words, mine: Words, obj: word) -> word:
     return high(arena[at(arena, mine, obj) + L.OBJECT_HOLDERS])
 
 
+def is_left_to_loans(arena: Words, mine: Words, obj: word) -> bool:
+    """Tell whether only loans in transit keep an object; a weak name does not."""
+    weak: word = 1 if flags(arena, mine, obj) & L.OBJECT_WEAK != 0 else 0
+    return count(arena, mine, obj) == in_transit(arena, mine, obj) + weak
+
+
 def nr(arena: Words, mine: Words, obj: word) -> word:
     """Return how many frames an object has (while ALLOCATING: so far)."""
     return low(arena[at(arena, mine, obj) + L.OBJECT_NR])

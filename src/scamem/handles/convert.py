@@ -17,6 +17,7 @@ from scamem.views.view import View
 
 from .description import RAW, Description, encode, encode_array
 from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
+from .modes import checked_mode
 from .openers import own_handle
 from .runs import sent_by
 from .unloaded import or_unloaded
@@ -91,32 +92,40 @@ def handle(value: Any) -> Handle:
     )
 
 
-def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool = True) -> Any:
+def from_handle(
+    data: Handle | bytes | bytearray | memoryview,
+    *,
+    writable: bool = True,
+    mode: str | None = None,
+) -> Any:
     """Return the value that a handle, or its bytes, refers to; join its arena if necessary.
 
     >>> handle = scamem.handle(scamem.zeros(3))
-    >>> scamem.from_handle(handle, writable=False).flags.writeable
+    >>> scamem.from_handle(handle, mode="r").flags.writeable
     False
 
     Parameters
     ----------
-    writable : False for an array that cannot be written.
+    writable : False: the same as mode="r".
+    mode : "r", "w" or "c", as of `Arena.get`.
 
     Raises
     ------
     StaleHandleError : the object was freed.
     ArenaUnreachableError : this process cannot join the arena; the message lists the ways out.
     ScamemError : these are not the bytes of a handle, or they were changed.
+    ValueError : as of `Arena.get`.
 
     Ownership: the result holds its own reference. The first load takes over the loan in the bytes.
     """
+    how = checked_mode(mode, writable)
     if isinstance(data, Handle):
-        return value_of(data.seat, data.hold.another(L.BY_PIN), data.description, writable)
+        return value_of(data.seat, data.hold.another(L.BY_PIN), data.description, how)
     wire = unpack(data)
     seat = of_wire(wire)
     hold = load_hold(seat.member, wire, L.BY_PIN)
     try:
-        return value_of(seat, hold, wire.description, writable)
+        return value_of(seat, hold, wire.description, how)
     except BaseException:  # on any error: a process that can map it may still load it
         put_back(hold, wire)
         raise

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from multiprocessing.reduction import ForkingPickler
 from types import FrameType
 from typing import Any
 
@@ -22,18 +21,22 @@ import numpy as np
 
 from scamem.arrays.array import Array
 
+from .importing import when_imported
 from .runs import watch_dump
 
-# Modules with a function register(type, reduce), used if they have been imported.
+# Modules with a function register(type, reduce), used once they are imported.
+OURS = "multiprocessing.reduction"  # not another library's
 REGISTERS = (
+    OURS,
     "multiprocess.reduction",
     "loky.backend.reduction",
     "joblib.externals.loky.backend.reduction",
 )
 # Modules whose functions are on the stack only while something is pickled for another process.
-SENDERS = frozenset((*REGISTERS, "multiprocessing.reduction", "joblib.pool"))
+SENDERS = frozenset((*REGISTERS, "joblib.pool"))
+HASHING = "joblib.hashing"
 
-_reducers: dict[type, Callable[[Any], Any]] = {}
+_reducers: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {}
 _hashing: set[type] = set()  # joblib's Hasher classes that were changed already
 
 
@@ -44,9 +47,7 @@ def register_reducer(
 
     `elsewhere` is used in its place in the picklers of other libraries (loky, multiprocess).
     """
-    _reducers[kind] = elsewhere or reduce
-    watch_dump(ForkingPickler)
-    ForkingPickler.register(kind, reduce)
+    _reducers[kind] = reduce, elsewhere or reduce
     register_elsewhere()
 
 
@@ -55,8 +56,8 @@ def register_elsewhere() -> None:
     for name in REGISTERS:
         module = sys.modules.get(name)
         if module is not None:
-            for kind, reduce in _reducers.items():
-                module.register(kind, reduce)
+            for kind, (reduce, elsewhere) in _reducers.items():
+                module.register(kind, reduce if name == OURS else elsewhere)
             lokys = getattr(module, "get_loky_pickler", None)
             watch_dump(module.ForkingPickler if lokys is None else lokys())
     _hash_as_ndarray()
@@ -65,11 +66,9 @@ def register_elsewhere() -> None:
 def _hash_as_ndarray() -> None:
     """Make joblib.hash, and so joblib.Memory, give an Array the hash of an equal ndarray.
 
-    joblib hashes an array's bytes, dtype, shape and strides, and pickles its class beside them. The
-    hashes differ if joblib was imported after the last time that an arena was created or an array
-    was sent.
+    joblib hashes an array's bytes, dtype, shape and strides, and pickles its class beside them.
     """
-    hasher = getattr(sys.modules.get("joblib.hashing"), "Hasher", None)
+    hasher = getattr(sys.modules.get(HASHING), "Hasher", None)
     dispatch = getattr(hasher, "dispatch", None)
     if hasher is None or dispatch is None or hasher in _hashing:
         return
@@ -93,3 +92,7 @@ def is_sending() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+for _name in (*REGISTERS, HASHING):
+    when_imported(_name, register_elsewhere)

@@ -18,7 +18,7 @@ from scamem.views.view import View
 from .handle import Handle
 from .openers import own_handle
 from .pickling import counting, would_die_with_us
-from .shared import seat_of
+from .shared import has_memory, is_copy_on_write, is_partly_shared, is_shared, seat_of
 
 ALONE = "; by value to processes other than its children: no other process has joined the arena"
 
@@ -37,7 +37,21 @@ def explain(value: Any) -> str:
         return _explain_array(value)
     if isinstance(value, (Scamem, Handle)) or own_handle(value) is not None:
         return "by handle: it is a reference to shared memory"
-    return _explain_pickled(value)
+    if isinstance(value, memoryview):
+        return f"cannot be pickled (memoryview); {_where(value)}"
+    where = "" if not has_memory(value) else f"; {_where(value)}"
+    return f"{_explain_pickled(value)}{where}"
+
+
+def _where(value: Any) -> str:
+    """Say whether an object's memory is shared, private or both."""
+    if is_copy_on_write(value):
+        return "its memory is a private, copy-on-write view of an arena"
+    if is_shared(value):
+        return "its memory is shared"
+    if is_partly_shared(value):
+        return "its memory is shared in part, and private in part"
+    return "its memory is private: a copy that only this process has"
 
 
 def _explain_array(value: np.ndarray[Any, Any]) -> str:

@@ -269,6 +269,10 @@ def put_back(held: Hold, wire: Wire) -> None:
 class Handle:
     """A reference that can be sent to another process: by any pickling, or as `bytes(handle)`.
 
+    >>> handle = scamem.handle(scamem.zeros(3))
+    >>> scamem.from_handle(bytes(handle)).shape
+    (3,)
+
     `scamem.handle(x)` and `arena.put(obj)` make one; so does loading one that was sent.
 
     Ownership: it holds one reference, dropped by `close`, deallocation, or the process's death.
@@ -311,7 +315,13 @@ class Handle:
         return data
 
     def cancel(self) -> int:
-        """Take back the loans of this Handle that were not loaded; return how many."""
+        """Take back the loans of this Handle that were not loaded; return how many.
+
+        >>> handle = scamem.handle(scamem.zeros(3))
+        >>> data = bytes(handle)    # lends the array
+        >>> handle.cancel()
+        1
+        """
         lent: list = self.lent or []
         self.lent = None
         return sum([self.seat.member.cancel(loan, loan_id) for loan, loan_id in lent])

@@ -12,22 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import KeysView as Keys
 from collections.abc import ValuesView as Values
 from itertools import chain
-from typing import Any, Final
+from typing import Any
 
-from scamem.errors import NameExistsError, NameNotFoundError
+from scamem.errors import NameExistsError, NameNotFoundError, WaitTimeoutError
 from scamem.membership.seat import Seat, Seated
 
 from . import names
-
-
-class Missing:
-    """The type of `MISSING`, which means: no default was given."""
-
-    def __repr__(self) -> str:
-        return "<no default>"
-
-
-MISSING: Final = Missing()
+from . import values as values_
+from .convert import from_handle
+from .handle import Handle
+from .missing import MISSING
+from .modes import Mode, checked_mode
 
 
 class Names(Keys[str]):
@@ -112,13 +107,13 @@ class Watch:
     """
 
     def __init__(
-        self, seat: Seat, name: str, newer_than: int, timeout: float | None, writable: bool
+        self, seat: Seat, name: str, newer_than: int, timeout: float | None, mode: Mode | None
     ) -> None:
         names.encode_name(name)
         names.checked_timeout(timeout)
         self._seat = seat
         self._timeout = timeout
-        self._writable = writable
+        self._mode: Mode | None = mode
         self.name: str = name
         self.version: int = names.checked_version(newer_than)
 
@@ -135,7 +130,7 @@ class Watch:
         WaitTimeoutError : nothing newer was published in time.
         """
         value, self.version = names.find(
-            self._seat, self.name, timeout, writable=self._writable, newer_than=self.version
+            self._seat, self.name, timeout, mode=self._mode, newer_than=self.version
         )
         return value
 
@@ -149,7 +144,101 @@ class Watch:
         return f"<Watch of {self.name!r}, version {self.version}>"
 
 
-def publish(arena: Seated, name: str, value: Any, *, replace: bool = False) -> None:
+def put(arena: Seated, value: Any, *, name: str | None = None, replace: bool = False) -> Handle:
+    """Store a value and return a handle of it; publish it too, if a name is given.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> handle = arena.put({"run": 7, "data": np.arange(3)}, name="latest")
+    >>> arena.get(handle)["run"], arena["latest"]["run"]
+    (7, 7)
+
+    An array of this arena is not copied. Another array, or bytes, is copied once. Any other object
+    is pickled (protocol 5): its buffers are copied once, and not when it is loaded. All processes
+    see a copy read-only: see `mode` of `get`.
+
+    Parameters
+    ----------
+    name, replace : as of `publish`.
+
+    Raises
+    ------
+    NameExistsError : the name is taken, and `replace` is False; nothing was stored.
+    OutOfMemoryError : names the limit that was met.
+
+    Ownership: the handle is one reference, a name another one; the value stays the caller's.
+    """
+    if name is not None and not replace and names.contains(arena._seat, name):
+        raise names.exists_already(name)
+    made = values_.put(arena._seat, value)
+    if name is not None:
+        names.publish(arena._seat, name, made, replace=replace)
+    return made
+
+
+def get(
+    arena: Seated,
+    key: str | Handle | bytes,
+    default: Any = MISSING,
+    *,
+    timeout: float | None = None,
+    writable: bool = True,
+    newer_than: int = 0,
+    mode: str | None = None,
+) -> Any:
+    """Return the value that a name or a handle refers to.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["numbers"] = np.arange(3)
+    >>> int(arena.get("numbers").sum())
+    3
+    >>> mine = arena.get("numbers", mode="c")
+    >>> mine[0] = 100    # stays in this process
+    >>> int(arena.get("numbers").sum())
+    3
+
+    Parameters
+    ----------
+    key : a published name, a Handle, or the bytes of a Handle.
+    default : for a name: returned in place of NameNotFoundError and WaitTimeoutError.
+    timeout : for a name: seconds to wait until it is published; None, 0 or less: do not wait;
+        math.inf: wait for ever.
+    writable : False: the same as mode="r".
+    newer_than : for a name: a version; wait for a value published after it (see `watch`).
+    mode : how this process sees the arrays of the value. "r": read-only; a write by C code ends the
+        process. "w": shared and writable. "c": private copy-on-write; a write copies a page, and
+        other processes do not see it. None: as the value was stored: read-only if `put` copied it,
+        else shared and writable.
+
+    Returns
+    -------
+    An Array over the stored frames, bytes, the unpickled object, or a Scamem if one was published
+    (which has its own modes: `Scamem.map`). An Array of a subclass comes back as that subclass if
+    this process has defined it, else as a plain Array.
+
+    Raises
+    ------
+    NameNotFoundError : the name was not published in time.
+    WaitTimeoutError : the name exists, but nothing newer than `newer_than` came in time.
+    ArenaRemovedError : the arena was removed, so no new process can publish the name.
+    StaleHandleError : the handle's object was freed.
+    ValueError : there is no such mode; or it is "w", and the value was stored read-only.
+
+    Ownership: the result holds its own reference. Cost: mode "c" makes a mapping per array.
+    """
+    if not isinstance(key, str):
+        return from_handle(key, writable=writable, mode=mode)
+    how = checked_mode(mode, writable)
+    try:
+        return names.find(arena._seat, key, timeout, mode=how, newer_than=newer_than)[0]
+    except (NameNotFoundError, WaitTimeoutError):
+        if default is MISSING:
+            raise
+        return default
+
+
+def publish(
+    arena: Seated, name: str, value: Any, *, replace: bool = False, weak: bool = False
+) -> None:
     """Publish a value under a name. Every member can get it, even after this process has ended.
 
     >>> arena = scamem.Arena.create(capacity="64M")
@@ -164,22 +253,32 @@ def publish(arena: Seated, name: str, value: Any, *, replace: bool = False) -> N
         without a copy. Another array is copied into this arena; any other value is stored as by
         `put`.
     replace : drop the value that the name has now, in the same step. `arena[name] = value` does so.
+    weak : the name does not keep the value. It goes together with the value, when the last process
+        that holds it drops it or dies. The value must lie in this arena. An object can have one
+        weak name, and any number of ordinary ones.
 
     Raises
     ------
     NameExistsError : the name is taken, and `replace` is False.
     ArenaRemovedError : the arena was removed, so new processes could not find the name.
     OutOfMemoryError : no memory for the name's record, or for a copy.
-    ValueError : the name, or the description of a dtype, is too long; or the Scamem, View or Handle
-        belongs to another arena.
+    ValueError : the name, or the description of a dtype, is too long; the Scamem, View or Handle
+        belongs to another arena; or a weak name was asked for a value that is not in this arena, or
+        that has one.
 
-    Ownership: the name holds one reference until it is unpublished or replaced.
+    Ownership: the name, unless it is weak, holds one reference until it is unpublished or replaced.
     """
-    names.publish(arena._seat, name, value, replace=replace)
+    names.publish(arena._seat, name, value, replace=replace, weak=weak)
 
 
 def unpublish(arena: Seated, name: str) -> None:
     """Remove a name and drop its reference; processes that use the object keep it.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> arena.unpublish("a")
+    >>> "a" in arena
+    False
 
     Raises
     ------
@@ -191,23 +290,45 @@ def unpublish(arena: Seated, name: str) -> None:
 def keys(arena: Seated, prefix: str = "") -> Names:
     """Return the names, or those that begin with `prefix`: a live view as of a dict, in no order.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.update({"camera/1": b"x", "lidar/1": b"y"})
+    >>> list(arena.keys("camera/"))
+    ['camera/1']
+
     `arena.keys("camera/")`. Each use of the view goes through all names of the arena.
     """
     return Names(arena._seat, prefix)
 
 
 def values(arena: Seated, prefix: str = "") -> NamedValues:
-    """Return a live view of the published values; see `keys`. Each value is loaded in turn."""
+    """Return a live view of the published values; see `keys`. Each value is loaded in turn.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> list(arena.values())
+    [b'text']
+    """
     return NamedValues(arena._seat, prefix)
 
 
 def items(arena: Seated, prefix: str = "") -> NamedItems:
-    """Return a live view of (name, value); see `keys`. Each value is loaded in turn."""
+    """Return a live view of (name, value); see `keys`. Each value is loaded in turn.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> list(arena.items())
+    [('a', b'text')]
+    """
     return NamedItems(arena._seat, prefix)
 
 
 def pop(arena: Seated, name: str, default: Any = MISSING) -> Any:
     """Unpublish a name and return its value. No other process that pops it gets the same value.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> arena.pop("a"), arena.pop("a", None)
+    (b'text', None)
 
     Raises
     ------
@@ -222,7 +343,13 @@ def pop(arena: Seated, name: str, default: Any = MISSING) -> Any:
 
 
 def popitem(arena: Seated) -> tuple[str, Any]:
-    """Unpublish any one name and return (name, value); NameNotFoundError if there is none."""
+    """Unpublish any one name and return (name, value); NameNotFoundError if there is none.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> arena.popitem()
+    ('a', b'text')
+    """
     for name in names.names(arena._seat):
         try:
             return name, names.take(arena._seat, name)
@@ -233,6 +360,10 @@ def popitem(arena: Seated) -> tuple[str, Any]:
 
 def setdefault(arena: Seated, name: str, default: Any = None) -> Any:
     """Return a name's value; publish `default` first if there is no such name.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.setdefault("a", b"first"), arena.setdefault("a", b"second")
+    (b'first', b'first')
 
     If several processes do so at once, one of them publishes, and all get its value.
     """
@@ -250,7 +381,13 @@ def setdefault(arena: Seated, name: str, default: Any = None) -> Any:
 def update(
     arena: Seated, other: Mapping[str, Any] | Iterable[tuple[str, Any]] = (), /, **more: Any
 ) -> None:
-    """Publish several values, one after the other in order; names that exist are replaced."""
+    """Publish several values, one after the other in order; names that exist are replaced.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.update({"a": b"1"}, b=b"2")
+    >>> sorted(arena)
+    ['a', 'b']
+    """
     source: Any = other
     pairs = source
     if hasattr(source, "keys"):
@@ -260,7 +397,14 @@ def update(
 
 
 def clear(arena: Seated) -> None:
-    """Unpublish every name in the arena, whichever process published it."""
+    """Unpublish every name in the arena, whichever process published it.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> arena.clear()
+    >>> len(arena)
+    0
+    """
     for name in names.names(arena._seat):
         try:
             names.unpublish(arena._seat, name)
@@ -270,6 +414,13 @@ def clear(arena: Seated) -> None:
 
 def version(arena: Seated, name: str) -> int:
     """Return the version of a name's value.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"1"
+    >>> before = arena.version("a")
+    >>> arena["a"] = b"2"
+    >>> arena.version("a") > before
+    True
 
     Each publish gets a version larger than that of every earlier publish in the arena, of any name.
 
@@ -287,6 +438,7 @@ def watch(
     newer_than: int = 0,
     timeout: float | None = math.inf,
     writable: bool = True,
+    mode: str | None = None,
 ) -> Watch:
     """Return an iterator over a name's values: the one that it has now, then each newer version.
 
@@ -306,6 +458,6 @@ def watch(
     timeout : seconds to wait for each value; math.inf: wait for ever. If the time runs out, the
         iterator raises WaitTimeoutError, or NameNotFoundError if the name is not published. It can
         be used again afterwards.
-    writable : False for arrays that cannot be written.
+    writable, mode : as of `get`.
     """
-    return Watch(arena._seat, name, newer_than, timeout, writable)
+    return Watch(arena._seat, name, newer_than, timeout, checked_mode(mode, writable))

@@ -51,7 +51,7 @@ def _found(address: int, nbytes: int) -> Found | None:
         for start, length in direct.ranges():
             if start <= address and address + nbytes <= start + length:
                 held = _held(seat, address - start, nbytes)
-                writable = start == direct.address
+                writable = start == direct.address and direct.writable
                 return None if held is None else Found(held, writable)
         for kept in list(seat.views.values()):
             view = kept()

@@ -35,6 +35,7 @@ from scamem.views.view import View
 from .convert import RAW_DESCRIPTION, check_whole, scamem_of
 from .description import encode_array
 from .handle import Handle
+from .modes import Mode
 from .values import put, value_of
 
 DESCRIPTION_BYTES_MAX = L.AREA_DESCRIPTION_WORDS * L.WORD_BYTES
@@ -67,30 +68,41 @@ def encode_name(name: str) -> bytes:
     return encoded
 
 
-def publish(seat: Seat, name: str, value: Any, *, replace: bool = False) -> None:
-    """Publish a value under a name; see Arena.publish."""
+def publish(seat: Seat, name: str, value: Any, *, replace: bool = False, weak: bool = False) -> int:
+    """Publish a value under a name, and return its version; see Arena.publish."""
     encoded = encode_name(name)
     seat.check_open()
     seat.check_still_there()
-    hold, description = _describe(seat, value)
+    hold, description = _describe(seat, value, copy=not weak)
     if len(description) > DESCRIPTION_BYTES_MAX:
         raise ValueError(
             f"asked to publish an array whose dtype takes {len(description)} bytes to describe; an "
             f"area holds {DESCRIPTION_BYTES_MAX}. Publish its fields one by one, or arena.put() it"
         )
+    how = (L.PUBLISH_REPLACE if replace else 0) | (L.PUBLISH_WEAK if weak else 0)
     while True:
-        area = naming.publish_name(seat.member, hold, encoded, description, replace)
+        area, version = naming.publish_name(seat.member, hold, encoded, description, how)
         if area < L.STATUS:
-            return
-        if area == L.EXISTS:
-            raise NameExistsError(
-                f"{name!r} is already published; unpublish it first, choose another name, or "
-                "replace it (arena[name] = value)"
+            return int(version)
+        if area == L.IN_USE:
+            raise ValueError(
+                f"asked for the weak name {name!r} of an object that has another weak name; an "
+                "object can have one. Unpublish the other, or publish this one without weak=True"
             )
+        if area == L.EXISTS:
+            raise exists_already(name)
         make_room(seat, area)
 
 
-def _describe(seat: Seat, value: Any) -> tuple[Hold, bytes]:
+def exists_already(name: str) -> NameExistsError:
+    """Return the error for a name that is taken."""
+    return NameExistsError(
+        f"{name!r} is already published; unpublish it first, choose another name, or replace it "
+        "(arena[name] = value)"
+    )
+
+
+def _describe(seat: Seat, value: Any, *, copy: bool = True) -> tuple[Hold, bytes]:
     """Return a reference to the object that a value lies in, and the value's description."""
     value = scamem_of(value)
     if isinstance(value, Handle | Scamem | View):
@@ -104,6 +116,11 @@ def _describe(seat: Seat, value: Any) -> tuple[Hold, bytes]:
     place = locate(value) if isinstance(value, np.ndarray) else None
     if place is not None and place.hold.member is seat.member:
         return place.hold, encode_array(value, place.offset)
+    if not copy:
+        raise ValueError(
+            f"asked for a weak name of a {type(value).__name__} that is not in this arena: the "
+            "name would show a copy that nobody holds. Put the value into the arena, and keep it"
+        )
     if type(value) is np.ndarray or isinstance(value, Array):
         try:
             made = create.array(seat, value)
@@ -160,9 +177,9 @@ def find(
     name: str,
     timeout: float | None = None,
     *,
-    writable: bool = True,
+    mode: Mode | None = None,
     newer_than: int = 0,
-    read: Callable[[Seat, Hold, bytes, bool], Any] = value_of,
+    read: Callable[[Seat, Hold, bytes, Mode | None], Any] = value_of,
 ) -> tuple[Any, int]:
     """Return a name's value and its version; wait for it if asked to. See Arena.get.
 
@@ -182,7 +199,7 @@ def find(
         seat.check_open()
         held, description, number = naming.hold_name(seat.member, encoded, L.BY_PIN, newer_than)
         if isinstance(held, Hold):
-            return read(seat, held, description, writable), number
+            return read(seat, held, description, mode), number
         if held not in (L.NOT_FOUND, L.NOT_NEWER):
             make_room(seat, held)
             continue
@@ -218,6 +235,11 @@ def version(seat: Seat, name: str) -> int:
     if found == 0:
         raise _not_found(seat, name)
     return int(found)
+
+
+def contains_version(seat: Seat, name: bytes, version: int) -> bool:
+    """Return whether an encoded name shows this version. False in an arena that was left."""
+    return seat.member.is_active() and naming.version_of(seat.member, name) == version
 
 
 def contains(seat: Seat, name: object) -> bool:

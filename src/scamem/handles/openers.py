@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
 
 # By kind of description. Each takes a reference over, and what the description says in `of`.
 OPENERS: dict[int, Callable[[Seat, Hold, bytes], Any]] = {}
+
+
+def opener_of(kind: int) -> Callable[[Seat, Hold, bytes], Any]:
+    """Return what opens a kind; import the layer above that registers it, if nobody has yet."""
+    if kind not in OPENERS:
+        import_module("scamem.datasets.freezing")
+    return OPENERS[kind]
 
 
 def own_handle(value: Any) -> Any:

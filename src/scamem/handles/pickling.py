@@ -38,6 +38,7 @@ from .convert import RAW_DESCRIPTION, from_handle, handle, load_handle
 from .description import ARRAY, Description, encode_array, extent
 from .elsewhere import is_sending, register_elsewhere, register_reducer
 from .handle import lend
+from .modes import received
 from .runs import for_pickler, sent_by
 from .unloaded import or_unloaded
 
@@ -88,7 +89,7 @@ def load_array(data: bytes, kind: type[Array] = Array, dtype: Any = None) -> Any
     kind : the subclass of Array that it was.
     dtype : its dtype, if a handle cannot describe it.
     """
-    found = from_handle(data)
+    found = from_handle(data, mode=received())
     if dtype is not None:
         found = found.view(dtype)
     return found if kind is Array else found.view(kind)
@@ -149,7 +150,9 @@ def load_stitched(
     found = Description(ARRAY, offset, shape, strides, dtype, not writable)
     seat = loaded[0][0].seat
     parts = [(one.hold, start, count) for one, start, count in loaded]
-    view = making.stitched(seat, parts, writable=writable)
+    mode = received()
+    writable = mode == "c" or (writable and mode != "r")
+    view = making.stitched(seat, parts, writable=writable, private=mode == "c")
     first, last = extent(found)
     if first < 0 or last > view.nbytes or dtype.hasobject:
         raise ScamemError(

@@ -7,14 +7,14 @@ unknown.
 
 from __future__ import annotations
 
-import importlib
 import os
-import select
-import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
+
+from .importing import when_imported
 
 FAMILIES = ("multiprocessing", "multiprocess")
 KEY = "scamem"  # in the configuration that children inherit
@@ -38,13 +38,12 @@ class Inheritance:
     def __init__(self, tell: Callable[[], bytes], hear: Callable[[bytes], object]) -> None:
         self._tell = tell
         self._hear = hear
-        self._families: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return bytes, (self._tell(),)
 
     def hand_down(self) -> None:
-        """Let the children of this process inherit. Call it again for packages imported since.
+        """Let the children of this process inherit.
 
         Each child runs it anew once it knows which process it is.
         """
@@ -57,12 +56,18 @@ class Inheritance:
                 continue
             found = config.get(KEY)
             config[KEY] = self
-            if family not in self._families:
-                self._families.add(family)
-                util = importlib.import_module(f"{family}.util")
-                util.register_after_fork(self, Inheritance.hand_down)
             if isinstance(found, bytes) and found:
                 self._hear(found)
+
+    def watch(self) -> None:
+        """Hand down from now on, also to children of packages that are imported later."""
+        for family in FAMILIES:
+            when_imported(f"{family}.process", self.hand_down)
+            when_imported(f"{family}.util", partial(self._watch_children, family))
+
+    def _watch_children(self, family: str) -> None:
+        util = sys.modules[f"{family}.util"]
+        util.register_after_fork(self, Inheritance.hand_down)
 
 
 def parents() -> list[int]:
@@ -104,6 +109,8 @@ def _has_children() -> bool:
 
 def _is_alive(child: Any) -> bool:
     """Check a child's sentinel: `Process.is_alive` would reap a child that a thread waits for."""
+    import select
+
     poll = select.poll()
     try:
         poll.register(child.sentinel, select.POLLIN)
@@ -128,6 +135,8 @@ def _is_family_channel() -> bool:
 
 def _is_unnamed(connection: Any) -> bool:
     """Return whether a Connection is an end of `Pipe()`, not one that a Listener accepted."""
+    import socket  # the connection's own module has it already
+
     try:
         found = socket.socket(fileno=connection.fileno())
     except OSError:

@@ -43,18 +43,34 @@ def is_shared(value: Any) -> bool:
     """
     if isinstance(scamem_of(value), (Handle, Scamem)):
         return True
-    try:
-        return all(_is_in_arena(part) for part in _parts(value))
-    except (TypeError, ValueError, RuntimeError, AttributeError, ImportError, BufferError):
-        return False  # its library gives no access to its memory, or it has none
+    parts = _known_parts(value)  # None: its library gives no access to its memory, or it has none
+    return parts is not None and all(map(_is_in_arena, parts))
 
 
 def is_partly_shared(value: Any) -> bool:
     """Return whether any part of an object's memory lies in an arena; see `is_shared`."""
+    return any(map(_is_in_arena, _known_parts(value) or []))
+
+
+def has_memory(value: Any) -> bool:
+    """Return whether an object's data is memory that can be looked at; see `is_shared`."""
+    return _known_parts(value) is not None
+
+
+def _known_parts(value: Any) -> list[np.ndarray[Any, Any] | Span] | None:
+    """Return the pieces of an object's data, None if they are not accessible."""
     try:
-        return any(_is_in_arena(part) for part in _parts(value))
+        return list(_parts(value))
     except (TypeError, ValueError, RuntimeError, AttributeError, ImportError, BufferError):
-        return False
+        return None
+
+
+def is_copy_on_write(value: Any) -> bool:
+    """Return whether all of an object's memory lies in copy-on-write views of an arena."""
+    parts = _known_parts(value) or []
+    roots = [root(part) for part in parts if isinstance(part, np.ndarray)]
+    private = all(isinstance(base, View) and base.private for base in roots)
+    return len(roots) == len(parts) > 0 and private
 
 
 def seat_of(array: np.ndarray[Any, Any]) -> Seat | None:

@@ -41,7 +41,8 @@ from .description import (
 )
 from .dtypes import dtype_text
 from .handle import Handle
-from .openers import OPENERS, own_handle
+from .modes import Mode
+from .openers import opener_of, own_handle
 from .subclasses import kind_of
 
 ALIGN_BYTES = 64
@@ -142,25 +143,39 @@ def _store(seat: Seat, parts: list[memoryview], places: list[int]) -> Hold:
     return hold
 
 
-def value_of(seat: Seat, hold: Hold, description: bytes, writable: bool = True) -> Any:
+def value_of(seat: Seat, hold: Hold, description: bytes, mode: Mode | None = None) -> Any:
     """Return the value of a held object, by its description from a handle or an area.
+
+    Raises
+    ------
+    ValueError : mode is "w", and the value was stored read-only.
 
     Ownership: the result takes `hold` over.
     """
     found = decode(description, seat.member.nr(hold) * seat.frame_bytes)
-    if not writable:
+    if mode == "r":
         found = found._replace(read_only=True)
-    return get(seat, hold, found)
+    elif mode == "w" and found.read_only and found.kind in (ARRAY, PICKLE):
+        raise ValueError(
+            "asked for mode='w' of a value that is read-only for all: put() copied it, or its "
+            "array was read-only. Use mode='c' for a private copy-on-write view, or publish an "
+            "array of the arena"
+        )
+    elif mode == "w":
+        seat.check_writable()
+    return get(seat, hold, found, private=mode == "c")
 
 
-def writable_value_of(seat: Seat, hold: Hold, description: bytes, _writable: bool = True) -> Any:
+def writable_value_of(seat: Seat, hold: Hold, description: bytes, _mode: Mode | None = None) -> Any:
     """Return a value as `value_of` does, but writable, even if `put` stored a copy of it."""
     found = decode(description, seat.member.nr(hold) * seat.frame_bytes)
     return get(seat, hold, found._replace(read_only=False))
 
 
-def get(seat: Seat, hold: Hold, found: Description) -> Any:
+def get(seat: Seat, hold: Hold, found: Description, *, private: bool = False) -> Any:
     """Return the value of a held object, by its parsed description.
+
+    `private`: arrays are writable, and what is written to them stays in this process.
 
     Ownership: the result takes `hold` over, as its base or until it is copied out.
     """
@@ -176,10 +191,11 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
             dtype,
             found.strides,
             writable=not found.read_only,
+            private=private,
             kind=kind_of(found.of) if found.of else Array,
         )
     if found.kind == FROZEN:
-        return OPENERS[FROZEN](seat, hold, found.of)
+        return opener_of(FROZEN)(seat, hold, found.of)
     if found.kind == PICKLE and (found.offset != 0 or not seat.member.is_pickled(hold)):
         raise ScamemError(
             "a handle or area describes a pickle, but no pickle was put there, so nothing was "
@@ -187,7 +203,17 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
         )
     nbytes = found.shape[0]
     writable = found.kind == PICKLE and not found.read_only
-    data = over(seat, hold, found.offset, (nbytes,), U8, writable=writable, kind=np.ndarray)
+    private = private and found.kind == PICKLE
+    data = over(
+        seat,
+        hold,
+        found.offset,
+        (nbytes,),
+        U8,
+        writable=writable,
+        private=private,
+        kind=np.ndarray,
+    )
     if found.kind == BYTES:
         return data.tobytes()
     return _get_pickled(data)

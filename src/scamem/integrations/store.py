@@ -12,12 +12,13 @@ from scamem.handles import names
 from scamem.handles.convert import load_handle
 from scamem.handles.elsewhere import register_elsewhere
 from scamem.handles.handle import Handle
+from scamem.handles.modes import Mode
 from scamem.handles.values import value_of
 from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
 
 Key = str | Handle | bytes
-Reader = Callable[[Seat, Hold, bytes, bool], Any]
+Reader = Callable[[Seat, Hold, bytes, Mode | None], Any]
 
 
 def arena_or_default(arena: Arena | None) -> Arena:
@@ -42,4 +43,4 @@ def stored(
         return found, repr(key)
     handle = key if isinstance(key, Handle) else load_handle(key)
     held = handle.hold.another(L.BY_PIN)
-    return read(handle.seat, held, handle.description, True), repr(handle)
+    return read(handle.seat, held, handle.description, None), repr(handle)

@@ -23,6 +23,11 @@ from scamem.membership.seat import Seat
 class Holder:
     """One holder of an object, and the references that it stands for.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> [(one.kind, one.name) for one in arena.objects()[0].holders]
+    [('area', 'a')]
+
     Attributes
     ----------
     kind : "member", "area" (a published name) or "transit" (handles whose sender let go or died);
@@ -68,6 +73,11 @@ class Holder:
 class ObjectInfo:
     """One object, as of one moment: its size, its runs, and its holders.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["a"] = b"text"
+    >>> arena.objects()[0].names
+    ('a',)
+
     Attributes
     ----------
     index, generation : identify the object.
@@ -106,6 +116,12 @@ class AreaWords(NamedTuple):
 @dataclass(frozen=True)
 class LoanInfo:
     """A handle that was sent and not loaded yet.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> x = arena.zeros(1000)
+    >>> sent = bytes(scamem.handle(x))
+    >>> arena.loans()[0].orphaned
+    False
 
     Attributes
     ----------

@@ -17,7 +17,13 @@ from .objects import objects
 
 @dataclass(frozen=True)
 class MemberInfo:
-    """One member: its slot, its pid, and how many objects it holds."""
+    """One member: its slot, its pid, and how many objects it holds.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> x = arena.zeros(1000)
+    >>> arena.stats().members[0].objects
+    1
+    """
 
     slot: int
     pid: int
@@ -27,6 +33,11 @@ class MemberInfo:
 @dataclass(frozen=True)
 class Stats:
     """Sizes and counts of an arena at about one moment.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> stats = arena.stats()
+    >>> stats.capacity_bytes, stats.frame_bytes
+    (67108864, 4096)
 
     Attributes
     ----------
@@ -107,10 +118,7 @@ def stats(seat: Seat) -> Stats:
 
 
 def free_bitmap(seat: Seat) -> NDArray[np.bool_]:
-    """Return which frames are free (in no object) now: bool, one per frame.
-
-    The array ends with the last online section. Frames without memory count as free.
-    """
+    """Return which frames are free; see `Arena.free_bitmap`."""
     size = seat.geometry
     words = section_words(seat.member, 0, size.sections)
     online = max((k + 1 for k, word in enumerate(words) if word & L.MASK_8 in USABLE), default=0)

@@ -23,8 +23,8 @@ from .seat import RANGES_MAX, Seat, other_pids
 PIDS_SHOWN = 5
 
 
-def attach(files: Files) -> Seat:
-    """Map an arena's files and become a member of it.
+def attach(files: Files, *, readonly: bool = False) -> Seat:
+    """Map an arena's files and become a member of it. `readonly`: map the frames read-only.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def attach(files: Files) -> Seat:
     OutOfMemoryError : no memory or address space for the mappings.
     ArenaBusyError : no slot is free, and no dead member's slot could be reaped.
     """
-    control, frames, huge = files
+    control = files.control
     words = read_header(control)
     size = Geometry.from_words(words)
     control_bytes = size.control_words * L.WORD_BYTES
@@ -42,7 +42,7 @@ def attach(files: Files) -> Seat:
         size.describe_to(_words_at(mine, L.MINE_TABLES_AT))
         control_address = control.map(0, control_bytes)
         undo.callback(control.unmap, control_address, control_bytes)
-        direct = DirectMap(frames) if huge is None else DirectMap(frames, huge)
+        direct = DirectMap(*(file for file in files[1:] if file), writable=not readonly)
         if direct.length != size.frames * size.frame_bytes:
             raise ArenaRefusedError(
                 f"the arena's frame files have {direct.length:,} bytes, its header needs "
@@ -86,6 +86,8 @@ def attach(files: Files) -> Seat:
 
 def _fast_zone(made: Seat) -> int:
     """Return the zone for small allocations without a choice; a status if there is a choice."""
+    if made.readonly:
+        return L.STATUS  # allocate() refuses
     plain = made.default_node is None and made.default_zone in (None, "NORMAL")
     normal = [span for span in made.geometry.spans if span.kind == L.KIND_NORMAL]
     return L.ZONE_NORMAL if plain and len(normal) == 1 else L.STATUS

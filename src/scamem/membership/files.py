@@ -8,11 +8,9 @@ difference. Before any word of a control file is trusted, its owner, type, mode 
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from array import array
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from scamem.backing import huge_pages, joining, places
@@ -20,9 +18,11 @@ from scamem.backing.files import SharedFile
 from scamem.core.store import header as headers
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
+from scamem.core.store.words import WordArray
 from scamem.errors import ArenaRefusedError, ArenaUnreachableError, OutOfMemoryError
+from scamem.later import Later
 
-from . import reboot
+reboot = Later("scamem.membership.reboot")
 
 CONTROL_LABEL = "scamem-control-"
 DEFAULT_LABEL = "scamem-default-"  # the control file of a process's default arena
@@ -30,8 +30,7 @@ FRAMES_LABEL = "scamem-frames-"
 HUGE_LABEL = "scamem-huge-"
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """Where an arena is, as data: a handle carries it so that another process can join.
 
     Attributes
@@ -68,7 +67,7 @@ def new_files(size: Geometry, path: str, label: str, settings: int = 0) -> Files
 
     The files of a named arena appear under its path only when they are complete.
     """
-    arena_id = secrets.randbits(128)
+    arena_id = int.from_bytes(os.urandom(16), "little")
     name = f"{arena_id:032x}"
     control_bytes = size.control_words * L.WORD_BYTES
     frame_bytes = size.normal_frames * size.frame_bytes
@@ -126,7 +125,7 @@ def read_header(control: SharedFile, *, any_boot: bool = False) -> array[int]:
     data = os.pread(control.descriptor(), L.SLOTS * L.WORD_BYTES, 0)
     words = array("Q", data[: len(data) // L.WORD_BYTES * L.WORD_BYTES])
     found = headers.header_problems(words, min(control.size // L.WORD_BYTES, _words(control)))
-    if not found and not any_boot and not reboot.is_of_this_boot(words):
+    if not found and not any_boot and not is_of_this_boot(words):
         found = ["it was written before the last restart of the machine"]
     if found:
         raise ArenaRefusedError(
@@ -136,6 +135,11 @@ def read_header(control: SharedFile, *, any_boot: bool = False) -> array[int]:
             reason="header",
         )
     return words
+
+
+def is_of_this_boot(words: WordArray) -> bool:
+    """Return whether a header was written, or recovered, since the machine booted."""
+    return words[L.HEADER_BOOT_LOW] | words[L.HEADER_BOOT_HIGH] << 64 == places.boot_id()
 
 
 def _words(control: SharedFile) -> int:
@@ -158,7 +162,7 @@ def open_named(name: str) -> Files:
                 path=frames.path or "",
                 reason="size",
             )
-        if not reboot.is_of_this_boot(words):
+        if not is_of_this_boot(words):
             reboot.recover(control, expected)
     except BaseException:
         control.close()

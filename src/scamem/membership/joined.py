@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import TYPE_CHECKING
 
 from scamem import log
 from scamem.address_space import map as mapping
-from scamem.backing import head_room, naming, places
-from scamem.backing.nodes import Machine
+from scamem.backing import head_room, naming, numa, places
 from scamem.backing.text import Size, bytes_of
 from scamem.core.store import header
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.errors import ArenaExistsError, ArenaNotFoundError, ScamemError
 
-from . import files
+from . import files, serving
 from .attach import attach
 from .files import Address
 from .seat import Seat
+
+if TYPE_CHECKING:
+    from scamem.backing.nodes import Machine
 
 CAPACITY_MAX = 1 << 40
 ID_BYTES = 16
@@ -81,16 +84,18 @@ def create(
     if not 0 < wanted <= CAPACITY_MAX:
         raise ValueError(f"asked for a capacity of {wanted:,} bytes; 1 byte to 1 TiB are possible")
     if machine is None:
-        machine = Machine.real(wanted, 0 if text and huge is None else huge_bytes)
+        sizes = numa.divided(wanted, 0 if text and huge is None else huge_bytes)
     elif capacity is not None or huge is not None:
         raise ValueError(
             "asked for machine= together with capacity= or huge=; the nodes of the machine already "
             "give the sizes"
         )
+    else:
+        sizes = [(node.normal_bytes, node.huge_bytes) for node in machine.nodes]
     zones = [
         (number, kind, nbytes)
-        for number, node in enumerate(machine.nodes)
-        for kind, nbytes in enumerate((node.normal_bytes, node.huge_bytes))
+        for number, node in enumerate(sizes)
+        for kind, nbytes in enumerate(node)
         if nbytes
     ]
     if len(zones) > L.ZONES_MAX:
@@ -124,17 +129,32 @@ def join_or_create(name: object, capacity: Size | None) -> Seat:
                 continue  # another process was faster: join its arena
 
 
-def join(name: object) -> Seat:
+def join(name: object, *, readonly: bool = False) -> Seat:
     """Join a named arena; see Arena.join."""
     with lock:
-        found = files.open_named(naming.as_text(name))
-        arena_id = header.arena_id(files.read_header(found.control))
-        seat = known(arena_id.to_bytes(ID_BYTES, "little"))
-        if seat is None:
-            leave_abandoned()
-            return _add(attach(found))
-        found.close()
-        return seat
+        return _join(files.open_named(naming.as_text(name)), readonly)
+
+
+def join_served(path: str | os.PathLike[str], *, readonly: bool = False) -> Seat:
+    """Join the arena that another process serves at a socket; see Arena.join."""
+    with lock:
+        return _join(serving.receive(path), readonly)
+
+
+def _join(found: files.Files, readonly: bool) -> Seat:
+    """Join the arena of these files, unless this process is a member. Needs: the lock."""
+    arena_id = header.arena_id(files.read_header(found.control))
+    seat = known(arena_id.to_bytes(ID_BYTES, "little"))
+    if seat is None:
+        leave_abandoned()
+        return _add(attach(found, readonly=readonly))
+    found.close()
+    if readonly and not seat.readonly:
+        raise ValueError(
+            f"asked to join {seat!r} with readonly=True; this process has joined it already, and "
+            "its frames are mapped writable. Join read-only first, or in another process"
+        )
+    return seat
 
 
 def reach(address: Address) -> Seat:
@@ -155,6 +175,7 @@ def reach(address: Address) -> Seat:
 
 def close(seat: Seat) -> None:
     """Close an arena in this process; see Arena.close. A second call does nothing."""
+    serving.stop(seat)
     with lock:
         if not seat.closed and seat.close():
             _seats.pop(seat.id_bytes, None)

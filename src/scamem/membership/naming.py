@@ -40,9 +40,15 @@ def store_name(
     member.mine[L.MINE_DESCRIPTION_BYTES] = text_bytes
 
 
-def publish_name(member: Member, held: Hold, name: bytes, description: bytes, replace: bool) -> int:
-    """Publish an object under a name; return the area's number, or the status of the failure."""
-    also: word = 1 if replace else 0
+def publish_name(
+    member: Member, held: Hold, name: bytes, description: bytes, how: word
+) -> tuple[int, int]:
+    """Publish an object under a name. `how`: PUBLISH_ bits.
+
+    Returns
+    -------
+    (the area's number, its version), or (status of the failure, any number).
+    """
     length: cython.size_t = checked_length(name, L.AREA_NAME_WORDS)
     text_length: cython.size_t = checked_length(description, L.AREA_DESCRIPTION_WORDS)
     address: cython.p_char = name
@@ -51,10 +57,11 @@ def publish_name(member: Member, held: Hold, name: bytes, description: bytes, re
         raise ClosedError("this reference was closed")
     member.begin()
     store_name(member, address, length, text, text_length)
-    area: word = publish.publish(member.arena, member.mine, held.index, held.generation, also)
+    area: word = publish.publish(member.arena, member.mine, held.index, held.generation, how)
+    version: word = member.arena[L.NEXT_VERSION] - 1
     member.end()
     member.free_dying()
-    return area
+    return area, version
 
 
 def unpublish_name(member: Member, name: bytes, only: word) -> bool:

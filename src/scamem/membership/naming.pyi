@@ -1,8 +1,8 @@
 from .member import Hold, Member
 
 def publish_name(
-    member: Member, held: Hold, name: bytes, description: bytes, replace: bool
-) -> int: ...
+    member: Member, held: Hold, name: bytes, description: bytes, how: int
+) -> tuple[int, int]: ...
 def unpublish_name(member: Member, name: bytes, only: int) -> bool: ...
 def hold_name(
     member: Member, name: bytes, by: int, newer_than: int

@@ -38,13 +38,9 @@ from scamem.core.store.geometry import Geometry
 from scamem.errors import ArenaRefusedError
 
 from . import image
+from .files import is_of_this_boot
 
 DOOR_TIMEOUT_S = 30.0
-
-
-def is_of_this_boot(words: walk.Image) -> bool:
-    """Return whether a header was written, or recovered, since the machine booted."""
-    return words[L.HEADER_BOOT_LOW] | words[L.HEADER_BOOT_HIGH] << 64 == places.boot_id()
 
 
 def recover(control: SharedFile, geometry: Geometry) -> None:

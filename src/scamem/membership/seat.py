@@ -58,6 +58,7 @@ class Seat:
     frame_bytes, capacity : bytes in a frame, and in all frames.
     init_on_alloc : whether frames are zeroed before an object gets them.
     closed : whether this process has closed the arena.
+    readonly : whether this process has all frames mapped read-only.
     by_handle : whether it was joined because something in it was sent here.
 
     Ownership: one for each arena that this process has joined (see `joined`).
@@ -90,6 +91,7 @@ class Seat:
         self.init_on_alloc = bool(settings & L.SETTING_INIT_ON_ALLOC)
         self.frame_bytes = geometry.frame_bytes
         self.capacity = geometry.frames * geometry.frame_bytes
+        self.readonly = not direct.writable
         self.closed = False
         self.by_handle = False
         self.turn = Turn()
@@ -129,6 +131,11 @@ class Seat:
         """Raise ClosedError if this process has closed the arena."""
         if self.closed:
             raise ClosedError("this arena was closed; join or create one")
+
+    def check_writable(self) -> None:
+        """Raise ReadOnlyMemberError if this process has joined with readonly=True."""
+        if self.readonly:
+            self.direct.writable_address  # noqa: B018 - it says why it cannot be written
 
     def check_still_there(self) -> None:
         """Raise ArenaRemovedError if new processes cannot find this arena by its name any more.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from scamem.backing import nodes, system
+from scamem.backing import numa, system
 from scamem.backing.text import counted
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import FRAME_BYTES
@@ -38,6 +38,8 @@ def allocate(
     """Allocate an object and return a bare reference to it, of kind `by` (layout.BY_*)."""
     if seat.closed:
         seat.check_open()
+    if seat.readonly:
+        seat.check_writable()
     if nbytes < 0:
         raise ValueError(f"asked for {nbytes} bytes; a size is 0 or more")
     frames = -(-nbytes // FRAME_BYTES) or 1
@@ -86,7 +88,7 @@ def _nearest(found: dict[int, int]) -> list[int]:
     if len(found) == 1:
         return list(found.values())
     own = system.current_node()
-    far = nodes.distances(own)
+    far = numa.distances(own)
     return [found[k] for k in sorted(found, key=lambda k: (k != own, far.get(k, 1 << 16), k))]
 
 
@@ -194,6 +196,7 @@ def allocate_near(seat: Seat, frames: int, zone: int) -> Hold:
 
 def reserve_nothing(seat: Seat) -> Hold:
     """Return a reference to a new object without frames, still ALLOCATING."""
+    seat.check_writable()
     while True:
         held = seat.member.reserve(0, L.ZONE_NORMAL, BY_HAND)
         if isinstance(held, Hold):

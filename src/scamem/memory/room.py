@@ -12,7 +12,7 @@ import ctypes
 import time
 
 from scamem.backing import huge_pages, system
-from scamem.backing.nodes import memory_of_nodes
+from scamem.backing.numa import memory_of_nodes
 from scamem.backing.text import counted, sized
 from scamem.core.store import layout as L
 from scamem.core.store.geometry import TABLE_RECORDS

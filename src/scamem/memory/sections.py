@@ -16,8 +16,7 @@ from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError, Sect
 from scamem.looks import snapshot
 from scamem.looks.frames import section_words
 from scamem.looks.objects import objects
-from scamem.membership import joined
-from scamem.membership.member import Member, surplus_handlers
+from scamem.membership.member import Member
 from scamem.membership.seat import Seat, Seated
 
 from . import changes, evacuation, room
@@ -33,6 +32,10 @@ OFFLINE_TRIES = 20  # other processes allocate meanwhile, and what they free mus
 @dataclass(frozen=True)
 class SectionInfo:
     """One section, as of one moment.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.sections()[0].zone
+    'NORMAL'
 
     Attributes
     ----------
@@ -58,7 +61,12 @@ class SectionInfo:
 
 
 def sections(arena: Seated) -> list[SectionInfo]:
-    """Return every section, lowest number first, all as of one moment."""
+    """Return every section, lowest number first, all as of one moment.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> {one.zone for one in arena.sections() if one.state == "offline"}
+    {'NORMAL'}
+    """
     seat = arena._seat
     seat.check_open()
     size = seat.geometry
@@ -105,12 +113,18 @@ def _section(seat: Seat, number: int, word: int, free: int) -> SectionInfo:
 def online_section(arena: Seated, number: int) -> None:
     """Bring a section online: give it memory. If it is online already, do nothing.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.online_section(0)
+    >>> arena.sections()[0].state
+    'online'
+
     Raises
     ------
     IndexError : there is no such section.
     OutOfMemoryError : there is no memory for it; or a member that is stopped is changing another
         one.
     """
+    arena._seat.check_writable()
     seat = arena._seat
     _check_section(seat, number)
     waited = Patience(seat, f"asked to bring section {number} online")
@@ -129,6 +143,12 @@ def online_section(arena: Seated, number: int) -> None:
 def offline_section(arena: Seated, number: int) -> None:
     """Take a section offline: its memory goes back to the system, until `online_section`.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.online_section(0)
+    >>> arena.offline_section(0)
+    >>> arena.sections()[0].state
+    'offline'
+
     Objects that are not mapped or pinned, and that no other process has in hand, move to other
     sections. They keep their numbers, names and handles. The section does not come online again
     when memory runs short. If it is offline already, it stays so from now on.
@@ -143,6 +163,7 @@ def offline_section(arena: Seated, number: int) -> None:
 
     Cost: whole objects are copied, at the speed of memcpy.
     """
+    arena._seat.check_writable()
     seat = arena._seat
     _check_section(seat, number)
     waited = Patience(seat, f"asked to take section {number} offline")
@@ -225,6 +246,12 @@ def _punch(seat: Seat, section: int, finish: Callable[[Member], int], blocks: in
 def trim(arena: Seated, keep: Size = 0) -> int:
     """Return free memory to the system, in whole blocks of 2 MiB.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.zeros(8 << 20, np.uint8).nbytes
+    8388608
+    >>> arena.trim() > 0
+    True
+
     Parameters
     ----------
     keep : free memory to keep: bytes, or text such as "64M".
@@ -239,6 +266,7 @@ def trim(arena: Seated, keep: Size = 0) -> int:
 
     Cost: one transaction per online section, and 0.1 to 0.3 ms per block.
     """
+    arena._seat.check_writable()
     seat = arena._seat
     seat.check_open()
     seat.member.reap()
@@ -304,7 +332,7 @@ def trim_surplus(seat: Seat) -> None:
 
     Runs between two bytecodes of the main thread, inside any other code, so it never waits.
     """
-    if not seat.is_usable() or not seat.member.my_word(L.MINE_SURPLUS):
+    if not seat.is_usable() or seat.readonly or not seat.member.my_word(L.MINE_SURPLUS):
         return
     changes.forget_surplus(seat.member)
     seat.member.clean_now()
@@ -315,11 +343,3 @@ def trim_surplus(seat: Seat) -> None:
         trim_to(seat, retention(seat), None)
     except ScamemError:
         return  # not an error for the user: the next release notes the surplus again
-
-
-def _trim_surplus() -> None:
-    for seat in joined.seats():
-        trim_surplus(seat)
-
-
-surplus_handlers.append(_trim_surplus)

@@ -56,6 +56,11 @@ def page_to_nid(arena: Seated, pfns: ArrayLike, *, verify: bool = False) -> NDAr
 def page_to_nid(arena: Seated, pfns: Any, *, verify: bool = False) -> Any:
     """Return the NUMA node of a frame, or of each of several (int16).
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> obj = arena.alloc("8K")
+    >>> arena.page_to_nid(obj.pages).tolist()
+    [0, 0]
+
     Parameters
     ----------
     pfns : a frame number, or an array of them of any shape.
@@ -80,7 +85,13 @@ def page_to_section(arena: Seated, pfns: int) -> int: ...
 @overload
 def page_to_section(arena: Seated, pfns: ArrayLike) -> NDArray[np.int64]: ...
 def page_to_section(arena: Seated, pfns: Any) -> Any:
-    """Return the section of a frame, or of each of several (int64)."""
+    """Return the section of a frame, or of each of several (int64).
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> obj = arena.alloc("8K")
+    >>> arena.page_to_section(obj.pages).tolist()
+    [0, 0]
+    """
     return _sections_of(arena._seat, pfns)
 
 
@@ -89,7 +100,13 @@ def page_zone(arena: Seated, pfns: int) -> str: ...
 @overload
 def page_zone(arena: Seated, pfns: ArrayLike) -> NDArray[np.str_]: ...
 def page_zone(arena: Seated, pfns: Any) -> Any:
-    """Return the zone of a frame, or of each of several: "NORMAL" or "HUGE"."""
+    """Return the zone of a frame, or of each of several: "NORMAL" or "HUGE".
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> obj = arena.alloc("4K")
+    >>> arena.page_zone(int(obj.pages[0]))
+    'NORMAL'
+    """
     seat = arena._seat
     kinds = _of_sections(seat)[1]
     if isinstance(pfns, int):
@@ -103,6 +120,11 @@ def page_to_scamem(arena: Seated, pfns: int) -> Scamem | None: ...
 def page_to_scamem(arena: Seated, pfns: ArrayLike) -> NDArray[np.object_]: ...
 def page_to_scamem(arena: Seated, pfns: Any) -> Any:
     """Return the object that a frame belongs to; None if the frame is free or has no memory.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> obj = arena.alloc("4K")
+    >>> arena.page_to_scamem(int(obj.pages[0])).index == obj.index
+    True
 
     For several frames: an array of objects and None, with one Scamem per object. See
     `page_to_object` for numbers instead of references.
@@ -125,6 +147,11 @@ def page_to_scamem(arena: Seated, pfns: Any) -> Any:
 
 def page_to_object(arena: Seated, pfns: ArrayLike) -> NDArray[np.void]:
     """Return the number and generation of each frame's object, without taking a reference.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> obj = arena.alloc("8K")
+    >>> (arena.page_to_object(obj.pages)["object"] == obj.index).tolist()
+    [True, True]
 
     Returns
     -------

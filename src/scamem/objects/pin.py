@@ -16,6 +16,12 @@ from .spans import frames_of_runs, spans_of
 class Pin:
     """A range of an object's frames, held for I/O. `Scamem.pin` makes one.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> pin = arena.alloc("8K").pin()
+    >>> with open("/dev/zero", "rb", buffering=0) as file:
+    ...     pin.read_from(file)
+    8192
+
     Attributes
     ----------
     start, nframes : the range, in frames from the object's start.
@@ -101,6 +107,7 @@ class Pin:
         Signals: handlers run between system calls; an exception in one ends the transfer.
         """
         held: Hold = self.another()
+        held.member.seat.check_writable()
         done: cython.longlong = transfer_file(self.spans(start, nbytes), fd, offset, False)
         release(held)
         return done
@@ -145,6 +152,7 @@ class Pin:
             receives one message; OSError (EMSGSIZE) if that was longer than the range.
         """
         held: Hold = self.another()
+        held.member.seat.check_writable()
         done: cython.longlong = transfer_socket(self.spans(start, nbytes), sock, False)
         release(held)
         return done

@@ -7,16 +7,23 @@ from cython.cimports.scamem.membership.member import Hold, release
 from cython.cimports.scamem.objects.pin import Pin, pin_frames
 
 from scamem.errors import ClosedError
-from scamem.looks.objects import holders
-from scamem.memory import resize
+from scamem.later import Later
 from scamem.views.making import contiguous
 
 from .spans import frames_of_runs
+
+looks = Later("scamem.looks.objects")
+resize = Later("scamem.memory.resize")
 
 
 @cython.cclass
 class Scamem:
     """An object: page frames that need not be adjacent, with one reference count.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> obj = arena.alloc("1M")
+    >>> obj.nr, obj.refcount
+    (256, 1)
 
     `Arena.alloc` returns one, and so does a lookup by name, handle or page. Each Scamem is a
     reference.
@@ -65,7 +72,7 @@ class Scamem:
         The mail counts the same. Dead members are reaped first.
         """
         self.seat.reap()
-        return sum(holder.count for holder in holders(self.seat, self.index))
+        return sum(holder.count for holder in looks.holders(self.seat, self.index))
 
     @property
     def runs(self) -> object:
@@ -80,6 +87,12 @@ class Scamem:
 
     def map(self, *, writable: bool = True, private: bool = False) -> object:
         """Map the object into this process as one contiguous view.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> view = arena.alloc("4K").map()
+        >>> x = np.frombuffer(view, np.uint8)
+        >>> x.size
+        4096
 
         Parameters
         ----------
@@ -109,10 +122,17 @@ class Scamem:
         """
         if private:
             writable = True
+        elif self.seat.readonly:
+            writable = False
         return contiguous(self.seat, self.hold, L.BY_MAPPING, writable=writable, private=private)
 
     def pin(self, start: int = 0, nframes: object = None, *, io: bool = False) -> Pin:
         """Hold a range of frames for I/O.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> with arena.alloc("8K").pin(0, 1) as pin:
+        ...     pin.nbytes
+        4096
 
         Parameters
         ----------
@@ -133,6 +153,12 @@ class Scamem:
 
     def resize(self, nbytes: int) -> None:
         """Grow or shrink the object in place; no byte is copied or moved.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> obj = arena.alloc("4K")
+        >>> obj.resize(10_000)
+        >>> obj.nr
+        3
 
         Parameters
         ----------
@@ -155,6 +181,12 @@ class Scamem:
 
     def splice(self, other: Scamem) -> None:
         """Move all frames of another object to the end of this one; no byte is copied.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> obj = arena.alloc("8K")
+        >>> obj.splice(arena.alloc("4K"))
+        >>> obj.nr
+        3
 
         Parameters
         ----------

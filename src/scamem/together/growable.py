@@ -176,6 +176,13 @@ class GrowableArray(SharedObject):
     def array(self) -> Array:
         """The rows that are there now, as a read-only array; it goes to processes by handle.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> rows = arena.growable((), int)
+        >>> rows.extend([7, 8])
+        0
+        >>> rows.array.tolist()
+        [7, 8]
+
         It stays valid and keeps its length; read the attribute again for new rows. If there are
         none, it is the same array, at the cost of one load.
         """
@@ -214,6 +221,13 @@ class GrowableArray(SharedObject):
     def wait(self, rows: int, timeout: float | None = None) -> int:
         """Wait until there are more than `rows` rows; return how many there are.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> rows = arena.growable((), int)
+        >>> rows.append(7)
+        0
+        >>> rows.wait(0, timeout=1)
+        1
+
         Parameters
         ----------
         timeout : seconds; None: as long as the writer lives. ValueError if negative or NaN.
@@ -243,6 +257,11 @@ class GrowableArray(SharedObject):
     def append(self, row: Any) -> int:
         """Append one row, cast and broadcast as in an assignment; return its index.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> rows = arena.growable((), int)
+        >>> rows.append(7), rows.append(8)
+        (0, 1)
+
         Raises
         ------
         BusyError : another process, or another thread of this one, appends.
@@ -260,7 +279,13 @@ class GrowableArray(SharedObject):
             self._lock.release()
 
     def extend(self, rows: ArrayLike) -> int:
-        """Append several rows, which appear at once; return the first index. Errors as `append`."""
+        """Append several rows, which appear at once; return the first index. Errors as `append`.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> rows = arena.growable((), int)
+        >>> rows.extend([7, 8, 9]), len(rows)
+        (0, 3)
+        """
         values = np.asarray(rows)
         if values.ndim == 0 or values.shape[1:] != self.row_shape:
             raise ValueError(

@@ -9,6 +9,7 @@ death is noticed with nobody else left to see to it.
 from __future__ import annotations
 
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -54,9 +55,9 @@ class Synchronizer(SharedObject):
         self._core().bind(obj.seat.member, view, view.address)
         self._open = True
 
+    @abstractmethod
     def _core(self) -> Primitive:
         """Return what makes single looks: the object itself, or a part of it."""
-        raise NotImplementedError
 
     @classmethod
     def _allocate(cls, seat: Seat, value: int = 0, limit: int = 0) -> Scamem:
@@ -231,6 +232,10 @@ class Lock(Mutex, Synchronizer):  # type: ignore[misc]  # __enter__ is threading
 
 class RLock(Lock):
     """A lock that its thread may acquire again, as `threading.RLock`; it survives its holder.
+
+    >>> lock = scamem.Arena.create(capacity="64M").rlock()
+    >>> lock.acquire(), lock.acquire()
+    (True, True)
 
     See `Lock`. It is free when it was released as often as it was acquired. A thread that gets it
     from a dead holder has acquired it once.

@@ -196,6 +196,14 @@ class RingBuffer(SharedObject):
     def reserve(self, nbytes: int | None = None, timeout: float | None = None) -> memoryview:
         """Return room for the next bytes, as one writable buffer; `commit` publishes what is in it.
 
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> room = ring.reserve(2)
+        >>> room[:] = b"hi"
+        >>> ring.commit(2)
+        >>> ring.read()
+        b'hi'
+
         Parameters
         ----------
         nbytes : how many, at most the capacity; None: all the room there is, at least one byte.
@@ -248,7 +256,15 @@ class RingBuffer(SharedObject):
         return claim != 0 and self._lives(claim)
 
     def commit(self, nbytes: int) -> None:
-        """Publish the next `nbytes` bytes, in the buffer that `reserve` returned."""
+        """Publish the next `nbytes` bytes, in the buffer that `reserve` returned.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> ring.reserve(1)[0] = 7
+        >>> ring.commit(1)
+        >>> len(ring)
+        1
+        """
         self._check_open()
         self._take_role(WRITER, "writes")
         if not 0 <= nbytes <= self.capacity - self._ready():
@@ -260,6 +276,13 @@ class RingBuffer(SharedObject):
 
     def peek(self, nbytes: int | None = None, timeout: float | None = None) -> memoryview:
         """Return the next bytes, as one read-only buffer; `consume` gives them back to the writer.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> ring.write(b"hello")
+        5
+        >>> bytes(ring.peek()), len(ring)
+        (b'hello', 5)
 
         Parameters
         ----------
@@ -313,7 +336,16 @@ class RingBuffer(SharedObject):
             self.words.store(READER_WANTS, 0)
 
     def consume(self, nbytes: int) -> None:
-        """Give the next `nbytes` bytes, which were read, back to the writer."""
+        """Give the next `nbytes` bytes, which were read, back to the writer.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> ring.write(b"hello")
+        5
+        >>> ring.consume(2)
+        >>> ring.read()
+        b'llo'
+        """
         self._check_open()
         self._become_reader()
         if not 0 <= nbytes <= self._ready():
@@ -327,7 +359,15 @@ class RingBuffer(SharedObject):
         self._tell(READ, WRITER_WAITS)
 
     def read(self, nbytes: int | None = None, timeout: float | None = None) -> bytes:
-        """Return a copy of the next bytes and consume them; parameters and errors as `peek`."""
+        """Return a copy of the next bytes and consume them; parameters and errors as `peek`.
+
+        >>> arena = scamem.Arena.create(capacity="64M")
+        >>> ring = arena.ring("4K")
+        >>> ring.write(b"hello")
+        5
+        >>> ring.read(2), ring.read()
+        (b'he', b'llo')
+        """
         found = self.peek(nbytes, timeout)
         data = bytes(found)
         self.consume(len(data))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -75,9 +76,9 @@ class Permits(Synchronizer):
             self._turns.nap(watch, nap_s)
         return L.BUSY
 
+    @abstractmethod
     def _give_back(self, writes: bool) -> None:
         """Release what a wait has taken."""
-        raise NotImplementedError
 
     def _withdraw(self, watch: Watch) -> None:
         """Stop waiting: let in those behind, unless a stopped process keeps the guard."""
@@ -154,7 +155,8 @@ class Semaphore(Permits):
                 )
             self._taken = max(0, self._taken - 1)
 
-    def _give_back(self, _writes: bool) -> None:
+    def _give_back(self, writes: bool) -> None:
+        del writes
         self._repeat(self._turns.release_permit)
 
     @property

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 def lock(arena: Seated, name: str | None = None, *, on_owner_death: str = RAISE) -> Lock:
     """Make a lock that survives its holder, or open the lock that has this name.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> with arena.lock("writer") as lock:
+    ...     lock.locked()
+    True
+
     Parameters
     ----------
     name : None: a lock without a name, for pickling and for forked children.
@@ -42,7 +47,13 @@ def lock(arena: Seated, name: str | None = None, *, on_owner_death: str = RAISE)
 
 
 def rlock(arena: Seated, name: str | None = None, *, on_owner_death: str = RAISE) -> RLock:
-    """Make a lock that its thread may acquire again, or open the one of this name; see `lock`."""
+    """Make a lock that its thread may acquire again, or open the one of this name; see `lock`.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> with arena.rlock() as lock, lock:
+    ...     lock.locked()
+    True
+    """
     seat = arena._seat
     checked_choice(on_owner_death)
     return join_or_create(
@@ -55,7 +66,13 @@ def rlock(arena: Seated, name: str | None = None, *, on_owner_death: str = RAISE
 
 
 def rwlock(arena: Seated, name: str | None = None, *, on_owner_death: str = RAISE) -> RWLock:
-    """Make a read-write lock, or open the one of this name; see `lock` and scamem.RWLock."""
+    """Make a read-write lock, or open the one of this name; see `lock` and scamem.RWLock.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> table = arena.rwlock("table")
+    >>> with table.read():
+    ...     pass
+    """
     seat = arena._seat
     checked_choice(on_owner_death)
     return join_or_create(
@@ -75,6 +92,11 @@ def condition(
     on_owner_death: str = RAISE,
 ) -> Condition:
     """Make a condition, or open the one of this name; see scamem.Condition.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> ready = arena.condition(name="ready")
+    >>> with ready:
+    ...     ready.notify_all()
 
     Parameters
     ----------
@@ -100,7 +122,14 @@ def condition(
 
 
 def event(arena: Seated, name: str | None = None) -> Event:
-    """Make an event, or open the one of this name; see scamem.Event."""
+    """Make an event, or open the one of this name; see scamem.Event.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> stop = arena.event("stop")
+    >>> stop.set()
+    >>> arena.event("stop").is_set()    # as another process sees it
+    True
+    """
     seat = arena._seat
     return join_or_create(
         seat,
@@ -115,6 +144,11 @@ def semaphore(
     arena: Seated, value: int = 1, name: str | None = None, *, bounded: bool = False
 ) -> Semaphore:
     """Make a semaphore, or open the one of this name; see scamem.Semaphore.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> slots = arena.semaphore(2)
+    >>> slots.acquire(), slots.acquire(), slots.acquire(blocking=False)
+    (True, True, False)
 
     Parameters
     ----------
@@ -143,6 +177,10 @@ def barrier(
     timeout: float | None = None,
 ) -> Barrier:
     """Make a barrier, or open the one of this name; see scamem.Barrier.
+
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena.barrier(1).wait()    # the only party
+    0
 
     Parameters
     ----------

@@ -106,12 +106,13 @@ def copy_on_write(seat: Seat, held: Hold) -> View:
     return make_view(held, address, nbytes, True, len(runs), private=True)
 
 
-def stitched(seat: Seat, parts: Iterable[Part], *, writable: bool) -> View:
+def stitched(seat: Seat, parts: Iterable[Part], *, writable: bool, private: bool = False) -> View:
     """Return one view of several parts of objects, one after the other. A frame may occur twice.
 
     Parameters
     ----------
     parts : (reference, first frame, frames) for each part; frames count from the object's start.
+    private : copy-on-write; a frame that occurs twice is two copies.
 
     Raises
     ------
@@ -127,9 +128,14 @@ def stitched(seat: Seat, parts: Iterable[Part], *, writable: bool) -> View:
     nbytes = sum(count for _, count in runs) * size
     if not writable:
         read_only_address(seat)
-    address = mapping.vmap(seat.direct, runs, size, writable)
+    if private:
+        address = mapping.vmap_private(seat.direct, runs, size)
+    else:
+        address = mapping.vmap(seat.direct, runs, size, writable)
     _note(seat, address, nbytes)
-    return make_view(kept[0][0], address, nbytes, writable, len(runs), parts=kept)
+    writable = writable or private
+    hold = kept[0][0]
+    return make_view(hold, address, nbytes, writable, len(runs), private=private, parts=kept)
 
 
 def _note(seat: Seat, address: int, nbytes: int) -> None:

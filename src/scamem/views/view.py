@@ -20,6 +20,12 @@ from cython.cimports.scamem.membership.member import Hold
 class View:
     """A contiguous view of an object's memory: a buffer for memoryview and np.frombuffer.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> view = arena.alloc("4K").map()
+    >>> view[:5] = b"hello"
+    >>> bytes(view[:5]), len(view)
+    (b'hello', 4096)
+
     Attributes
     ----------
     hold : the reference that keeps it (a mapping's or a pin's).

@@ -7,8 +7,7 @@ from its member's private words. Geometry is data, so tests can explore arenas o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from . import layout as L
 from .words import WordArray
@@ -45,14 +44,7 @@ class Span(NamedTuple):
     sections: int
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """What an arena's creator decided, for good. All are counts; the shifts are powers of two.
-
-    `spans` are the zones in the order of their frames: NORMAL ones of all nodes, then HUGE ones.
-    If none are given, all frames are one zone of node 0.
-    """
-
+class Sizes(NamedTuple):
     frames: int
     section_shift: int
     leaf_shift: int
@@ -68,10 +60,19 @@ class Geometry:
     block_shift: int = 1
     spans: tuple[Span, ...] = ()
 
-    def __post_init__(self) -> None:
-        if not self.spans:
-            alone = Span(0, L.KIND_NORMAL, self.frames >> min(self.section_shift, L.MASK_8))
-            object.__setattr__(self, "spans", (alone,))
+
+class Geometry(Sizes):
+    """What an arena's creator decided, for good. All are counts; the shifts are powers of two.
+
+    `spans` are the zones, NORMAL ones of all nodes first; by default all frames on node 0.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *sizes: Any, **named: Any) -> Self:
+        made = super().__new__(cls, *sizes, **named)
+        alone = Span(0, L.KIND_NORMAL, made.frames >> min(made.section_shift, L.MASK_8))
+        return made if made.spans else made._replace(spans=(alone,))
 
     @classmethod
     def for_capacity(cls, capacity_bytes: int, *, slots_max: int = L.SLOTS_DEFAULT) -> Geometry:
@@ -107,9 +108,9 @@ class Geometry:
             spans=spans,
         )
 
-    def words(self) -> tuple[int, ...]:
+    def words(self) -> tuple[Any, ...]:
         """Return the header's words for this geometry; those of the spans are elsewhere."""
-        return tuple(getattr(self, known.name) for known in fields(self)[: L.GEOMETRY_WORDS])
+        return self[: L.GEOMETRY_WORDS]
 
     def span_words(self) -> tuple[int, ...]:
         """Return the words of the spans, SPAN_WORDS each."""
@@ -128,7 +129,7 @@ class Geometry:
             span = L.SPANS + L.SPAN_WORDS * k
             place, sections = words[span + L.SPAN_PLACE], words[span + L.SPAN_SECTIONS]
             spans.append(Span(place & L.MASK_16, place >> L.SPAN_KIND_SHIFT, sections))
-        return replace(made, spans=tuple(spans))
+        return made._replace(spans=tuple(spans))
 
     def problems(self) -> list[str]:
         """Describe the values that no version of this library could have written."""

@@ -7,6 +7,7 @@ Steps of `put`: store the entry's place, the entry's old value, length + 1, the 
 `commit`: store length 0.
 
 Why safe, by the store after which a member dies:
+
 - place or old value: the length does not count the entry yet; nothing changed.
 - length: the roll-back stores the word's unchanged value over itself.
 - the word, or any later one: the roll-back restores every logged word, latest first, so a word

@@ -42,7 +42,7 @@ CHECKSUM_START = 0xCBF29CE484222325  # 64-bit FNV-1a
 CHECKSUM_FACTOR = 0x100000001B3
 
 MAGIC = 0x6D656D6163730A1A  # "\x1a\nscamem" read as little-endian bytes
-VERSION = 3
+VERSION = 4
 BYTE_ORDER = 0x0102030405060708
 
 # --- the stop hook of test builds (words.h): which process halts at which store -----------------
@@ -200,6 +200,7 @@ OBJECT_MOVED = 0x200  # memdescs of its frames may name another object
 OBJECT_MIGRATING = 0x400  # a copy of its frames is under way; any new holder clears this
 OBJECT_UNCLEAN = 0x300  # TAINTED or MOVED: its frames are cleaned before they are free
 OBJECT_PICKLED = 0x800  # its bytes are a pickle that a member of this arena wrote
+OBJECT_WEAK = 0x1000  # one of its names is weak: that name does not keep it
 OBJECT_OWNER_SHIFT = 16
 OBJECT_STATE_FREE = 0
 OBJECT_STATE_ALLOCATING = 1
@@ -259,10 +260,14 @@ AREA_HASH = 1
 AREA_SIZES = 2  # {bytes of the name 32, bytes of the description 32}
 AREA_PUBLISHED_NS = 3
 AREA_VERSION = 4  # grows with each publish of any name
+AREA_FLAGS = 5
 AREA_NAME = 8
 AREA_NAME_WORDS = 32
 AREA_DESCRIPTION = 40
 AREA_DESCRIPTION_WORDS = 88
+AREA_WEAK = 1  # in AREA_FLAGS: the name goes with the last other reference to its object
+PUBLISH_REPLACE = 1  # how to publish: drop what the name shows now
+PUBLISH_WEAK = 2
 
 # --- the tree of free frames --------------------------------------------------------------------
 NODE_WORDS = 2

@@ -2,9 +2,15 @@
 
 Steps. let_go, part of every transaction that drops a holder record: removes the record. If it was
 the last one (I3), the remaining reservation is returned and the object becomes DYING. An object of
-one run is freed at once, in the same transaction. free_some: gives back one run of the first DYING
-object. With its last run, the generation moves on (so every memdesc of it is stale) and the record
-is free. An object whose frames must be cleaned first goes through clean.py.
+one run is freed at once, in the same transaction. If the only record that is left belongs to a weak
+name, the name and its record go in the same transaction, and the object with them. free_some: gives
+back one run of the first DYING object. With its last run, the generation moves on (so every memdesc
+of it is stale) and the record is free. An object whose frames must be cleaned first goes through
+clean.py.
+
+Why weak names go here: they go in the transaction that drops the last other reference, so nobody
+finds a name whose object nobody holds, and nothing has to look for such names later. A weak name
+that is replaced or unpublished clears the object's mark first (publish.py).
 
 Why safe: DYING objects are on a list in the arena and every step is a transaction, so any member
 can continue: a reaper, an allocation that needs frames, a look at the arena. Two members may
@@ -18,7 +24,7 @@ import cython
 if cython.compiled:
     from cython.cimports.scamem.core.store import layout as L
 else:
-    from .. import holders, objects
+    from .. import areas, holders, objects
     from ..frames import free_runs, zones
     from ..store import journal, tables
     from ..store import layout as L
@@ -31,6 +37,9 @@ def let_go(arena: Words, mine: Words, holder: word) -> None:
     place: word = objects.at(arena, mine, obj)
     state: word = objects.state(arena, mine, obj)
     holders.unlink(arena, mine, holder)
+    if objects.count(arena, mine, obj) == 1:
+        if objects.flags(arena, mine, obj) & L.OBJECT_WEAK != 0:
+            end_weak_name(arena, mine, obj)
     if objects.count(arena, mine, obj) != 0:
         return
     if state == L.OBJECT_STATE_ALLOCATING:
@@ -51,6 +60,20 @@ def let_go(arena: Words, mine: Words, holder: word) -> None:
         return
     journal.put(arena, place + L.OBJECT_LINK, arena[L.DYING_HEAD])
     journal.put(arena, L.DYING_HEAD, obj)
+
+
+def end_weak_name(arena: Words, mine: Words, obj: word) -> None:
+    """Remove the weak name of an object that nothing else holds, and its record. No commit."""
+    holder: word = low(arena[objects.at(arena, mine, obj) + L.OBJECT_HOLDERS])
+    area: word = low(arena[holders.at(arena, mine, holder) + L.HOLDER_LOANS])
+    if holders.kind_of(arena, mine, holder) != L.HOLDER_AREA:
+        journal.ensure(arena, False)
+        return
+    if not tables.valid(arena, mine, L.TABLE_AREAS, area):
+        journal.ensure(arena, False)
+        return
+    areas.unlink(arena, mine, area)
+    holders.unlink(arena, mine, holder)
 
 
 def give_back(arena: Words, mine: Words, obj: word, run: word) -> None:

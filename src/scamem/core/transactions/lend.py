@@ -129,7 +129,7 @@ def expire(arena: Words, mine: Words, holder: word, grace_s: word) -> word:
     if not is_over(arena, mine, holder, grace_s):
         return 0
     obj: word = holders.object_of(arena, mine, holder)
-    if objects.count(arena, mine, obj) != objects.in_transit(arena, mine, obj):
+    if not objects.is_left_to_loans(arena, mine, obj):
         return newer
     last: cython.bint = low(arena[loans.at(arena, mine, first) + L.LOAN_LINKS]) == 0
     take_loan(arena, mine, first)
@@ -154,7 +154,7 @@ def is_needed(arena: Words, mine: Words, loan: word, grace_s: word, now_ns: word
     if holders.kind_of(arena, mine, holder) == L.HOLDER_MEMBER:
         return not holders.has_counts(arena, mine, holder)
     obj: word = holders.object_of(arena, mine, holder)
-    if objects.count(arena, mine, obj) == objects.in_transit(arena, mine, obj):
+    if objects.is_left_to_loans(arena, mine, obj):
         return True
     return not is_over(arena, mine, holder, grace_s)
 

@@ -1,4 +1,4 @@
-/* Atomic operations on elements of 4 or 8 bytes, and waits on them. Static inline functions only. */
+/* Atomic operations on elements of 4 or 8 bytes, and waits on them; static inline functions. */
 #ifndef SCAMEM_ELEMENTS_H
 #define SCAMEM_ELEMENTS_H
 #ifndef _GNU_SOURCE

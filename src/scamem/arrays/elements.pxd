@@ -1,10 +1,12 @@
 cimport numpy as cnp
 
+ctypedef unsigned long long bits_of
+
 cdef extern from "elements.h" nogil:
     unsigned long long atomic_load "scamem_atomic_load"(void* at, int size)
     void atomic_store "scamem_atomic_store"(void* at, int size, unsigned long long value)
-    unsigned long long atomic_change "scamem_atomic_change"(void* at, int size, int how, unsigned long long value)
-    bint atomic_swap_if "scamem_atomic_swap_if"(void* at, int size, unsigned long long old, unsigned long long value)
+    bits_of atomic_change "scamem_atomic_change"(void* at, int size, int how, bits_of value)
+    bint atomic_swap_if "scamem_atomic_swap_if"(void* at, int size, bits_of old, bits_of value)
     int element_wait "scamem_element_wait"(void* at, unsigned int seen, long long nap_ns)
     int element_wake "scamem_element_wake"(void* at, int count)
 
