@@ -7,6 +7,7 @@ from collections.abc import Callable
 from . import (
     allocation,
     copying,
+    dataset,
     death,
     drop_in,
     handing_over,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[Report], None]] = {
     "ring": without_copying.ring,
     "queue": queues.queue,
     "topic": queues.topic,
+    "dataset": dataset.dataset,
     "locks": locks.locks,
     "pages": pages.lookups,
     "metadata": metadata.per_frame,

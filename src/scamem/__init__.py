@@ -29,6 +29,7 @@ from .errors import (
     BlindError,
     BusyError,
     ClosedError,
+    DatasetDamagedError,
     FileTooShortError,
     LeaseLostError,
     LockTimeoutError,
@@ -67,6 +68,7 @@ from .defaults import (
     default,
     empty,
     empty_like,
+    freeze,
     full,
     full_like,
     ones,
@@ -87,6 +89,9 @@ from .views.view import View
 if _typing.TYPE_CHECKING:
     from . import atomics
     from .backing.nodes import Machine, MachineNode
+    from .datasets.mappings import FrozenDict, FrozenSet
+    from .datasets.on_frames import thaw
+    from .datasets.sequences import FrozenList, FrozenStrings, FrozenTuple
     from .handles.explaining import explain
     from .handles.shared import is_shared
     from .looks.objects import Holder, LoanInfo, ObjectInfo
@@ -121,8 +126,14 @@ __all__ = [
     "BusyError",
     "ClosedError",
     "Condition",
+    "DatasetDamagedError",
     "Event",
     "FileTooShortError",
+    "FrozenDict",
+    "FrozenList",
+    "FrozenSet",
+    "FrozenStrings",
+    "FrozenTuple",
     "GrowableArray",
     "Handle",
     "Holder",
@@ -178,6 +189,7 @@ __all__ = [
     "empty",
     "empty_like",
     "explain",
+    "freeze",
     "from_handle",
     "full",
     "full_like",
@@ -188,6 +200,7 @@ __all__ = [
     "queue",
     "topic",
     "receive_mode",
+    "thaw",
     "zeros",
     "zeros_like",
 ]
@@ -197,6 +210,11 @@ _LATER = {
     "Barrier": "together.barriers",
     "Condition": "together.conditions",
     "Event": "together.events",
+    "FrozenDict": "datasets.mappings",
+    "FrozenList": "datasets.sequences",
+    "FrozenSet": "datasets.mappings",
+    "FrozenStrings": "datasets.sequences",
+    "FrozenTuple": "datasets.sequences",
     "GrowableArray": "together.growable",
     "Holder": "looks.objects",
     "Lease": "together.leases",
@@ -218,6 +236,7 @@ _LATER = {
     "Topic": "together.topics",
     "explain": "handles.explaining",
     "is_shared": "handles.shared",
+    "thaw": "datasets.on_frames",
 }
 
 

@@ -24,6 +24,7 @@ from .objects.scamem import Scamem
 if TYPE_CHECKING:
     from .arrays import making
     from .backing.nodes import Machine
+    from .datasets import freezing
     from .handles import mapping, names
     from .looks import methods
     from .membership import serving
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .objects import pages
     from .together import openings, queues, synchronizing, topics
 else:
+    freezing = Later("scamem.datasets.freezing")
     making = Later("scamem.arrays.making")
     mapping = Later("scamem.handles.mapping")
     memory = Later("scamem.memory.sections")
@@ -275,6 +277,7 @@ class Arena:
     ring = openings.ring
     growable = openings.growable
 
+    freeze = freezing.freeze
     lock = synchronizing.lock
     rlock = synchronizing.rlock
     rwlock = synchronizing.rwlock

@@ -401,3 +401,39 @@ def topic(name: str | None = None, history: int = 1, *, policy: str = "drop_olde
     >>> frames = scamem.topic(history=10)
     """
     return default().topic(name, history, policy=policy)
+
+
+def freeze(obj: Any, *, progress: Any = None) -> Any:
+    """Store a value in the default arena as an immutable copy that all processes read in place.
+
+    >>> data = scamem.freeze([{"x": 1.5, "label": "cat"}, {"x": 2.5, "label": "dog"}])
+    >>> data[1]["label"], len(data), data.column("x")
+    ('dog', 2, Array([1.5, 2.5]))
+
+    Parameters
+    ----------
+    obj : None, bool, int, float, complex, str, bytes; lists, tuples, dicts, sets, frozensets;
+        dataclasses, named tuples, enums; dates, times, Decimal, Fraction, UUID, paths, ranges;
+        NumPy arrays and scalars; nested in any way. Subclasses are kept as the type that they
+        extend. Or an iterator: its items become a list, without all of them in private memory.
+    progress : called with (items done, items in all, or None if unknown) now and then; True: show
+        a progress bar, on stderr.
+
+    Returns
+    -------
+    FrozenList, FrozenTuple, FrozenDict, FrozenSet : equal to `obj`, and read in place. A dataclass
+        or named tuple gives one that reads its fields in place; an array gives a read-only Array.
+        Anything else cannot be changed in the first place, and is returned as it is.
+
+    A list of dicts, dataclasses or named tuples with the same fields is kept as columns, and so are
+    lists of numbers, strings, lists or arrays of one shape: see `FrozenList.column`.
+
+    Raises
+    ------
+    TypeError : something in `obj` cannot be frozen, or contains itself; says where: value[3]['x'].
+    OutOfMemoryError : no memory in the arena; nothing was kept.
+
+    Ownership: the result, and each part of it, keeps the frames of all of it. It is pickled by
+    handle, in every pickler, and can be published: arena["data"] = scamem.freeze(rows).
+    """
+    return default().freeze(obj, progress=progress)

@@ -225,6 +225,10 @@ class NameExistsError(ScamemError):
     """An object of this name already exists."""
 
 
+class DatasetDamagedError(ScamemError, ValueError):
+    """The bytes of a frozen value are not what `freeze` wrote: they were overwritten or cut."""
+
+
 class ReadOnlyMemberError(ScamemError, PermissionError):
     """This process joined the arena with readonly=True, and tried to allocate or to write."""
 

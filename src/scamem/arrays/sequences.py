@@ -30,7 +30,12 @@ class Claim:
         self.hold.member.check_active()
         if self.hold.index == 0:
             raise ClosedError("this array's reference was closed")
-        return tables.place(self.hold.member.mine, L.TABLE_OBJECTS, self.hold.index) + L.OBJECT_LINK
+        place: word = tables.place(self.hold.member.mine, L.TABLE_OBJECTS, self.hold.index)
+        if self.hold.member.arena[place + L.OBJECT_STATE] & L.OBJECT_QUEUE != 0:
+            raise TypeError(
+                "asked to update the memory of a queue in place; it has no sequence number"
+            )
+        return place + L.OBJECT_LINK
 
     def begin(self, reads: bool) -> int:
         """Claim the word once: OK, OWNER_DIED, BROKEN (a reader's, of a torn object), or BUSY."""

@@ -18,6 +18,7 @@ from scamem.views.view import View
 from .description import RAW, Description, encode, encode_array
 from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
 from .modes import checked_mode
+from .openers import own_handle
 from .runs import sent_by
 from .unloaded import or_unloaded
 from .values import value_of
@@ -34,7 +35,13 @@ def of_wire(wire: Wire) -> Seat:
 
 
 def scamem_of(value: Any) -> Any:
-    """Return the Scamem of a shared object (ring, growable array); any other value as it is."""
+    """Return the Scamem of a shared object (ring, growable array), or the handle of a frozen value.
+
+    Any other value is returned as it is.
+    """
+    made = own_handle(value)
+    if made is not None:
+        return made
     found = getattr(value, "scamem", None)
     return found if isinstance(found, Scamem) else value
 

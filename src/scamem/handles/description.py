@@ -24,6 +24,7 @@ RAW = 0  # the object itself: untyped frames
 ARRAY = 1
 BYTES = 2
 PICKLE = 3  # a pickle and its buffers (objects.py)
+FROZEN = 4  # a frozen value; `of` says which part of it
 
 HEAD = struct.Struct("<BBBxIQ")  # kind, flags, dimensions, bytes of the dtype, offset
 READ_ONLY = 1
@@ -37,8 +38,8 @@ CACHED_BYTES_MAX = 1024  # longer descriptions are rare, and would make the cach
 class Description(NamedTuple):
     """What an object's bytes are.
 
-    `strides` is None for C order; `shape` of BYTES and PICKLE is (bytes,). `of` names the subclass
-    of Array that an ARRAY was (see `kind_of`), b"" for none.
+    `strides` is None for C order; `shape` of BYTES, PICKLE and FROZEN is (bytes,). `of` names the
+    subclass of Array that an ARRAY was (see `kind_of`), b"" for none, or the part of a FROZEN.
     """
 
     kind: int
@@ -111,7 +112,7 @@ def _decode(data: bytes) -> tuple[Description, int, int]:
         of = data[end + dtype_bytes :]
         if ndim > DIMENSIONS_MAX or len(data) < end + dtype_bytes or flags & ~KNOWN_FLAGS:
             raise struct.error
-        if bool(of) != bool(flags & SUBCLASS) or (of and kind != ARRAY):
+        if bool(of) != bool(flags & SUBCLASS) or (of and kind not in (ARRAY, FROZEN)):
             raise struct.error
         numbers = struct.unpack_from(f"<{count}q", data, HEAD.size)
     except struct.error:
@@ -145,7 +146,7 @@ def _is_possible(found: Description) -> bool:
     if found.kind == ARRAY and found.dtype is not None:
         items = math.prod(max(length, 1) for length in found.shape)
         return items * found.dtype.itemsize <= sys.maxsize
-    dimensions = {RAW: 0, BYTES: 1, PICKLE: 1}.get(found.kind)
+    dimensions = {RAW: 0, BYTES: 1, PICKLE: 1, FROZEN: 1}.get(found.kind)
     plain = found.dtype is None and found.strides is None
     return plain and dimensions == len(found.shape)
 

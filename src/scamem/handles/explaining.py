@@ -16,6 +16,7 @@ from scamem.objects.scamem import Scamem
 from scamem.views.view import View
 
 from .handle import Handle
+from .openers import own_handle
 from .pickling import counting, would_die_with_us
 from .shared import has_memory, is_copy_on_write, is_partly_shared, is_shared, seat_of
 
@@ -34,7 +35,7 @@ def explain(value: Any) -> str:
     """
     if isinstance(value, np.ndarray):
         return _explain_array(value)
-    if isinstance(value, (Scamem, Handle)):
+    if isinstance(value, (Scamem, Handle)) or own_handle(value) is not None:
         return "by handle: it is a reference to shared memory"
     if isinstance(value, memoryview):
         return f"cannot be pickled (memoryview); {_where(value)}"
@@ -131,7 +132,7 @@ class _Counting(ForkingPickler):
 
     def reducer_override(self, value: Any) -> Any:
         """Count an object that goes by handle, instead of lending it."""
-        if isinstance(value, (Scamem, Handle)):
+        if isinstance(value, (Scamem, Handle)) or own_handle(value) is not None:
             self.tally.handles += 1
             return bytes, ()
         if isinstance(value, Array):

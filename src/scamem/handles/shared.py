@@ -41,7 +41,7 @@ def is_shared(value: Any) -> bool:
     How a value *travels* is another question, see `explain`: a plain ndarray over an arena's memory
     is shared, but is pickled by value. Threads: any.
     """
-    if isinstance(value, Handle) or isinstance(scamem_of(value), Scamem):
+    if isinstance(scamem_of(value), (Handle, Scamem)):
         return True
     parts = _known_parts(value)  # None: its library gives no access to its memory, or it has none
     return parts is not None and all(map(_is_in_arena, parts))

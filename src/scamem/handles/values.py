@@ -28,10 +28,21 @@ from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
 from scamem.views.making import direct_address_of
 
-from .description import ARRAY, BYTES, PICKLE, RAW, Description, decode, encode, encode_array
+from .description import (
+    ARRAY,
+    BYTES,
+    FROZEN,
+    PICKLE,
+    RAW,
+    Description,
+    decode,
+    encode,
+    encode_array,
+)
 from .dtypes import dtype_text
 from .handle import Handle
 from .modes import Mode
+from .openers import opener_of, own_handle
 from .subclasses import kind_of
 
 ALIGN_BYTES = 64
@@ -47,6 +58,9 @@ def put(seat: Seat, value: Any) -> Handle:
                 return Handle(seat, made, encode_array(value, 0, True))
             except TypeError:
                 release(made)  # a dtype that only pickle knows
+    own: Handle | None = own_handle(value)
+    if own is not None and own.seat is seat:
+        return own
     if isinstance(value, Array):
         place = locate(value)
         if place is not None and place.hold.member is seat.member:
@@ -180,6 +194,8 @@ def get(seat: Seat, hold: Hold, found: Description, *, private: bool = False) ->
             private=private,
             kind=kind_of(found.of) if found.of else Array,
         )
+    if found.kind == FROZEN:
+        return opener_of(FROZEN)(seat, hold, found.of)
     if found.kind == PICKLE and (found.offset != 0 or not seat.member.is_pickled(hold)):
         raise ScamemError(
             "a handle or area describes a pickle, but no pickle was put there, so nothing was "
