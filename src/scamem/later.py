@@ -11,9 +11,18 @@ every start of every worker.
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
+
+
+# A fork waits for imports of other threads: the child would have half of a module, for good.
+_loading = threading.RLock()
+os.register_at_fork(
+    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
+)
 
 
 class Later:
@@ -37,7 +46,8 @@ class _Function:
         self._place: tuple[type, str] | None = None
 
     def _load(self) -> Callable[..., Any]:
-        found: Callable[..., Any] = getattr(import_module(self._module), self._name)
+        with _loading:
+            found: Callable[..., Any] = getattr(import_module(self._module), self._name)
         return found
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:

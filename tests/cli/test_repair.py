@@ -403,6 +403,6 @@ def test_killed_while_it_repairs(path: Path, original: Path, whole: dict[str, An
         killed += 1
         assert repaired(path).changed
         assert Damage(path).findings() == []
-        stores += 29
+        stores += 87
     assert killed > 5
     assert in_child(lambda: contents(path)) == whole

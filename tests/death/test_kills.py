@@ -60,7 +60,15 @@ OPERATIONS = [
     operations.Put,
 ]
 
-STRIDE: dict[type[Operation], int] = {
+STRIDE: dict[type[Operation], int] = {  # the crash explorer has every store of each transaction
+    operations.Reap: 4,
+    operations.Put: 3,
+    operations.AllocLarge: 3,
+    operations.FreeLarge: 2,
+    operations.Fork: 2,
+    operations.Replace: 2,
+    operations.PublishWeak: 2,
+    operations.DropWeak: 2,
     operations.JoinFull: 5,  # each of its kills takes four more processes
     operations.ReapTainted: 5,  # each with several runs
     operations.Grow: 7,

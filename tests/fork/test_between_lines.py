@@ -67,6 +67,7 @@ class Forks:
             self.failed.append(f"{where} ended with {status:#x}")
 
     def run(self) -> None:
+        self.body()  # what it imports is there: a fork waits for imports of other threads
         sys.settrace(self.trace)
         try:
             self.body()
