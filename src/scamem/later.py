@@ -17,7 +17,6 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-
 # A fork waits for imports of other threads: the child would have half of a module, for good.
 _loading = threading.RLock()
 os.register_at_fork(

@@ -82,7 +82,6 @@ def test_arrays(tmp_path: Path, kind: str) -> None:
         ("name,text\na,hello\nb,world\nc,x\n", 3),  # text only, three rows
         ("k,v\n1,2.5\n", 1),  # one row
         ("a;b\n1;2.5\n1;3.5\n2;4.5\n", 2),
-        ("a\tb\n1\t2.5\n2\t4.5\n", 2),
     ],
 )
 def test_small_tables(tmp_path: Path, content: str, groups: int) -> None:

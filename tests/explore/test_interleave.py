@@ -38,8 +38,8 @@ LAST_STATES = 1_000_000
 UNMERGED = (
     (objects, 3, 2, 3),
     (areas, 3, 2, 3),
-    (sections, 2, 2, 3),
-    (moving, 3, 2, 3),
+    (sections, 2, 2, 2),
+    (moving, 3, 2, 2),
     (everything, 2, 2, 2),
 )
 UNMERGED_DEEP = (

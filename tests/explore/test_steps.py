@@ -23,7 +23,6 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "a member leaves": T.left,
     "a member leaves, another reaps": lambda core: T.left(core, reaper=True),
     "drops": T.drops,
-    "drop pushed while a popper dies": T.pushed_meanwhile,
     "page_to_scamem": T.pages,
     "two deallocations": F.two_drops,
     "two threads clean": T.cleaned,
@@ -57,6 +56,7 @@ SCENARIOS: dict[str, Callable[[Core], Interleaver]] = {
     "an update in place, its reader claims it": lambda core: S.updates(core, claims=True),
 }
 DEEP: dict[str, Callable[[Core], Interleaver]] = {
+    "drop pushed while a popper dies": T.pushed_meanwhile,
     "the writer is dead, and one that sees to it dies": S.purged_by_one_that_dies,
     "lock in a frame, three members": lambda core: S.locks(core, members=3, deaths=0),
     "lock in a frame, naps end at any moment": lambda core: S.locks(core, 2, 0, 2, short=True),

@@ -167,7 +167,7 @@ def test_default_arena_fits_into_the_address_space(nursery: Nursery) -> None:
 
 
 def with_file_size() -> tuple[str, str, dict[str, Any]]:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (256 * MIB, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (512 * MIB, resource.RLIM_INFINITY))
     with pytest.raises(OutOfMemoryError) as caught:
         Arena.create(capacity=1024 * MIB, slots=8)
     found = fill_up(Arena.create(capacity=32 * MIB, slots=8))

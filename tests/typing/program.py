@@ -216,6 +216,21 @@ def use_queues() -> None:
     frames.close()
 
 
+def use_datasets(arena: scamem.Arena) -> None:
+    """Freeze values and read them in place."""
+    rows = scamem.freeze([{"x": 1.5}, {"x": 2.5}])
+    assert isinstance(rows, scamem.FrozenList)
+    strings, pair = scamem.freeze(["a", "b"]), arena.freeze((1, [2]))
+    assert isinstance(strings, scamem.FrozenStrings)
+    assert isinstance(pair, scamem.FrozenTuple)
+    assert isinstance(scamem.freeze({"a": 1}), scamem.FrozenDict)
+    assert isinstance(scamem.freeze({1, 2}), scamem.FrozenSet)
+    try:
+        assert scamem.thaw(rows) == [{"x": 1.5}, {"x": 2.5}]
+    except scamem.DatasetDamagedError as error:
+        raise SystemExit(str(error)) from error
+
+
 def attempts(lease: scamem.Lease) -> type[scamem.Lease]:
     """Return the class of a lease."""
     return type(lease)
@@ -333,6 +348,7 @@ def main() -> None:
                 assert_type(serving.path, str)
     send(make_arrays())
     use_queues()
+    use_datasets(scamem.default())
     future: Future[scamem.Array] = Future()
     future.set_result(scamem.ones(3))
     print(total(future), explain_error(scamem.ClosedError("closed")), is_warning(UserWarning))
