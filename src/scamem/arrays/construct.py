@@ -6,13 +6,8 @@ goes when the last array over them is deallocated.
 
 import cython
 from cython.cimports import numpy as cnp
-from cython.cimports.cpython.buffer import (
-    PyBUF_SIMPLE,
-    PyBuffer_Release,
-    PyObject_GetBuffer,
-)
 from cython.cimports.cpython.ref import Py_INCREF, PyTypeObject
-from cython.cimports.libc.string import memcpy
+from cython.cimports.scamem.address_space.copying import ALONE_BYTES, copy
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.membership.member import Hold, Member
 
@@ -73,13 +68,27 @@ def new_array(
     return made
 
 
-def copy_bytes(address: cython.ulonglong, source: object) -> cython.void:
-    """Copy a contiguous buffer to an address, without the GIL. Needs: enough room there."""
-    view = cython.declare(Py_buffer)
-    PyObject_GetBuffer(source, cython.address(view), PyBUF_SIMPLE)
-    with cython.nogil:
-        memcpy(cython.cast(cython.p_void, address), view.buf, view.len)
-    PyBuffer_Release(cython.address(view))
+def copy_array(made: object, source: object) -> cython.void:
+    """Copy an array to a new one of the same shape and dtype.
+
+    If both are contiguous in the same order of axes, as bytes, without the GIL if they are many;
+    else element by element, in pieces: no temporary has the whole size.
+    """
+    target: cnp.ndarray = made
+    array: cnp.ndarray = source
+    nbytes: cython.size_t = array.nbytes
+    to: cython.p_void = cnp.PyArray_DATA(target)
+    data: cython.p_void = cnp.PyArray_DATA(array)
+    if not (
+        (cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_IS_C_CONTIGUOUS(target))
+        or (cnp.PyArray_IS_F_CONTIGUOUS(array) and cnp.PyArray_IS_F_CONTIGUOUS(target))
+    ):
+        PyArray_CopyInto(cython.cast(cython.p_void, target), cython.cast(cython.p_void, array))
+    elif nbytes <= ALONE_BYTES:
+        copy(to, data, nbytes)
+    else:
+        with cython.nogil:
+            copy(to, data, nbytes)
 
 
 def address_of(array: object) -> cython.ulonglong:
@@ -91,7 +100,7 @@ def address_of(array: object) -> cython.ulonglong:
 def put_array(member: Member, value: object) -> object:
     """Copy a small contiguous ndarray to a new object of one run; return a Hold in hand, or None.
 
-    The fast path of Arena.put: one transaction and one memcpy. None: use the general path.
+    The fast path of Arena.put: one transaction and one copy. None: use the general path.
     """
     if type(value) is not cnp.ndarray:
         return None
@@ -107,5 +116,5 @@ def put_array(member: Member, value: object) -> object:
     address: cython.ulonglong = member.address_of(held)
     if address == 0:
         return None
-    memcpy(cython.cast(cython.p_void, address), cnp.PyArray_DATA(array), nbytes)
+    copy(cython.cast(cython.p_void, address), cnp.PyArray_DATA(array), nbytes)
     return held

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from scamem.address_space.copying import bytes_at, copy_bytes
 from scamem.arrays.array import Array
-from scamem.arrays.construct import copy_bytes, put_array
+from scamem.arrays.construct import address_of, put_array
 from scamem.arrays.create import array
-from scamem.arrays.over import offset_for_copy, over
+from scamem.arrays.over import over
 from scamem.arrays.place import locate
 from scamem.core.store import layout as L
 from scamem.errors import ScamemError
@@ -26,7 +27,7 @@ from scamem.membership.member import Hold, release
 from scamem.membership.seat import Seat
 from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
-from scamem.views.making import direct_address_of
+from scamem.views.making import contiguous, direct_address_of
 
 from .description import ARRAY, BYTES, PICKLE, RAW, Description, decode, encode, encode_array
 from .dtypes import dtype_text
@@ -79,15 +80,8 @@ def _put_array(seat: Seat, value: np.ndarray[Any, Any]) -> Handle | None:
             return None
         description = encode_array(made, place.offset, read_only=True)
         return Handle(seat, place.hold.another(L.BY_HAND), description)
-    offset = offset_for_copy(value, value.nbytes)
-    hold = allocate(seat, value.nbytes + offset, L.BY_HAND)
-    pinned = hold.another(L.BY_PIN)  # an object that is only in hand may be migrated
-    address = direct_address_of(seat, pinned)
-    if address:
-        copy_bytes(address + offset, value.reshape(-1).view(U8))
-    else:
-        over(seat, pinned, offset, value.shape, value.dtype, kind=Array)[...] = value
-    return Handle(seat, hold, encode_array(value, offset, read_only=True))
+    hold = _store(seat, [memoryview(value.reshape(-1).view(U8))], [0])
+    return Handle(seat, hold, encode_array(value, 0, read_only=True))
 
 
 def _put_pickled(seat: Seat, value: Any) -> Handle:
@@ -116,10 +110,13 @@ def _store(seat: Seat, parts: list[memoryview], places: list[int]) -> Hold:
     """Allocate an object and copy buffers into it. Ownership: the Hold is the caller's."""
     nbytes = max(place + part.nbytes for place, part in zip(places, parts, strict=True))
     hold = allocate(seat, nbytes, L.BY_HAND)
-    into = over(seat, hold.another(L.BY_PIN), 0, (max(nbytes, 1),), U8, kind=Array)
+    pinned = hold.another(L.BY_PIN)  # an object that is only in hand may be migrated
+    address = direct_address_of(seat, pinned)
+    if not address:
+        view = contiguous(seat, pinned, L.BY_MAPPING)
+        address = view.address
     for place, part in zip(places, parts, strict=True):
-        if part.nbytes:
-            into[place : place + part.nbytes] = np.frombuffer(part.cast("B"), np.uint8)
+        copy_bytes(address + place, part)
     return hold
 
 
@@ -161,7 +158,7 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
     nbytes = found.shape[0]
     data = over(seat, hold, found.offset, (nbytes,), U8, writable=False, kind=np.ndarray)
     if found.kind == BYTES:
-        return data.tobytes()
+        return bytes_at(address_of(data), nbytes)
     return _get_pickled(data)
 
 
