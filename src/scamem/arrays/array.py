@@ -16,7 +16,12 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import cython
 import numpy as np
+from cython.cimports.cpython.object import PyObject
+from cython.cimports.numpy import ndarray
+from cython.cimports.scamem.arrays.array import Type, binaryfunc
+from cython.cimports.scamem.arrays.construct import base_of
 
 from scamem.core.store import layout as L
 from scamem.membership.member import Hold
@@ -86,7 +91,7 @@ class Array(np.ndarray[Any, Any]):
             return array
         if return_scalar:
             return array[()]
-        return array.view(np.ndarray)
+        return array if type(array) is ndarray else array.view(ndarray)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         found = super().__array_function__(func, types, args, kwargs)
@@ -97,10 +102,7 @@ class Array(np.ndarray[Any, Any]):
         return found
 
     def __getitem__(self, key: Any) -> Any:
-        found = super().__getitem__(key)
-        if isinstance(found, Array) and isinstance(root(found), np.ndarray):  # a copy
-            return found.view(np.ndarray)
-        return found
+        return item(self, key)
 
     def __reduce_ex__(self, protocol: Any) -> Reduced:
         if Array.reduce_by_handle is not None:
@@ -175,11 +177,42 @@ class Array(np.ndarray[Any, Any]):
         return copied(hold.member.seat, self.view(np.ndarray), "K", kind=Array)
 
 
+ndarray_item = cython.declare(binaryfunc)
+
+
+def item(array: Any, key: Any) -> Any:
+    """Return `array[key]`: a view as an Array, a copy as an ndarray."""
+    found: Any = ndarray_item(array, key)
+    if not isinstance(found, Array) or is_view(found, array):
+        return found
+    return plain(found)
+
+
+def is_view(found: Any, array: Any) -> cython.bint:
+    """Return whether an array certainly shows another one's memory."""
+    base: cython.pointer(PyObject) = base_of(found)
+    if base == cython.NULL:
+        return False
+    return base == cython.cast(cython.pointer(PyObject), array) or base == base_of(array)
+
+
 def plain(found: Any) -> Any:
     """Return an Array in private memory as an ndarray; return anything else as it is."""
-    if isinstance(found, Array) and isinstance(root(found), np.ndarray):
-        return found.view(np.ndarray)
+    if isinstance(found, Array) and isinstance(root(found), ndarray):
+        return found.view(ndarray)
     return found
+
+
+def speed_up(kind: Any, base: Any) -> cython.void:
+    """Let the interpreter call `item` for `x[key]`, and not look up `__getitem__` each time.
+
+    A subclass has slots of its own, which look up what it overrides. The items of an iteration are
+    views or scalars, so they are ndarray's.
+    """
+    ours: cython.pointer(Type) = cython.cast(cython.pointer(Type), kind)
+    theirs: cython.pointer(Type) = cython.cast(cython.pointer(Type), base)
+    ours.tp_as_mapping.mp_subscript = item
+    ours.tp_as_sequence.sq_item = theirs.tp_as_sequence.sq_item
 
 
 def _handing_over(name: str) -> Callable[..., Any]:
@@ -189,16 +222,14 @@ def _handing_over(name: str) -> Callable[..., Any]:
     @functools.wraps(method)
     def handing_over(self: Array, *args: Any, **keywords: Any) -> Any:
         found = method(self, *args, **keywords)
-        if isinstance(found, Array):
-            base = found.base
-            if base is None or (base is not self and base is not self.base):  # no view
-                return plain(found)
+        if isinstance(found, Array) and not is_view(found, self):
+            return plain(found)
         return found
 
     return handing_over
 
 
-def _attribute(name: str) -> property:
+def _attribute(name: str) -> Any:
     """Return ndarray's attribute of this name, changed to give plain values."""
     found = getattr(np.ndarray, name)
     return property(lambda self: plain(found.__get__(self)), found.__set__, doc=found.__doc__)
@@ -213,3 +244,5 @@ _flat: Any = vars(np.ndarray)["flat"]
 Array.flat = property(  # type: ignore[assignment, method-assign]  # read-only in the stubs
     lambda self: self.view(np.ndarray).flat, _flat.__set__, doc=_flat.__doc__
 )
+ndarray_item = cython.cast(cython.pointer(Type), np.ndarray).tp_as_mapping.mp_subscript
+speed_up(Array, np.ndarray)

@@ -6,6 +6,7 @@ goes when the last array over them is deallocated.
 
 import cython
 from cython.cimports import numpy as cnp
+from cython.cimports.cpython.object import PyObject
 from cython.cimports.cpython.ref import Py_INCREF, PyTypeObject
 from cython.cimports.scamem.address_space.copying import ALONE_BYTES, copy
 from cython.cimports.scamem.core.store import layout as L
@@ -97,23 +98,69 @@ def address_of(array: object) -> cython.ulonglong:
     return cython.cast(cython.ulonglong, cnp.PyArray_DATA(found))
 
 
+def base_of(array: object) -> cython.pointer(PyObject):
+    """Return an ndarray's base, borrowed; NULL if it has none. Needs: it is an ndarray."""
+    return PyArray_BASE(cython.cast(cython.p_void, array))
+
+
 def put_array(member: Member, value: object) -> object:
     """Copy a small contiguous ndarray to a new object of one run; return a Hold in hand, or None.
 
     The fast path of Arena.put: one transaction and one copy. None: use the general path.
     """
-    if type(value) is not cnp.ndarray:
+    if type(value) is not cnp.ndarray or PyArray_NBYTES(cython.cast(cython.p_void, value)) == 0:
         return None
-    array: cnp.ndarray = value
-    nbytes: cython.size_t = array.nbytes
-    if nbytes > SMALL_BYTES or nbytes == 0 or not cnp.PyArray_IS_C_CONTIGUOUS(array):
+    return alloc_copy(member, value, L.BY_HAND)
+
+
+def array_fast(member: Member, kind: type, value: object) -> object:
+    """Copy a small contiguous ndarray to a new array over one run, of type `kind`; or None.
+
+    The fast path of Arena.array: that of put, and the array over it. None: use the general path.
+    """
+    dtype: object
+    array: cnp.ndarray
+    if type(value) is not cnp.ndarray or PyArray_NBYTES(cython.cast(cython.p_void, value)) == 0:
         return None
-    if array.dtype.hasobject:
+    array = value
+    held = alloc_copy(member, array, L.BY_PIN)
+    if held is None:
         return None
-    held = member.alloc_fast((nbytes + L.FRAME_BYTES - 1) // L.FRAME_BYTES, L.BY_HAND)
+    dtype = cython.cast(object, PyArray_DESCR(cython.cast(cython.p_void, array)))
+    Py_INCREF(dtype)  # stolen by the call
+    made = PyArray_NewFromDescr(
+        cython.cast(cython.pointer(PyTypeObject), kind),
+        cython.cast(cython.p_void, dtype),
+        array.ndim,
+        cython.cast(cython.pointer(cython.Py_ssize_t), cnp.PyArray_DIMS(array)),
+        cython.cast(cython.pointer(cython.Py_ssize_t), cython.NULL),
+        cython.cast(cython.p_void, member.address_of(cython.cast(Hold, held))),
+        cnp.NPY_ARRAY_WRITEABLE,
+        None,
+    )
+    PyArray_UpdateFlags(
+        cython.cast(cython.p_void, made),
+        cnp.NPY_ARRAY_C_CONTIGUOUS | cnp.NPY_ARRAY_F_CONTIGUOUS | cnp.NPY_ARRAY_ALIGNED,
+    )
+    cython.cast(Hold, held).writable = True
+    Py_INCREF(held)
+    PyArray_SetBaseObject(cython.cast(cython.p_void, made), held)
+    return made
+
+
+def alloc_copy(member: Member, array: cnp.ndarray, by: cython.ulonglong) -> object:
+    """Allocate one run and copy a contiguous array of at most SMALL_BYTES there; Hold or None."""
+    nbytes: cython.size_t = PyArray_NBYTES(cython.cast(cython.p_void, array))
+    dtype: cython.p_void = PyArray_DESCR(cython.cast(cython.p_void, array))
+    address: cython.ulonglong
+    if nbytes > SMALL_BYTES or not cnp.PyArray_IS_C_CONTIGUOUS(array):
+        return None
+    if PyDataType_REFCHK(dtype):  # Python objects
+        return None
+    held = member.alloc_fast((nbytes + L.FRAME_BYTES - 1) // L.FRAME_BYTES, by)
     if type(held) is not Hold:
         return None
-    address: cython.ulonglong = member.address_of(held)
+    address = member.address_of(cython.cast(Hold, held))
     if address == 0:
         return None
     copy(cython.cast(cython.p_void, address), cnp.PyArray_DATA(array), nbytes)

@@ -13,6 +13,7 @@ from scamem.views.view import View
 
 from .array import Array
 from .checks import checked_dtype, checked_nbytes, checked_shape
+from .construct import array_fast
 from .over import copied, fortran_strides, kept_strides, over
 from .place import locate, root
 
@@ -146,6 +147,10 @@ def array(
 
     Errors and ownership: see `empty`.
     """
+    if dtype is None and order == "K" and node is None and zone is None and not seat.closed:
+        found: Array | None = array_fast(seat.member, Array, values)
+        if found is not None:
+            return found
     if order not in ("K", "A", "C", "F"):
         raise ValueError(f"order must be one of 'K', 'A', 'C' or 'F', not {order!r}")
     if dtype is not None and isinstance(values, np.ndarray):

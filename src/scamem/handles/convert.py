@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copyreg
-import sys
 from typing import Any
 
-import numpy as np
+from cython.cimports.numpy import ndarray
+from cython.cimports.scamem.arrays.place import Place, locate
+from cython.cimports.scamem.handles.handle import Handle, Wire, load_hold, new_handle, unpack
+from cython.cimports.scamem.membership.member import Hold, Member
 
-from scamem.arrays.place import locate
 from scamem.core.store import layout as L
 from scamem.membership import joined
 from scamem.membership.seat import Seat
@@ -16,8 +16,7 @@ from scamem.objects.scamem import Scamem
 from scamem.views.view import View
 
 from .description import RAW, Description, encode, encode_array
-from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
-from .runs import sent_by
+from .handle import put_back, unpack_prefix
 from .unloaded import or_unloaded
 from .values import value_of
 
@@ -65,6 +64,8 @@ def handle(value: Any) -> Handle:
 
     Ownership: the handle holds its own reference. Threads: any. fork: see Handle.
     """
+    if isinstance(value, ndarray):
+        return handle_of_array(value)
     value = scamem_of(value)
     check_whole(value)
     if isinstance(value, Handle):
@@ -73,14 +74,24 @@ def handle(value: Any) -> Handle:
         return Handle(value.seat, value.hold.another(L.BY_HAND), RAW_DESCRIPTION)
     if isinstance(value, View):
         return Handle(value.hold.member.seat, value.hold.another(L.BY_HAND), RAW_DESCRIPTION)
-    place = locate(value) if isinstance(value, np.ndarray) else None
+    raise _in_private_memory(value)
+
+
+def handle_of_array(array: Any) -> Any:
+    """Return a handle of an array, as `handle`."""
+    place: Place = locate(array)
+    member: Member
     if place is None:
-        raise TypeError(
-            f"asked for a handle of a {type(value).__name__} in private memory, or in a view of "
-            "several objects; put it into an arena first (scamem.array(x), or arena.put(x))"
-        )
-    return Handle(
-        place.hold.member.seat, place.hold.another(L.BY_HAND), encode_array(value, place.offset)
+        raise _in_private_memory(array)
+    member = place.hold.member
+    description: bytes = encode_array(array, place.offset)
+    return new_handle(member.seat, member.hold_again(place.hold, L.BY_HAND), description)
+
+
+def _in_private_memory(value: Any) -> TypeError:
+    return TypeError(
+        f"asked for a handle of a {type(value).__name__} in private memory, or in a view of "
+        "several objects; put it into an arena first (scamem.array(x), or arena.put(x))"
     )
 
 
@@ -105,9 +116,9 @@ def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool
     """
     if isinstance(data, Handle):
         return value_of(data.seat, data.hold.another(L.BY_PIN), data.description, writable)
-    wire = unpack(data)
+    wire: Wire = unpack(data)
     seat = of_wire(wire)
-    hold = load_hold(seat.member, wire, L.BY_PIN)
+    hold: Hold = load_hold(seat.member, wire, L.BY_PIN)
     try:
         return value_of(seat, hold, wire.description, writable)
     except BaseException:  # on any error: a process that can map it may still load it
@@ -125,16 +136,9 @@ def load_handle(data: object) -> Handle:
 
     Ownership: the new Handle is a reference. The first load takes over the loan in the bytes.
     """
-    wire = unpack(data)
+    wire: Wire = unpack(data)
     seat = of_wire(wire)
     return Handle(seat, load_hold(seat.member, wire, L.BY_HAND), wire.description)
-
-
-def _reduce_handle(value: Handle) -> tuple[Any, ...]:
-    return load_handle, (sent_by(value, sys._getframe(1)),)
-
-
-copyreg.pickle(Handle, _reduce_handle)
 
 
 def set_loans_limit(seat: Seat, count: int) -> None:

@@ -14,6 +14,7 @@ import struct
 from typing import Any
 
 import numpy as np
+from cython.cimports.scamem.handles.handle import new_handle
 
 from scamem.address_space.copying import bytes_at, copy_bytes
 from scamem.arrays.array import Array
@@ -44,7 +45,7 @@ def put(seat: Seat, value: Any) -> Handle:
         made = put_array(seat.member, value)
         if made is not None:
             try:
-                return Handle(seat, made, encode_array(value, 0, True))
+                return new_handle(seat, made, encode_array(value, 0, True))
             except TypeError:
                 release(made)  # a dtype that only pickle knows
     if isinstance(value, Array):
@@ -125,7 +126,7 @@ def value_of(seat: Seat, hold: Hold, description: bytes, writable: bool = True) 
 
     Ownership: the result takes `hold` over.
     """
-    found = decode(description, seat.member.nr(hold) * seat.frame_bytes)
+    found: Any = decode(description, seat.member.nr(hold) * seat.frame_bytes)
     if not writable:
         found = found._replace(read_only=True)
     return get(seat, hold, found)
