@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .looks import objects as looks
     from .looks import snapshot, stats
     from .memory import sections as memory
+    from .memory import warming
     from .objects import pages
     from .together import growable, ring
 else:
@@ -44,6 +45,7 @@ else:
     looks = Later("scamem.looks.objects")
     mapping = Later("scamem.handles.mapping")
     memory = Later("scamem.memory.sections")
+    warming = Later("scamem.memory.warming")
     names = Later("scamem.handles.names")
     pages = Later("scamem.objects.pages")
     growable = Later("scamem.together.growable")
@@ -434,6 +436,7 @@ class Arena:
     online_section = memory.online_section
     offline_section = memory.offline_section
     trim = memory.trim
+    warm = warming.warm
 
     @property
     def retention(self) -> int:

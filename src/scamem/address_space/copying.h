@@ -90,7 +90,7 @@ static inline void scamem_copy_parted(scamem_part whole) {
     pthread_t made[SCAMEM_COPY_THREADS_MAX];
     sigset_t all, before;
     int count = whole.how->threads, started = 1;
-    size_t size = (whole.nbytes / count + 4095) & ~(size_t)4095;
+    size_t size = (whole.nbytes / count / 4096 + 1) * 4096; /* whole pages */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for Python's own threads */
     for (int k = 0; k < count; k++) {

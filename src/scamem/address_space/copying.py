@@ -93,6 +93,14 @@ def choices() -> dict[str, int]:
     }
 
 
+def choose(**choices: int) -> None:
+    """Set some of the `choices`, for tests and measurements."""
+    how.string_from = choices.get("string_from", how.string_from)
+    how.stream_from = choices.get("stream_from", how.stream_from)
+    how.part_from = choices.get("part_from", how.part_from)
+    how.threads = min(max(choices.get("threads", how.threads), 1), SCAMEM_COPY_THREADS_MAX)
+
+
 how.string_from = 0
 how.stream_from = 0
 how.part_from = PART_FROM_BYTES

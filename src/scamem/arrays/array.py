@@ -16,17 +16,15 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import cython
 import numpy as np
-from cython.cimports.cpython.object import PyObject
 from cython.cimports.numpy import ndarray
-from cython.cimports.scamem.arrays.array import Type, binaryfunc
-from cython.cimports.scamem.arrays.construct import base_of
+from cython.cimports.scamem.arrays.items import is_view, item
 
 from scamem.core.store import layout as L
 from scamem.membership.member import Hold
 from scamem.views.view import View
 
+from .items import speed_up
 from .over import copied, over
 from .place import locate, root
 
@@ -73,6 +71,7 @@ class Array(np.ndarray[Any, Any]):
     """
 
     __slots__ = ()
+    __array_priority__ = 0.0  # as ndarray's, which NumPy finds less quickly
 
     # Set by `handles`: pickles an array by handle, or returns None for "by value".
     reduce_by_handle: Callable[[Array], Reduced | None] | None = None
@@ -177,42 +176,11 @@ class Array(np.ndarray[Any, Any]):
         return copied(hold.member.seat, self.view(np.ndarray), "K", kind=Array)
 
 
-ndarray_item = cython.declare(binaryfunc)
-
-
-def item(array: Any, key: Any) -> Any:
-    """Return `array[key]`: a view as an Array, a copy as an ndarray."""
-    found: Any = ndarray_item(array, key)
-    if not isinstance(found, Array) or is_view(found, array):
-        return found
-    return plain(found)
-
-
-def is_view(found: Any, array: Any) -> cython.bint:
-    """Return whether an array certainly shows another one's memory."""
-    base: cython.pointer(PyObject) = base_of(found)
-    if base == cython.NULL:
-        return False
-    return base == cython.cast(cython.pointer(PyObject), array) or base == base_of(array)
-
-
 def plain(found: Any) -> Any:
     """Return an Array in private memory as an ndarray; return anything else as it is."""
     if isinstance(found, Array) and isinstance(root(found), ndarray):
         return found.view(ndarray)
     return found
-
-
-def speed_up(kind: Any, base: Any) -> cython.void:
-    """Let the interpreter call `item` for `x[key]`, and not look up `__getitem__` each time.
-
-    A subclass has slots of its own, which look up what it overrides. The items of an iteration are
-    views or scalars, so they are ndarray's.
-    """
-    ours: cython.pointer(Type) = cython.cast(cython.pointer(Type), kind)
-    theirs: cython.pointer(Type) = cython.cast(cython.pointer(Type), base)
-    ours.tp_as_mapping.mp_subscript = item
-    ours.tp_as_sequence.sq_item = theirs.tp_as_sequence.sq_item
 
 
 def _handing_over(name: str) -> Callable[..., Any]:
@@ -244,5 +212,4 @@ _flat: Any = vars(np.ndarray)["flat"]
 Array.flat = property(  # type: ignore[assignment, method-assign]  # read-only in the stubs
     lambda self: self.view(np.ndarray).flat, _flat.__set__, doc=_flat.__doc__
 )
-ndarray_item = cython.cast(cython.pointer(Type), np.ndarray).tp_as_mapping.mp_subscript
-speed_up(Array, np.ndarray)
+speed_up(Array, plain)

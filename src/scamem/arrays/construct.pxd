@@ -21,7 +21,9 @@ cpdef void copy_array(object made, object source)
 cpdef unsigned long long address_of(object array)
 cpdef object put_array(Member member, object value)
 cpdef object array_fast(Member member, type kind, object value)
-cdef object alloc_copy(Member member, ndarray array, unsigned long long by)
+cpdef object put_bytes(Member member, bytes value)
+cdef object alloc_array(Member member, ndarray array, unsigned long long by)
+cdef object alloc_copy(Member member, void* data, size_t nbytes, unsigned long long by)
 cdef PyObject* base_of(object array) noexcept
 
 cdef enum:

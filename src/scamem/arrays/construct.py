@@ -6,6 +6,7 @@ goes when the last array over them is deallocated.
 
 import cython
 from cython.cimports import numpy as cnp
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING
 from cython.cimports.cpython.object import PyObject
 from cython.cimports.cpython.ref import Py_INCREF, PyTypeObject
 from cython.cimports.scamem.address_space.copying import ALONE_BYTES, copy
@@ -108,9 +109,9 @@ def put_array(member: Member, value: object) -> object:
 
     The fast path of Arena.put: one transaction and one copy. None: use the general path.
     """
-    if type(value) is not cnp.ndarray or PyArray_NBYTES(cython.cast(cython.p_void, value)) == 0:
+    if type(value) is not cnp.ndarray:
         return None
-    return alloc_copy(member, value, L.BY_HAND)
+    return alloc_array(member, value, L.BY_HAND)
 
 
 def array_fast(member: Member, kind: type, value: object) -> object:
@@ -120,10 +121,10 @@ def array_fast(member: Member, kind: type, value: object) -> object:
     """
     dtype: object
     array: cnp.ndarray
-    if type(value) is not cnp.ndarray or PyArray_NBYTES(cython.cast(cython.p_void, value)) == 0:
+    if type(value) is not cnp.ndarray:
         return None
     array = value
-    held = alloc_copy(member, array, L.BY_PIN)
+    held = alloc_array(member, array, L.BY_PIN)
     if held is None:
         return None
     dtype = cython.cast(object, PyArray_DESCR(cython.cast(cython.p_void, array)))
@@ -148,14 +149,25 @@ def array_fast(member: Member, kind: type, value: object) -> object:
     return made
 
 
-def alloc_copy(member: Member, array: cnp.ndarray, by: cython.ulonglong) -> object:
-    """Allocate one run and copy a contiguous array of at most SMALL_BYTES there; Hold or None."""
-    nbytes: cython.size_t = PyArray_NBYTES(cython.cast(cython.p_void, array))
-    dtype: cython.p_void = PyArray_DESCR(cython.cast(cython.p_void, array))
-    address: cython.ulonglong
-    if nbytes > SMALL_BYTES or not cnp.PyArray_IS_C_CONTIGUOUS(array):
+def put_bytes(member: Member, value: bytes) -> object:
+    """Copy a few bytes to a new object of one run; return a Hold in hand, or None as put_array."""
+    return alloc_copy(member, PyBytes_AS_STRING(value), len(value), L.BY_HAND)
+
+
+def alloc_array(member: Member, array: cnp.ndarray, by: cython.ulonglong) -> object:
+    """Copy a contiguous array to one new run; return a Hold, or None for the general path."""
+    data: cython.p_void = cython.cast(cython.p_void, array)
+    if not cnp.PyArray_IS_C_CONTIGUOUS(array) or PyDataType_REFCHK(PyArray_DESCR(data)):
         return None
-    if PyDataType_REFCHK(dtype):  # Python objects
+    return alloc_copy(member, cnp.PyArray_DATA(array), PyArray_NBYTES(data), by)
+
+
+def alloc_copy(
+    member: Member, data: cython.p_void, nbytes: cython.size_t, by: cython.ulonglong
+) -> object:
+    """Copy at most SMALL_BYTES to one new run; return a Hold, or None for the general path."""
+    address: cython.ulonglong
+    if nbytes == 0 or nbytes > SMALL_BYTES:
         return None
     held = member.alloc_fast((nbytes + L.FRAME_BYTES - 1) // L.FRAME_BYTES, by)
     if type(held) is not Hold:
@@ -163,5 +175,5 @@ def alloc_copy(member: Member, array: cnp.ndarray, by: cython.ulonglong) -> obje
     address = member.address_of(cython.cast(Hold, held))
     if address == 0:
         return None
-    copy(cython.cast(cython.p_void, address), cnp.PyArray_DATA(array), nbytes)
+    copy(cython.cast(cython.p_void, address), data, nbytes)
     return held

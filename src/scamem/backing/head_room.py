@@ -225,7 +225,8 @@ def require(nbytes: int, file: Backed | None = None, *, proc: StrPath = PROC) ->
     OutOfMemoryError : the tightest limit, which it names, leaves less than `nbytes`.
     """
     global _covered
-    now_ns, place = time.monotonic_ns(), (os.fspath(proc), file and file.path)
+    now_ns = time.monotonic_ns()
+    place = os.fspath(proc), None if file is None else file.path
     if nbytes <= _covered.left_bytes and now_ns < _covered.until_ns and place == _covered.place:
         _covered = _covered._replace(left_bytes=_covered.left_bytes - nbytes)
         return

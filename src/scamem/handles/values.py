@@ -18,7 +18,7 @@ from cython.cimports.scamem.handles.handle import new_handle
 
 from scamem.address_space.copying import bytes_at, copy_bytes
 from scamem.arrays.array import Array
-from scamem.arrays.construct import address_of, put_array
+from scamem.arrays.construct import address_of, put_array, put_bytes
 from scamem.arrays.create import array
 from scamem.arrays.over import over
 from scamem.arrays.place import locate
@@ -45,7 +45,8 @@ def put(seat: Seat, value: Any) -> Handle:
         made = put_array(seat.member, value)
         if made is not None:
             try:
-                return new_handle(seat, made, encode_array(value, 0, True))
+                stored: Handle = new_handle(seat, made, encode_array(value, 0, True))
+                return stored
             except TypeError:
                 release(made)  # a dtype that only pickle knows
     if isinstance(value, Array):
@@ -63,7 +64,7 @@ def _put_copy(seat: Seat, value: Any) -> Handle:
         if stored is not None:
             return stored
     if type(value) is bytes:
-        hold = _store(seat, [memoryview(value)], [0])
+        hold = put_bytes(seat.member, value) or _store(seat, [memoryview(value)], [0])
         return Handle(seat, hold, encode(Description(BYTES, 0, (len(value),), None, None, True)))
     return _put_pickled(seat, value)
 
@@ -81,7 +82,7 @@ def _put_array(seat: Seat, value: np.ndarray[Any, Any]) -> Handle | None:
             return None
         description = encode_array(made, place.offset, read_only=True)
         return Handle(seat, place.hold.another(L.BY_HAND), description)
-    hold = _store(seat, [memoryview(value.reshape(-1).view(U8))], [0])
+    hold = _store(seat, [value.reshape(-1).view(U8).data], [0])
     return Handle(seat, hold, encode_array(value, 0, read_only=True))
 
 

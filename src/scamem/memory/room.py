@@ -136,6 +136,8 @@ def _add_memory(seat: Seat, frames: int, zone: int) -> bool:
             if lacking <= 0:
                 return True
             section = changes.find_section(member, changes.ABSENT, first, end)
+            if section >= 0 and section == seat.emptied:
+                section = changes.find_section(member, changes.ABSENT, section + 1, end)
             if section >= 0:
                 most = _step(seat, zone, section, lacking)
                 status = changes.begin_populate(member, section, most)

@@ -68,9 +68,14 @@ def free_blocks(arena: Words, mine: Words, zone: word, start: word, blocks: word
     """Make the frames of blocks free; the first block begins at `start`. No commit."""
     one: word = 1
     size: word = one << mine[L.MINE_BLOCK_SHIFT]
+    frames: word
     while blocks != 0:  # bound: SECTION_BLOCKS_MAX
-        if blocks & 1 != 0:
-            free_runs.set_run(arena, mine, zone, start, size, 1)
-            zones.add_free(arena, zone, size)
+        frames = 0
+        while blocks & 1 != 0:  # blocks beside each other are one run
+            frames += size
+            blocks >>= 1
+        if frames != 0:
+            free_runs.set_run(arena, mine, zone, start, frames, 1)
+            zones.add_free(arena, zone, frames)
+        start += frames + size
         blocks >>= 1
-        start += size
