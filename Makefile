@@ -3,8 +3,18 @@ PYTHON ?= python3
 BIN := .venv/bin
 STOP_BUILD := build/stop
 
-.PHONY: demo test test-aside test-others lint check-style explore soak bench kernel docs build compiled stop-build clean
+.PHONY: help demo test test-aside test-others lint check-style explore soak bench guard kernel docs build compiled stop-build clean
 .DELETE_ON_ERROR:
+
+help:
+	@echo "make demo      share a real table between workers, kill one, lose nothing"
+	@echo "make test      linters and all tests (some 12 minutes on 2 processors)"
+	@echo "make bench     the benchmarks, with the peers beside us"
+	@echo "make explore   the explorers to their full depth"
+	@echo "make soak      random kills for SOAK_SECONDS (600)"
+	@echo "make kernel    boot a patched Linux and compare it with the model"
+	@echo "make docs      the site, in site/"
+	@echo "make clean     remove what was built"
 
 demo: build
 	$(BIN)/scamem demo
@@ -46,6 +56,11 @@ soak: .venv/installed-dev stop-build
 
 bench: .venv/installed-bench build
 	$(BIN)/python -m benchmarks
+
+# Instructions of the main operations, counted by valgrind's callgrind and compared with
+# benchmarks/guard.json, so noise on the machine does not matter. No part of `test`.
+guard: .venv/installed-dev compiled
+	$(BIN)/python -m benchmarks.guard
 
 # Builds and boots a patched Linux under QEMU and compares it with the model: half an hour the first
 # time, seconds the next. Needs packages of the distribution (docs/kernel.md); says which is missing.

@@ -22,6 +22,7 @@ SOURCES = Path("src")
 GENERATED = Path("build/cython")
 PACKAGE = SOURCES / "scamem"
 LAYOUT = PACKAGE / "core" / "store" / "layout.py"
+PLACES = PACKAGE / "core" / "sync" / "places.py"
 STRICT = os.environ.get("SCAMEM_WERROR") == "1"
 COPIED = (".h", ".pxd", ".py", ".pyi")  # beside compiled modules, in a build directory
 JOBS = min(2, os.cpu_count() or 1)
@@ -29,7 +30,12 @@ JOBS = min(2, os.cpu_count() or 1)
 DEPENDENCIES = runpy.run_path("tools/dependencies.py", run_name="setup")
 HEADERS = runpy.run_path("tools/generate_headers.py", run_name="setup")
 # Plain Python that mypy and the tests read; compiled modules see only their headers.
-HEADER_ONLY = {LAYOUT, PACKAGE / "core" / "store" / "words.py", *HEADERS["sources"](PACKAGE)}
+HEADER_ONLY = {
+    LAYOUT,
+    PLACES,
+    PACKAGE / "core" / "store" / "words.py",
+    *HEADERS["sources"](PACKAGE),
+}
 
 DIRECTIVES = {
     "language_level": 3,
@@ -133,7 +139,9 @@ class BuildExt(build_ext):
 
 def extensions() -> list[Extension]:
     """Generate headers, then C, and describe the modules."""
-    runpy.run_path("tools/generate_layout.py", run_name="setup")["write_header"](LAYOUT)
+    write_header = runpy.run_path("tools/generate_layout.py", run_name="setup")["write_header"]
+    write_header(LAYOUT)
+    write_header(PLACES)
     HEADERS["write_headers"](PACKAGE)
     sources = compiled_sources()
     generate(sources)

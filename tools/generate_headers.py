@@ -30,6 +30,14 @@ INLINED = (
     "core/holders",
     "core/objects",
     "core/procedures/local_lock",
+    "core/sync/alive",
+    "core/sync/flag",
+    "core/sync/mutex",
+    "core/sync/parties",
+    "core/sync/permits",
+    "core/sync/sequence",
+    "core/sync/sleepers",
+    "core/sync/turns",
 )
 TYPES = {"Words": "Words", "word": "word", "bool": "bint", "int": "int", "None": "void"}
 

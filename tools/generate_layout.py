@@ -1,5 +1,7 @@
 """Writes what follows from core/store/layout.py: its C header and the reference page.
 
+It writes the C header of core/sync/places.py too.
+
 python tools/generate_layout.py           write both
 python tools/generate_layout.py --check   only say whether they are fresh (exit status 1: no)
 """
@@ -14,9 +16,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LAYOUT = ROOT / "src" / "scamem" / "core" / "store" / "layout.py"
+PLACES = ROOT / "src" / "scamem" / "core" / "sync" / "places.py"
 PAGE = ROOT / "docs" / "reference" / "layout.md"
 CONSTANT = re.compile(r"([A-Z][A-Z0-9_]*)\s*=")
 SECTION = re.compile(r"#\s*-{3,}\s*(.*?)\s*-{3,}\s*$")
+TITLE = "C constants; written from {} by tools/generate_layout.py. Change that one."
 WORD_MAX = (1 << 64) - 1
 SHOWN_DECIMAL_MAX = 65536
 
@@ -52,20 +56,21 @@ def values(layout: Path) -> dict[str, int]:
 
 
 def header(layout: Path) -> str:
-    """Return layout.pxd: each constant a C macro of 64 unsigned bits.
+    """Return the header of a module of constants: each a C macro of 64 unsigned bits.
 
     Macros and not an enum, since C's enumerators are ints: `~FLAG` or `1 << SHIFT` of one would
     be computed in 32 bits.
     """
     names = values(layout)
+    prefix = f"SCAMEM_{layout.stem.upper()}"
     lines = [
-        '"""C constants; written from layout.py by tools/generate_layout.py. Change that one."""',
+        f'"""{TITLE.format(layout.name)}"""',
         "cdef extern from *:",
         '    """',
-        *(f"    #define SCAMEM_LAYOUT_{name} {value:#x}ULL" for name, value in names.items()),
+        *(f"    #define {prefix}_{name} {value:#x}ULL" for name, value in names.items()),
         '    """',
         *(
-            f'    const unsigned long long {name} "SCAMEM_LAYOUT_{name}"  # {shown(value)}'
+            f'    const unsigned long long {name} "{prefix}_{name}"  # {shown(value)}'
             for name, value in names.items()
         ),
     ]
@@ -138,13 +143,17 @@ def write(path: Path, text: str) -> bool:
 
 
 def write_header(layout: Path = LAYOUT) -> bool:
-    """Write layout.pxd beside layout.py; return whether it changed."""
+    """Write the header beside a module of constants; return whether it changed."""
     return write(layout.with_suffix(".pxd"), header(layout))
 
 
 def stale(layout: Path = LAYOUT, page_path: Path = PAGE) -> list[Path]:
     """Return the generated files that do not say what the layout says."""
-    wanted = {layout.with_suffix(".pxd"): header(layout), page_path: page(layout)}
+    wanted = {
+        layout.with_suffix(".pxd"): header(layout),
+        PLACES.with_suffix(".pxd"): header(PLACES),
+        page_path: page(layout),
+    }
     return [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
 
 
@@ -159,6 +168,7 @@ def main(arguments: list[str]) -> int:
         print(__doc__)
         return 2
     write_header()
+    write_header(PLACES)
     write(PAGE, page(LAYOUT))
     return 0
 

@@ -38,6 +38,7 @@ from .errors import (
     NotSharedWarning,
     ObjectBusyError,
     OutOfMemoryError,
+    OwnerDiedError,
     PageNotHeldError,
     PeerDiedError,
     PlatformError,
@@ -46,6 +47,7 @@ from .errors import (
     StaleHandleError,
     TooManyLoansError,
     TooScatteredError,
+    TornError,
     ViewInUseError,
     WaitTimeoutError,
 )
@@ -81,14 +83,20 @@ from .objects.scamem import Scamem
 from .views.view import View
 
 if _typing.TYPE_CHECKING:
+    from . import atomics
     from .backing.nodes import Machine, MachineNode
     from .handles.explaining import explain
     from .handles.shared import is_shared
     from .looks.objects import Holder, LoanInfo, ObjectInfo
     from .looks.stats import MemberInfo, Stats
     from .memory.sections import SectionInfo
+    from .together.barriers import Barrier
+    from .together.conditions import Condition
+    from .together.events import Event
     from .together.growable import GrowableArray
+    from .together.locks import Lock, RLock
     from .together.ring import RingBuffer
+    from .together.semaphores import RWLock, Semaphore
 
 __version__ = "0.1.0"
 
@@ -102,14 +110,18 @@ __all__ = [
     "ArenaRemovedError",
     "ArenaUnreachableError",
     "Array",
+    "Barrier",
     "BlindError",
     "BusyError",
     "ClosedError",
+    "Condition",
+    "Event",
     "FileTooShortError",
     "GrowableArray",
     "Handle",
     "Holder",
     "LoanInfo",
+    "Lock",
     "LockTimeoutError",
     "Machine",
     "MachineNode",
@@ -121,24 +133,30 @@ __all__ = [
     "ObjectBusyError",
     "ObjectInfo",
     "OutOfMemoryError",
+    "OwnerDiedError",
     "PageNotHeldError",
     "PeerDiedError",
     "Pin",
     "PlatformError",
+    "RLock",
+    "RWLock",
     "RingBuffer",
     "Scamem",
     "ScamemError",
     "SectionBusyError",
     "SectionInfo",
+    "Semaphore",
     "StaleHandleError",
     "Stats",
     "TooManyLoansError",
     "TooScatteredError",
+    "TornError",
     "View",
     "ViewInUseError",
     "WaitTimeoutError",
     "array",
     "asarray",
+    "atomics",
     "by_handle",
     "concatenate",
     "copy",
@@ -159,16 +177,24 @@ __all__ = [
 
 # What few programs need is imported when it is first used.
 _LATER = {
+    "Barrier": "together.barriers",
+    "Condition": "together.conditions",
+    "Event": "together.events",
     "GrowableArray": "together.growable",
     "Holder": "looks.objects",
     "LoanInfo": "looks.objects",
+    "Lock": "together.locks",
     "Machine": "backing.nodes",
     "MachineNode": "backing.nodes",
     "MemberInfo": "looks.stats",
     "ObjectInfo": "looks.objects",
+    "RLock": "together.locks",
+    "RWLock": "together.semaphores",
     "RingBuffer": "together.ring",
     "SectionInfo": "memory.sections",
+    "Semaphore": "together.semaphores",
     "Stats": "looks.stats",
+    "atomics": "atomics",
     "explain": "handles.explaining",
     "is_shared": "handles.shared",
 }
@@ -178,7 +204,8 @@ def __getattr__(name: str) -> _typing.Any:
     """Import a part of the package that was not needed so far (PEP 562)."""
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(_importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    module = _importlib.import_module(f"{__name__}.{_LATER[name]}")
+    found = module if name == _LATER[name] else getattr(module, name)
     globals()[name] = found
     return found
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, Self
 
-from .arrays import create
-from .arrays.array import Array
+from .arrays import making
 from .backing.naming import Name
 from .backing.text import Size, bytes_of
 from .core.store.geometry import FRAME_BYTES
@@ -26,10 +25,8 @@ from .objects.scamem import Scamem
 
 if TYPE_CHECKING:
     import numpy as np
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import NDArray
 
-    from .arrays import concatenate as joining
-    from .arrays import files
     from .backing.nodes import Machine
     from .core.walk import Finding
     from .handles import mapping, names
@@ -38,10 +35,8 @@ if TYPE_CHECKING:
     from .memory import sections as memory
     from .memory import warming
     from .objects import pages
-    from .together import growable, ring
+    from .together import growable, ring, synchronizing
 else:
-    joining = Later("scamem.arrays.concatenate")
-    files = Later("scamem.arrays.files")
     looks = Later("scamem.looks.objects")
     mapping = Later("scamem.handles.mapping")
     memory = Later("scamem.memory.sections")
@@ -50,6 +45,7 @@ else:
     pages = Later("scamem.objects.pages")
     growable = Later("scamem.together.growable")
     ring = Later("scamem.together.ring")
+    synchronizing = Later("scamem.together.synchronizing")
     snapshot = Later("scamem.looks.snapshot")
     stats = Later("scamem.looks.stats")
 
@@ -77,10 +73,10 @@ class Arena:
                 "Arena cannot be called; use Arena.open(name) to join a named arena or create it, "
                 "Arena.join(name), or Arena.create(), with or without a name"
             )
-        self._seat = seat
+        self._seat: Seat = seat
         self._alloc_fast = seat.member.alloc_fast
-        self.frame_bytes = seat.frame_bytes
-        self.capacity = seat.capacity
+        self.frame_bytes: int = seat.frame_bytes
+        self.capacity: int = seat.capacity
 
     # --- life cycle ----------------------------------------------------------------------------
 
@@ -223,56 +219,24 @@ class Arena:
                 return Scamem(self._seat, held)
         return Scamem(self._seat, allocate(self._seat, nbytes, BY_HAND, node=node, zone=zone))
 
-    def empty(self, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-        """Create an uninitialised array in this arena; see `scamem.empty`."""
-        return create.empty(self._seat, shape, dtype, order, **where)
-
-    def zeros(self, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
-        """Create an array of zeros in this arena; see `scamem.zeros`."""
-        return create.zeros(self._seat, shape, dtype, order, **where)
-
-    def full(
-        self,
-        shape: Any,
-        fill_value: Any,
-        dtype: DTypeLike | None = None,
-        order: str = "C",
-        **where: Any,
-    ) -> Array:
-        """Create an array filled with a value in this arena; see `scamem.full`."""
-        return create.full(self._seat, shape, fill_value, dtype, order, **where)
-
-    def array(self, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
-        """Copy an array into this arena; see `scamem.array`."""
-        return create.array(self._seat, values, dtype, **where)
-
-    def asarray(self, values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
-        """Return an array as it is if it lies in this arena, else a copy; see `scamem.asarray`."""
-        return create.asarray(self._seat, values, dtype, **where)
-
-    def from_file(
-        self,
-        path: files.Path,
-        dtype: DTypeLike | None = None,
-        shape: Any = None,
-        offset: int = 0,
-        progress: files.Progress | None = None,
-        **where: Any,
-    ) -> Array:
-        """Read a file into a new array; see `scamem.arrays.files.from_file`."""
-        return files.from_file(self._seat, path, dtype, shape, offset, progress, **where)
-
-    def concatenate(
-        self, arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = None
-    ) -> Array:
-        """Join arrays along an axis, if possible without a copy; see `scamem.concatenate`.
-
-        A copy is made in this arena, and only arrays of this arena can be joined without one.
-        """
-        return joining.concatenate(self._seat, arrays, axis, copy)
+    empty = making.empty
+    zeros = making.zeros
+    full = making.full
+    array = making.array
+    asarray = making.asarray
+    from_file = making.from_file
+    concatenate = making.concatenate
 
     ring = ring.ring
     growable = growable.growable
+
+    lock = synchronizing.lock
+    rlock = synchronizing.rlock
+    rwlock = synchronizing.rwlock
+    condition = synchronizing.condition
+    event = synchronizing.event
+    semaphore = synchronizing.semaphore
+    barrier = synchronizing.barrier
 
     # --- any values, and names ------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from .membership import joined
 from .membership.files import DEFAULT_LABEL, Address
 from .membership.member import Hold
 from .membership.seat import Seat
+from .memory.allocation import Where
 from .views.view import View
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _default_of(pid: int) -> Seat | None:
     return None
 
 
-def empty(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
+def empty(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Unpack[Where]) -> Array:
     """Create an uninitialised shared array in the default arena.
 
     >>> x = scamem.empty((2, 3), np.float32)
@@ -145,7 +146,7 @@ def empty(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) 
     return default().empty(shape, dtype, order, **where)
 
 
-def zeros(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
+def zeros(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Unpack[Where]) -> Array:
     """Create a shared array of zeros in the default arena.
 
     >>> x = scamem.zeros(3)
@@ -159,13 +160,23 @@ def zeros(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) 
 
 
 def full(
-    shape: Any, fill_value: Any, dtype: DTypeLike | None = None, order: str = "C", **where: Any
+    shape: Any,
+    fill_value: Any,
+    dtype: DTypeLike | None = None,
+    order: str = "C",
+    **where: Unpack[Where],
 ) -> Array:
     """Create a shared array filled with a value; parameters, errors and ownership as `empty`."""
     return default().full(shape, fill_value, dtype, order, **where)
 
 
-def array(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
+def array(
+    values: ArrayLike,
+    dtype: DTypeLike | None = None,
+    *,
+    order: str = "K",
+    **where: Unpack[Where],
+) -> Array:
     """Copy an array, or anything that np.array takes, to a new shared array in the default arena.
 
     >>> x = scamem.array([[1, 2], [3, 4]])
@@ -175,25 +186,35 @@ def array(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Ar
     Parameters
     ----------
     values, dtype : as np.array.
-    order : "K", "A", "C" or "F" (keyword).
+    order : "K", "A", "C" or "F".
     node, zone : where its frames come from (keywords); see `Arena.alloc`. None: anywhere.
 
     Errors and ownership: as `empty`.
     """
-    return default().array(values, dtype, **where)
+    return default().array(values, dtype, order=order, **where)
 
 
-def asarray(values: ArrayLike, dtype: DTypeLike | None = None, **where: Any) -> Array:
+def asarray(
+    values: ArrayLike,
+    dtype: DTypeLike | None = None,
+    *,
+    order: str = "K",
+    writable: bool = True,
+    **where: Unpack[Where],
+) -> Array:
     """Return an array as it is if it lies in the default arena, else a shared copy.
 
-    A copy is also made if `dtype` or `order` (keyword) requires one. With writable=False (keyword)
-    the result is read-only, as from `Array.readonly`. Other parameters, errors and ownership: as
-    `array`.
+    >>> x = scamem.zeros(3)
+    >>> scamem.asarray(x) is x, scamem.asarray([1, 2]).tolist()
+    (True, [1, 2])
+
+    A copy is also made if `dtype` or `order` requires one. With writable=False the result is
+    read-only, as from `Array.readonly`. Other parameters, errors and ownership: as `array`.
     """
-    return default().asarray(values, dtype, **where)
+    return default().asarray(values, dtype, order=order, writable=writable, **where)
 
 
-def ones(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any) -> Array:
+def ones(shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Unpack[Where]) -> Array:
     """Create a shared array of ones; parameters, errors and ownership as `empty`."""
     return default().full(shape, 1, dtype, order, **where)
 
@@ -203,7 +224,7 @@ def empty_like(
     dtype: DTypeLike | None = None,
     order: str = "K",
     shape: Any = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
     """Create an uninitialised shared array with the shape and dtype of another array.
 
@@ -227,7 +248,7 @@ def zeros_like(
     dtype: DTypeLike | None = None,
     order: str = "K",
     shape: Any = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
     """Create a shared array of zeros like another array; parameters and errors as `empty_like`."""
     return create.zeroed(empty_like(prototype, dtype, order, shape, **where))
@@ -238,7 +259,7 @@ def ones_like(
     dtype: DTypeLike | None = None,
     order: str = "K",
     shape: Any = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
     """Create a shared array of ones like another array; parameters and errors as `empty_like`."""
     return full_like(prototype, 1, dtype, order, shape, **where)
@@ -250,7 +271,7 @@ def full_like(
     dtype: DTypeLike | None = None,
     order: str = "K",
     shape: Any = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
     """Create a filled shared array like another array; parameters and errors as `empty_like`."""
     made = empty_like(prototype, dtype, order, shape, **where)
@@ -258,7 +279,7 @@ def full_like(
     return made
 
 
-def copy(values: ArrayLike, order: str = "K", **where: Any) -> Array:
+def copy(values: ArrayLike, order: str = "K", **where: Unpack[Where]) -> Array:
     """Copy an array to a new shared array, in the arena that it lies in, else in the default arena.
 
     `x.copy()` and `np.copy(x)` give plain ndarrays in private memory. Parameters, errors and

@@ -320,3 +320,31 @@ class WaitTimeoutError(ScamemError, TimeoutError):
     def __init__(self, message: str, *, bytes_done: int = 0) -> None:
         super().__init__(message)
         self.bytes_done = bytes_done
+
+
+class OwnerDiedError(ScamemError):
+    """The last holder of a lock died with it; **the thread that gets this error holds the lock**.
+
+    What the lock protects may be half changed: repair it, then release the lock.
+
+    Attributes
+    ----------
+    pid : process id of the dead holder; 0 if unknown.
+    """
+
+    def __init__(self, message: str, *, pid: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid
+
+
+class TornError(ScamemError):
+    """A writer died, or failed, in the middle of an update in place; see `Array.write`.
+
+    Attributes
+    ----------
+    pid : process id of the writer; 0 if unknown.
+    """
+
+    def __init__(self, message: str, *, pid: int = 0) -> None:
+        super().__init__(message)
+        self.pid = pid

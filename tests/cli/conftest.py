@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from .warm import Warm
+
 COMMAND = [sys.executable, "-m", "scamem.cli"]
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
@@ -29,24 +31,28 @@ def environment(arenas: Path) -> dict[str, str]:
     return {**kept, "SCAMEM_DIR": str(arenas)}
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """A process that forks a child for each command."""
+    made = Warm()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def scamem(environment: dict[str, str], tmp_path: Path) -> Run:
+def scamem(environment: dict[str, str], tmp_path: Path, warm: Warm) -> Run:
     """Run the command line; every end but success is one line on stderr.
 
     findings : of `check`, they are what was asked for and stand on stdout.
     """
 
     def run(
-        *arguments: str, code: int = 0, findings: bool = False, **options: object
+        *arguments: str,
+        code: int = 0,
+        findings: bool = False,
+        input: bytes = b"",  # noqa: A002 - as in subprocess.run
     ) -> subprocess.CompletedProcess[bytes]:
-        ended: subprocess.CompletedProcess[bytes] = subprocess.run(
-            [*COMMAND, *arguments],
-            env=environment,
-            cwd=tmp_path,
-            capture_output=True,
-            check=False,
-            **options,  # type: ignore[call-overload]  # input
-        )
+        ended = warm.run(list(arguments), environment, str(tmp_path), input)
         errors = ended.stderr.decode()
         assert ended.returncode == code, errors
         assert "Traceback" not in errors

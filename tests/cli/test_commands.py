@@ -1,6 +1,7 @@
 """What the commands say, and their exit codes."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -58,7 +59,16 @@ def test_ls_says_who_holds_what(scamem: Run, tmp_path: Path, environment: dict[s
         assert found["refcount"] == 2
         kinds = {(holder["kind"], holder["pid"]) for holder in found["holders"]}
         assert kinds == {("area", 0), ("member", process.pid)}
-        assert f"pid {process.pid}: 1 pin" in scamem("ls").stdout.decode()
+        listed = scamem("ls").stdout.decode()
+        assert re.search(rf"x +float64 \(100000,\).* 2  pid {process.pid} \S.*: 1 pin\n", listed)
+        who = scamem("who", "x").stdout.decode().splitlines()
+        assert who[0].endswith("2 references")
+        assert "  name x" in who
+        assert any(line.startswith(f"  pid {process.pid} ") for line in who)
+        assert scamem("who", str(found["index"])).stdout.decode().splitlines() == who
+        looked = scamem("top").stdout.decode()
+        assert "1 object, 1 name, " in looked
+        assert str(process.pid) in looked
 
 
 def test_rm_disturbs_nobody(scamem: Run, tmp_path: Path, environment: dict[str, str]) -> None:
@@ -295,7 +305,7 @@ def test_a_look_needs_no_slot(scamem: Run, environment: dict[str, str]) -> None:
         assert {str(holder["pid"]) for holder in objects[1]["holders"]} == set(pids)
         for pid in pids:
             assert pid in listed.stderr.decode()
-        assert b"area x" in scamem("ls").stdout
+        assert b"x " in scamem("ls").stdout
         stats = json.loads(scamem("stat", "--json").stdout)
         assert {str(member["pid"]) for member in stats["members"]} == set(pids)
         assert b"names" in scamem("stat", "--frames").stdout

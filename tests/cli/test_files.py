@@ -134,4 +134,4 @@ def test_capacity(scamem: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "in.npy", np.zeros(20 << 20, np.uint8))
     refused = scamem("put", "in.npy", "x", "--capacity", "8M", code=1)
     assert b"capacity" in refused.stderr
-    assert b"objects" in scamem("ls").stdout  # "no objects": nothing is half done
+    assert b"does not exist" in scamem("ls", code=1).stderr  # nothing is left behind

@@ -76,6 +76,35 @@ def test_arrays(tmp_path: Path, kind: str) -> None:
     assert demo(path)["rows"] == 5000
 
 
+@pytest.mark.parametrize(
+    ("content", "groups"),
+    [
+        ("name,text\na,hello\nb,world\nc,x\n", 3),  # text only, three rows
+        ("k,v\n1,2.5\n", 1),  # one row
+        ("a;b\n1;2.5\n1;3.5\n2;4.5\n", 2),
+        ("a\tb\n1\t2.5\n2\t4.5\n", 2),
+    ],
+)
+def test_small_tables(tmp_path: Path, content: str, groups: int) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    facts = demo(tmp_path / "a.csv", "--workers", 2)
+    assert facts["rows"] == content.count("\n") - 1
+    assert facts["groups"] == groups
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.csv", b'"a,b\n1,2\n'), ("a.csv", b"a,b\n\0\xff\n"), ("a.npy", b"x"), ("a.npz", b"PK")],
+)
+def test_hostile_files(tmp_path: Path, name: str, content: bytes) -> None:
+    """One line that names the file; never a failed demo."""
+    (tmp_path / name).write_bytes(content)
+    error = demo(tmp_path / name, code=1)["error"]
+    assert error.startswith(f"scamem: {tmp_path / name} cannot be read as ")
+    assert len(error.splitlines()) == 1
+    assert "pickle" not in error
+
+
 @pytest.mark.parametrize(("name", "content"), [("a.csv", ""), ("a.csv", "x,y\n"), ("a.bin", "")])
 def test_nothing_to_show(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)

@@ -97,6 +97,7 @@ class State:
     deaths: int
     naps: tuple[tuple[int, int, int], ...] = ()  # {actor, owner of the word, its place}, in order
     short: bool = False  # whether naps for the lock also end by themselves
+    ends: frozenset[int] = frozenset({L.LOCK})  # words on which naps end after a death
 
     def copy(self, index: int | None = None) -> State:
         """Return a copy; with an actor's number, a copy in which only that actor runs."""
@@ -106,7 +107,9 @@ class State:
         for k in range(len(processes)) if index is None else (actors[index].process,):
             p = processes[k]
             processes[k] = Process(p.mine[:], p.slot, p.alive, p.bytes, p.local[:])
-        return State(self.arena.copy(), processes, actors, self.deaths, self.naps, self.short)
+        return State(
+            self.arena.copy(), processes, actors, self.deaths, self.naps, self.short, self.ends
+        )
 
     def key(self) -> tuple[Any, ...]:
         shared = tuple((hash(p.mine.tobytes()), p.slot, p.alive, p.bytes, hash(p.local.tobytes()))
@@ -267,7 +270,7 @@ class Run:
         def end() -> None:
             if me in self.state.naps:
                 dead = self.state.short or not all(p.alive for p in self.state.processes)
-                if (whose, at) != (SHARED, L.LOCK) or not dead:
+                if whose != SHARED or at not in self.state.ends or not dead:
                     raise Blocked
                 self.state.naps = tuple(one for one in self.state.naps if one != me)
 
@@ -360,6 +363,7 @@ class Interleaver:
         self.core = world.core
         self.world = world
         self.judge_end = judge
+        self.may_wait: Callable[[State], bool] = lambda state: False
         self.states_max = states_max
         self.racy = frozenset(racy)
         processes = [
@@ -442,7 +446,7 @@ class Interleaver:
                 yield str(index), after
         if not moved:
             try:
-                if waiting:
+                if waiting and not self.may_wait(state):
                     raise Violation("hang: everybody waits for ever")
                 self.counted.ends += 1
                 self.judge_end(state.copy(), self.core)

@@ -47,7 +47,7 @@ def headers() -> list[Path]:
 @cache
 def headers_of_modules() -> list[Path]:
     """Return the headers beside a module that is compiled; setup.py goes by the same rule."""
-    plain = {"__init__", "layout", "words"}
+    plain = {"__init__", "layout", "places", "words"}
     return [
         path for path in headers() if path.stem not in plain and path.with_suffix(".py").exists()
     ]

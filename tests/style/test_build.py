@@ -50,6 +50,7 @@ def generate(sources: Path) -> None:
     """Write the headers that a build writes first."""
     package = sources / "scamem"
     TOOLS["generate_layout"]["write_header"](package / "core" / "store" / "layout.py")
+    TOOLS["generate_layout"]["write_header"](package / "core" / "sync" / "places.py")
     TOOLS["generate_headers"]["write_headers"](package)
 
 

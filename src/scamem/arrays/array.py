@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
 import numpy as np
 from cython.cimports.numpy import ndarray
 from cython.cimports.scamem.arrays.items import is_view, item
 
 from scamem.core.store import layout as L
+from scamem.later import Later
 from scamem.membership.member import Hold
 from scamem.views.view import View
 
@@ -29,7 +30,15 @@ from .over import copied, over
 from .place import locate, root
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     from numpy.typing import NDArray
+
+    from . import updates
+
+    Slice: TypeAlias = "slice | EllipsisType | None"
+else:
+    updates = Later("scamem.arrays.updates")
 
 Reduced = str | tuple[Any, ...]
 
@@ -60,7 +69,7 @@ COPYING = (
 COPYING_ATTRIBUTES = ("imag",)  # for real numbers it is new memory, all zeros
 
 
-class Array(np.ndarray[Any, Any]):
+class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
     """A NumPy array on frames of an arena, from `scamem.array`, `zeros` and the like, or a handle.
 
     Ownership: its base holds one reference (a pin). It is dropped when the last array over the same
@@ -100,7 +109,12 @@ class Array(np.ndarray[Any, Any]):
             return type(found)(map(plain, found))
         return found
 
-    def __getitem__(self, key: Any) -> Any:
+    @overload  # type: ignore[override]  # what is indexed in an Array is an Array or a scalar
+    def __getitem__(self, key: Slice | tuple[Slice, ...], /) -> Self: ...
+    @overload
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __getitem__(self, key: Any, /) -> Any:
+        """Return self[key]: a view of the same memory for slices, else what NumPy returns."""
         return item(self, key)
 
     def __reduce_ex__(self, protocol: Any) -> Reduced:
@@ -140,6 +154,59 @@ class Array(np.ndarray[Any, Any]):
             writable=False,
             kind=type(self),
         )
+
+    def write(self, timeout: float | None = None) -> updates.Update:
+        """Update the array in place, so that `read_consistent` sees all of it or nothing.
+
+        >>> x = scamem.array([1, 2, 3])
+        >>> with x.write():
+        ...     x += 1
+        >>> x.read_consistent().tolist()
+        [2, 3, 4]
+
+        Writers take turns, whichever arrays of the object they have: one sequence number belongs to
+        the whole object. Readers that do not use `read_consistent` see the update as it is made.
+
+        Parameters
+        ----------
+        timeout : seconds to wait for another writer; None: without an end.
+
+        Returns
+        -------
+        Update : a context manager, whose value is the array. Its `recovered` says, in the block,
+            whether the last writer died or failed; then the data may be half updated.
+
+        Raises
+        ------
+        WaitTimeoutError : another writer has not ended in time. RuntimeError : this thread is
+        updating the object already. TypeError : the array is not the memory of one object of an
+        arena. ValueError : it is read-only.
+
+        If the writer dies, or the block raises, readers get TornError until another update has
+        ended. fork: the child has no part in an update of its parent.
+        """
+        return updates.Update(self, timeout)
+
+    def read_consistent(self, timeout: float | None = None) -> NDArray[Any]:
+        """Return a private copy of the array, as it was between two updates by `write`.
+
+        Parameters
+        ----------
+        timeout : seconds to wait for a writer; None: without an end.
+
+        Returns
+        -------
+        ndarray : of the same shape and dtype.
+
+        Raises
+        ------
+        TornError : a writer died, or failed, in the middle of an update.
+        WaitTimeoutError : a writer has not ended in time. TypeError : as `write`.
+
+        Writers do not wait for readers, unless a reader has met four updates in a row: then it
+        keeps them out while it copies.
+        """
+        return updates.read_consistent(self, timeout)
 
     def snapshot(self, copy: bool | None = None) -> Array:
         """Return the array as it is now; later writes to its memory do not change the result.

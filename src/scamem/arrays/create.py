@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from scamem.core.store import layout as L
 from scamem.membership.seat import Seat
-from scamem.memory.allocation import allocate
+from scamem.memory.allocation import Where, allocate
 from scamem.views.view import View
 
 from .array import Array
@@ -71,7 +71,7 @@ def empty_like(
     dtype: DTypeLike | None = None,
     order: str = "K",
     shape: Any = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
     """Create an uninitialised array in an arena, of another array's shape, dtype and axis order.
 
@@ -99,7 +99,7 @@ def empty_like(
 
 
 def zeros(
-    seat: Seat, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Any
+    seat: Seat, shape: Any, dtype: DTypeLike = float, order: str = "C", **where: Unpack[Where]
 ) -> Array:
     """Create an array of zeros; see `empty`."""
     return zeroed(empty(seat, shape, dtype, order, **where))
@@ -125,7 +125,7 @@ def full(
     fill_value: Any,
     dtype: DTypeLike | None = None,
     order: str = "C",
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
     """Create an array filled with a value, of the value's dtype by default; see `empty`."""
     kind = np.asarray(fill_value).dtype if dtype is None else dtype
@@ -169,7 +169,7 @@ def asarray(
     *,
     order: str = "K",
     writable: bool = True,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
     """Return an array, as an Array, if it lies in this arena already; else a copy.
 

@@ -7,7 +7,7 @@ import math
 import os
 import stat
 from collections.abc import Callable
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 from scamem.address_space.io import transfer_file
 from scamem.errors import FileTooShortError
 from scamem.membership.seat import Seat
+from scamem.memory.allocation import Where
 from scamem.objects.spans import spans_of
 
 from .array import Array
@@ -49,29 +50,11 @@ def from_file(
     shape: Any = None,
     offset: int = 0,
     progress: Progress | None = None,
-    **where: Any,
+    **where: Unpack[Where],
 ) -> Array:
-    """Read a file into a new array in an arena, straight into its frames.
+    """Read a file into a new array in an arena, straight into its frames; see `Arena.from_file`.
 
-    Parameters
-    ----------
-    path : a file. One named `*.npy` is read as such, unless a dtype or shape is given.
-    dtype : of the elements; None: bytes (uint8).
-    shape : an int or ints; None: all elements after the offset, in one dimension.
-    offset : bytes to skip at the start of the file.
-    progress : called with (bytes done, bytes in all) after every 16 MiB and at the end. An
-        exception that it raises stops the reading.
-    node, zone : as `Arena.alloc`.
-
-    Raises
-    ------
-    FileTooShortError : an EOFError; the file has less than was asked for, or became shorter.
-    ValueError : the rest of the file is not a whole number of elements, or it is not a `.npy` file.
-    TypeError : the dtype holds Python objects.
-    OutOfMemoryError, TooScatteredError : as `empty`. OSError : opening or reading failed.
-
-    Ownership: the array holds one reference, dropped with the last array over its memory. After an
-    error the memory is freed with the exception.
+    After an error the memory is freed with the exception.
     """
     with open(path, "rb", buffering=0) as file:
         if dtype is None and shape is None and os.fspath(path).lower().endswith(".npy"):

@@ -28,6 +28,23 @@ def counted(count: int, thing: str, things: str = "") -> str:
     return f"{count:,} {thing if count == 1 else things or thing + 's'}"
 
 
+def printable(text: str) -> str:
+    """Return text with characters that a terminal might obey (escapes, line breaks) spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+def ago(seconds: float) -> str:
+    """`5 s`, `3 min`, `2 h` or `4 days`."""
+    for length, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def existing(count: int, thing: str) -> str:
     """`1 name exists`, `2 names exist`."""
     return f"{counted(count, thing)} exist{'s' if count == 1 else ''}"

@@ -55,12 +55,18 @@ def rm_command(
         if missing:
             raise scamem.NameNotFoundError(
                 f"no object named {missing[0]!r} ({existing(len(arena), 'name')}; `scamem ls` "
-                "lists them); nothing was removed"
+                f"lists them){_below(arena, missing[0])}; nothing was removed"
             )
         for name in wanted:
             arena.unpublish(name)
     if as_json:
         print_json({"arena": arena_name, "removed": wanted})
+
+
+def _below(arena: scamem.Arena, name: str) -> str:
+    """Say how to remove the members of a name that is only their prefix."""
+    below = [other for other in arena if other.startswith(name + MEMBER)]
+    return f". {below[0]!r} is there: `scamem rm -r {name}` removes all of it" if below else ""
 
 
 def _with_members(arena: scamem.Arena, names: tuple[str, ...]) -> list[str]:

@@ -1,15 +1,18 @@
-"""Reading and writing arrays as .npy, .npz, .csv and raw files.
+"""Reading and writing arrays as .npy, .npz, .csv and raw files, and tables in Arrow's formats.
 
-A file of several arrays (.npz) gives one array for each member. A table (.csv) gives one structured
-array with a field for each column: int64 for whole numbers, float64 for other numbers (with NaN for
-missing values), else text as wide as the longest value.
+A file of several arrays (.npz) gives one array for each member. A CSV table gives one structured
+array with a field for each column: int64, uint64 or float64 (with NaN for missing values) if each
+value can be written again as it was, else text as wide as the longest value. Other tables
+(.parquet, .arrow, .feather) are pyarrow's.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
@@ -19,6 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scamem.backing.text import counted
+from scamem.integrations.numbers import DECIMAL, MISSING, WHOLE, WHOLE_MAX, is_same
+
+from . import tables
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -26,9 +32,9 @@ NPY: Final = "npy"
 NPZ: Final = "npz"
 CSV: Final = "csv"
 RAW: Final = "raw"
-FORMATS: Final = (NPY, NPZ, CSV, RAW)
+FORMATS: Final = (NPY, NPZ, CSV, *tables.TABLES, RAW)
+CSV_ENDINGS: Final = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 STANDARD: Final = "-"  # stdin or stdout
-MISSING: Final = frozenset(("", "NA", "N/A", "NaN", "nan", "null"))
 ROWS_AT_ONCE: Final = 1 << 14
 CHUNK_BYTES: Final = 8 << 20
 
@@ -37,14 +43,17 @@ def format_of(file: str, wanted: str | None) -> str:
     """Return the format of a file: the wanted one, else by the ending of its name, else raw."""
     if wanted:
         return wanted
+    if file.lower().endswith(CSV_ENDINGS):
+        return CSV
     ending = Path(file).suffix.lower().removeprefix(".")
     return ending if ending in FORMATS else RAW
 
 
-def read(file: str, kind: str) -> NDArray[Any] | Arrays:
-    """Return the array of a file, or for .npz its arrays by name.
+def read(file: str, kind: str) -> Any:
+    """Return the array of a file, for .npz its arrays by name, for a table one of pyarrow.
 
-    Large .npy and raw files are mapped; they are read when they are copied.
+    Large .npy and raw files are mapped; they are read when they are copied. A CSV file is an array
+    if pyarrow is not installed. A file in one of Arrow's formats is a reader of its rows.
 
     Raises
     ------
@@ -52,6 +61,11 @@ def read(file: str, kind: str) -> NDArray[Any] | Arrays:
     OSError : the file cannot be read.
     """
     try:
+        if kind in tables.TABLES:
+            tables.check_there(kind)
+            return tables.read(file, kind)
+        if kind == CSV and tables.is_there():
+            return tables.read_csv(file)
         if file == STANDARD:
             return _read_standard(kind)
         if kind == CSV:
@@ -115,21 +129,22 @@ def read_table(lines: Iterable[str], source: str) -> NDArray[Any]:
 
 
 def typed_column(texts: list[str]) -> NDArray[Any]:
-    """Return a column as int64, as float64, or as text: the first that fits all values."""
+    """Return a column as numbers, if each can be written again as it was; else as text."""
     found: NDArray[Any] = np.array(texts, dtype=np.str_) if texts else np.empty(0, "U1")
-    there = found[~np.isin(found, list(MISSING))] if found.size else found
-    if there.size == 0:
+    there = [text for text in texts if text not in MISSING]
+    if not there:
         return found
-    kinds: tuple[type[np.generic], ...] = (np.int64, np.float64)
-    for kind in kinds:
-        if kind is np.int64 and there.size < found.size:
-            continue  # whole numbers have no NaN
-        try:
-            filled = np.where(np.isin(found, list(MISSING)), "nan", found)
-            return filled.astype(kind)
-        except (ValueError, OverflowError):
-            continue
-    return found
+    missing = len(there) < len(texts)
+    if all(re.match(WHOLE, text) for text in there):
+        whole = [int(text) for text in there]
+        low, high = min(whole), max(whole)
+        if not missing and low >= -(1 << 63) and high < 1 << 64 and (low >= 0 or high < 1 << 63):
+            return np.array(whole, np.int64 if high < 1 << 63 else np.uint64)
+        if max(high, -low) > WHOLE_MAX:
+            return found
+    elif not all(re.match(DECIMAL, text) and is_same(text, float(text)) for text in there):
+        return found
+    return np.array([float("nan" if text in MISSING else text) for text in texts])
 
 
 def write(
@@ -142,8 +157,10 @@ def write(
     step : called with the number of bytes written since the last call.
     """
     if kind == NPZ:
-        several = arrays if isinstance(arrays, Mapping) else {"array": arrays}
-        np.savez(file, allow_pickle=False, **_named(several))
+        _write_npz(file, arrays if isinstance(arrays, Mapping) else {"array": arrays}, step)
+    elif kind in tables.TABLES:
+        tables.check_there(kind)
+        tables.write(file, kind, tables.of_arrays(_table(arrays)), step)
     elif kind == CSV:
         table = _table(arrays)
         for text, nbytes in _csv_lines(table):
@@ -156,14 +173,35 @@ def write(
             "write .npz or .csv, or name one of the arrays"
         )
     elif kind == NPY:
-        np.lib.format.write_array(file, _plain(arrays), allow_pickle=False)
-        step(arrays.nbytes)
+        _write_npy(file, arrays, step)
     else:
         _write_raw(file, arrays, step)
 
 
-def _named(arrays: Arrays) -> dict[str, Any]:
-    return {name: _plain(array) for name, array in arrays.items()}
+def _write_npz(file: IO[bytes], arrays: Arrays, step: Callable[[int], None]) -> None:
+    """Write arrays as np.savez does, which cannot have a member called `file`."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                _write_npy(member, array, step)
+
+
+class _Counted:
+    """A file that says how much is written to it, and that NumPy does not write to by itself."""
+
+    def __init__(self, file: IO[bytes], step: Callable[[int], None]) -> None:
+        self.file = file
+        self.step = step
+
+    def write(self, data: bytes) -> int:
+        """Write bytes."""
+        self.step(len(data))
+        return self.file.write(data)
+
+
+def _write_npy(file: IO[bytes], array: NDArray[Any], step: Callable[[int], None]) -> None:
+    counted_file: Any = _Counted(file, step)
+    np.lib.format.write_array(counted_file, _plain(array), allow_pickle=False)
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
@@ -193,6 +231,8 @@ def _table(arrays: NDArray[Any] | Arrays) -> dict[str, NDArray[Any]]:
             f"an array of shape {arrays.shape} is not a table; write .npy, .npz or raw"
         )
     lengths = {array.shape for array in columns.values()}
+    if not columns:
+        raise click.UsageError("a table without columns cannot be written; write .npy")
     if len(lengths) > 1 or any(array.ndim != 1 for array in columns.values()):
         raise click.UsageError("the arrays are not columns of equal length; write .npz")
     return columns
@@ -215,9 +255,13 @@ def _csv_lines(columns: dict[str, NDArray[Any]]) -> Iterable[tuple[bytes, int]]:
 
 def _texts(array: NDArray[Any]) -> list[Any]:
     """Return values as CSV needs them: NaN becomes an empty field."""
-    if array.dtype.kind == "f":
+    if array.dtype.kind == "f" and array.dtype.char != "g":
         return ["" if value != value else repr(value) for value in array.tolist()]
     if array.dtype.kind == "S":
         return [value.decode("utf-8", "backslashreplace") for value in array.tolist()]
+    if array.dtype.kind in "mM":
+        return ["" if text == "NaT" else text for text in array.astype(np.str_).tolist()]
+    if array.dtype.char == "g":
+        return ["" if text == "nan" else text for text in map(str, array)]
     values: list[Any] = array.tolist()
     return values

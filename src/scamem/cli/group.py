@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import Final
 
@@ -14,12 +15,17 @@ COMMANDS: Final = {  # name: (module beside this one, attribute, what --help say
     "put": (".transfer", "put_command", "Copy a file into an arena, and name it."),
     "get": (".transfer", "get_command", "Save a named object to a file."),
     "ls": (".look", "ls_command", "List objects, and the processes that hold them."),
+    "who": (".look", "who_command", "Show who holds an object."),
+    "top": (".top", "top_command", "Watch the objects and processes of an arena."),
+    "map": (".map", "map_command", "Draw the frames of an arena."),
     "stat": (".look", "stat_command", "Show the figures of an arena or an object."),
+    "arenas": (".look", "arenas_command", "List your named arenas."),
     "rm": (".care", "rm_command", "Remove names, or a whole arena."),
     "gc": (".care", "gc_command", "Free memory left by dead processes."),
     "check": (".care", "check_command", "Check that an arena is consistent, or repair it."),
     "designs": (".designs", "designs_command", "Compare kernel designs for scattered memory."),
     "kernel": (".kernel", "kernel_command", "Show what this kernel reports about its pages."),
+    "completion": (".completion", "completion_command", "Print the completion code of a shell."),
 }
 
 
@@ -42,6 +48,16 @@ class LazyGroup(click.Group):
         found: click.Command = getattr(importlib.import_module(module, __package__), attribute)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument names; suggest one for a misspelled name."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            advice = f"Did you mean {near[0]!r}?" if near else f"Commands: {', '.join(COMMANDS)}"
+            ctx.fail(f"there is no command {args[0]!r}. {advice}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(
         self,
         ctx: click.Context,  # noqa: ARG002 - click's
@@ -54,13 +70,17 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, message="scamem %(version)s")
-def group() -> None:
+@click.pass_context
+def group(ctx: click.Context) -> None:
     """Share memory between the processes of one machine, as reference-counted objects.
 
     The commands work on one named arena. Choose it with --arena, or with the environment variable
     SCAMEM_ARENA. The default name is "default". An arena lies in your own directory, which is
     $SCAMEM_DIR or a directory on tmpfs. A name with a slash is a path.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import click
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import scamem
 from scamem.looks.image import Image
 from scamem.looks.objects import ObjectInfo
+from scamem.looks.snapshot import taken
 from scamem.looks.stats import Stats
 
 from . import snapshot
@@ -26,6 +27,9 @@ class Look(Protocol):
 
     def objects(self) -> list[ObjectInfo]:
         """Return every object, with its holders."""
+
+    def image(self) -> AbstractContextManager[Image]:
+        """Return a copy of the control file as of one moment, valid inside a `with` block."""
 
     def stats(self) -> Stats:
         """Return the figures of the arena."""
@@ -41,26 +45,49 @@ class Joined:
     """An arena that this process has joined; dead members are reaped first."""
 
     def __init__(self, arena: scamem.Arena) -> None:
-        self.objects = arena.objects
+        self._arena = arena
         self.stats = arena.stats
         self.runs = arena._seat.member.runs_of
         self.free_bitmap = arena.free_bitmap
+
+    def objects(self) -> list[ObjectInfo]:
+        """Return every object as of one moment, from a copy: one lock for all of them."""
+        with self.image() as image:
+            return list(image.objects())
+
+    @contextmanager
+    def image(self) -> Iterator[Image]:
+        """Return a copy of the control file as of one moment, after reaping dead members."""
+        seat = self._arena._seat
+        self._arena.reap()
+        with taken(seat) as words:
+            yield Image(words, seat.geometry, seat.path, seat.control.allocated_bytes())
 
 
 class Copied:
     """A copy of the control file of an arena; nothing is reaped or changed."""
 
     def __init__(self, name: str) -> None:
-        taken = snapshot.take(name)
-        size = os.stat(taken.path).st_blocks * BLOCK_BYTES
-        self._image = Image(taken.words, taken.geometry, os.path.dirname(taken.path), size)
-        self.stats = self._image.stats
-        self.runs = self._image.runs
-        self.free_bitmap = self._image.free_bitmap
+        self._name = name
+        first = self._take()
+        self.stats = first.stats
+        self.runs = first.runs
+        self.free_bitmap = first.free_bitmap
+        self._first = first
+
+    def _take(self) -> Image:
+        copy = snapshot.take(self._name)
+        size = os.stat(copy.path).st_blocks * BLOCK_BYTES
+        return Image(copy.words, copy.geometry, os.path.dirname(copy.path), size)
+
+    @contextmanager
+    def image(self) -> Iterator[Image]:
+        """Return a new copy of the control file."""
+        yield self._take()
 
     def objects(self) -> list[ObjectInfo]:
         """Return every object, with its holders."""
-        return list(self._image.objects())
+        return list(self._first.objects())
 
 
 @contextmanager

@@ -25,7 +25,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         with _warnings_as_lines():
             code = group.main(args=arguments, prog_name="scamem", standalone_mode=False)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # the shell closed it: `>&-`
+                sys.stdout.flush()
             return code if isinstance(code, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code

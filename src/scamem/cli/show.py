@@ -12,17 +12,27 @@ from rich.markup import escape
 from rich.table import Table
 
 from scamem.backing.text import counted, sized
-from scamem.looks.objects import Holder, ObjectInfo
+from scamem.looks.objects import ObjectInfo
 from scamem.looks.stats import Stats
 
 RUNS_MAX = 20
-COUNTS = (
-    ("mappings", "mapping", "mappings"),
-    ("pins", "pin", "pins"),
-    ("io_pins", "I/O pin", "I/O pins"),
-    ("hands", "in hand", "in hand"),
-    ("loans", "loan", "loans"),
-)
+METRICS = {  # field of Stats: what Prometheus shows as its help
+    "capacity_bytes": "Bytes in all frames.",
+    "control_bytes": "Bytes of memory that the control file takes.",
+    "frames_online": "Frames with memory.",
+    "frames_free": "Frames in free runs.",
+    "frames_reserved": "Free frames that are promised to large allocations.",
+    "longest_free_run": "Frames in the longest free run.",
+    "objects": "Objects.",
+    "areas": "Published names.",
+    "loans": "Handles that were sent and not loaded yet.",
+}
+COUNTERS = {
+    "takeovers": "Locks taken over from a dead holder.",
+    "rollbacks": "Words restored by takeovers.",
+    "reaped_members": "Dead members reaped.",
+    "reaped_holders": "Holder records of dead members released.",
+}
 
 
 def console() -> Console:
@@ -36,52 +46,20 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=1))
 
 
-def holder_text(holder: Holder) -> str:
-    """Say who holds an object, and how."""
-    if holder.kind == "area":
-        return f"area {holder.name}"
-    parts = [
-        counted(count, thing, things)
-        for field, thing, things in COUNTS
-        if (count := getattr(holder, field))
-    ]
-    if holder.kind == "transit":
-        return f"transit: {', '.join(parts)}"
-    return f"pid {holder.pid}: {', '.join(parts) or 'nothing now'}"
-
-
-def object_json(found: ObjectInfo) -> dict[str, Any]:
-    """Return an object as JSON."""
+def object_json(found: ObjectInfo, contents: dict[str, Any]) -> dict[str, Any]:
+    """Return an object and its contents (see `contents_of`) as JSON."""
     made = dataclasses.asdict(found)
+    made["contents"] = (
+        {**contents, "dtype": str(contents["dtype"])} if "dtype" in contents else (contents)
+    )
     made["refcount"] = found.refcount
     made["names"] = list(found.names)
     for holder, text in zip(found.holders, made["holders"], strict=True):
         text["count"] = holder.count
+        del text["description"], text["published_ns"]
+        if holder.kind == "area":
+            text["age_s"] = round(holder.age_s, 3)
     return made
-
-
-def print_objects(found: list[ObjectInfo]) -> None:
-    """Print objects as a table."""
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("names", overflow="fold")
-    for name in ("size", "frames", "runs", "refcount"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("object", justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("held by", overflow="fold")
-    for info in found:
-        others = [holder_text(holder) for holder in info.holders if holder.count]
-        table.add_row(
-            escape(", ".join(info.names)) or "-",
-            sized(info.nbytes),
-            f"{info.nr:,}",
-            f"{info.runs:,}",
-            f"{info.refcount:,}",
-            str(info.index),
-            info.state,
-            escape("; ".join(others)) or "nobody",
-        )
-    console().print(table)
 
 
 def print_stats(stats: Stats) -> None:
@@ -114,6 +92,18 @@ def print_stats(stats: Stats) -> None:
     for name, text in rows:
         table.add_row(name, escape(text))
     console().print(table)
+
+
+def print_prometheus(arena: str, stats: Stats) -> None:
+    """Print the figures of an arena in Prometheus's text format, version 0.0.4."""
+    label = "".join({"\\": r"\\", '"': r"\"", "\n": r"\n"}.get(one, one) for one in arena)
+    for fields, kind, ending in ((METRICS, "gauge", ""), (COUNTERS, "counter", "_total")):
+        for field, text in fields.items():
+            name = f"scamem_{field}{ending}"
+            click.echo(f"# HELP {name} {text}\n# TYPE {name} {kind}")
+            click.echo(f'{name}{{arena="{label}"}} {getattr(stats, field)}')
+    click.echo("# HELP scamem_members Processes that have joined.\n# TYPE scamem_members gauge")
+    click.echo(f'scamem_members{{arena="{label}"}} {len(stats.members)}')
 
 
 def print_runs(runs: list[tuple[int, int]]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
@@ -15,13 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 import scamem
+from scamem.backing import places
 from scamem.backing.text import counted, sized
 
-from .formats import CSV, FORMATS, STANDARD, Arrays, format_of, read, write
+from . import tables
+from .formats import CSV, FORMATS, RAW, STANDARD, Arrays, format_of, read, write
 from .options import Size, arena_option, json_option, progress
 from .show import print_json
 
 CHUNK_BYTES = 16 << 20
+SETTLED_S = 0.2  # new members of a name come within this time of each other
 MEMBER = "/"  # between a name and the name of its member
 
 format_option = click.option(
@@ -39,6 +44,7 @@ format_option = click.option(
 @format_option
 @click.option("--replace", is_flag=True, help="Replace the object that NAME refers to.")
 @click.option("--columns", is_flag=True, help="For a table: one name for each column, NAME/column.")
+@click.option("--arrow", is_flag=True, help="For CSV: an Arrow table instead of an array.")
 @click.option(
     "--capacity",
     type=Size(),
@@ -53,6 +59,7 @@ def put_command(
     wanted: str | None,
     replace: bool,
     columns: bool,
+    arrow: bool,
     capacity: int | None,
     as_json: bool,
 ) -> None:
@@ -62,33 +69,95 @@ def put_command(
     .npy   an array
     .npz   one name for each member: NAME/member
     .csv   one structured array with a field for each column: x["column"] is a view of it.
-           With --columns, one name for each column: NAME/column. Columns are int64, float64
-           (missing values are NaN) or text. The first line names them.
+           Columns are int64, uint64 or float64 (missing values are NaN) if each value can be
+           written again as it was, else text: 01234 stays 01234. The first line names them.
+           Also .tsv and .csv.gz.
+    .parquet .arrow .feather
+           an Arrow table: scamem.integrations.arrow.get(NAME)
     else   bytes, as an array of uint8; "-" is stdin
+
+    With --columns, a table gets one name for each column: NAME/column.
 
     The name keeps the data in the arena after this command has ended, until `scamem rm NAME` or a
     restart of the machine.
     """
     kind = format_of(file, wanted)
-    if columns and kind != CSV:
+    is_table = kind == CSV or kind in tables.TABLES
+    if columns and not is_table:
         raise click.UsageError(f"--columns is for tables (csv), but this file is {kind}")
+    if arrow and (columns or kind != CSV):
+        raise click.UsageError("--arrow is for csv files, and excludes --columns")
+    if arrow:
+        tables.check_there("--arrow: Arrow")
     found = read(file, kind)
-    if columns and not isinstance(found, Mapping) and found.dtype.names:
-        found = {column: found[column] for column in found.dtype.names}
+    if is_table and not columns and (arrow or kind != CSV):
+        _put_table(found, name, arena_name, capacity, replace, as_json)
+        return
+    if is_table:
+        found = _arrays_of(found, columns)
     arrays = (
         {f"{name}{MEMBER}{member}": array for member, array in found.items()}
         if isinstance(found, Mapping)
         else {name: found}
     )
-    with scamem.Arena.open(arena_name, capacity=capacity) as arena:
-        _check_names(arena, arrays, replace)
+    if not arrays:
+        raise click.ClickException(f"{file} has no arrays; nothing was put")
+    with _arena_to_fill(arena_name, capacity) as arena:
+        _check_names(arena, list(arrays), replace)
         _publish(arena, arrays, replace)
     _report_put(arrays, arena_name, as_json)
 
 
-def _check_names(arena: scamem.Arena, arrays: Arrays, replace: bool) -> None:
+def _arrays_of(found: Any, columns: bool) -> NDArray[Any] | Arrays:
+    """Return a table as one structured array, or as an array for each column."""
+    if isinstance(found, np.ndarray):
+        return {name: found[name] for name in found.dtype.names or ()} if columns else found
+    arrays = tables.arrays_of(found.read_all() if hasattr(found, "read_all") else found)
+    if columns:
+        return arrays
+    fields = [(name, array.dtype) for name, array in arrays.items()]
+    whole = np.empty(found.num_rows, fields)
+    for name, array in arrays.items():
+        whole[name] = array
+    return whole
+
+
+def _put_table(
+    source: Any, name: str, arena_name: str, capacity: int | None, replace: bool, as_json: bool
+) -> None:
+    """Store a table in Arrow's form and publish it."""
+    with _arena_to_fill(arena_name, capacity) as arena:
+        _check_names(arena, [name], replace)
+        handle, table = tables.put(arena, source)
+        arena.publish(name, handle, replace=replace)
+    columns = dict(zip(table.column_names, map(str, table.schema.types), strict=True))
+    if as_json:
+        about = {"name": name, "arena": arena_name, "columns": columns}
+        print_json([{**about, "rows": table.num_rows, "nbytes": table.nbytes}])
+        return
+    shape = f"{counted(table.num_rows, 'row')}, {counted(len(columns), 'column')}"
+    click.echo(f"{name}: {shape}, an Arrow table, {sized(table.nbytes)}")
+
+
+@contextlib.contextmanager
+def _arena_to_fill(name: str, capacity: int | None) -> Iterator[scamem.Arena]:
+    """Join an arena, or create it; remove a new one again if the command fails."""
+    try:
+        arena, created = scamem.Arena.join(name), False
+    except scamem.ArenaNotFoundError:
+        arena, created = scamem.Arena.open(name, capacity=capacity), True
+    with arena:
+        try:
+            yield arena
+        except BaseException:
+            if created and len(arena) == 0:
+                places.remove(name)
+            raise
+
+
+def _check_names(arena: scamem.Arena, names: list[str], replace: bool) -> None:
     """Fail before anything is copied."""
-    taken = [name for name in arrays if name in arena]
+    taken = [name for name in names if name in arena]
     if taken and not replace:
         raise scamem.NameExistsError(
             f"{taken[0]!r} is already published; use another name, remove this one "
@@ -106,10 +175,14 @@ def _publish(arena: scamem.Arena, arrays: Arrays, replace: bool) -> None:
         for name, array in made.items():
             arena.publish(name, array, replace=replace)
             done.append(name)
-    except BaseException:
+    except BaseException as error:
         for name in () if replace else done:
             with contextlib.suppress(scamem.NameNotFoundError):
                 arena.unpublish(name)
+        if isinstance(error, ValueError) and any(array.dtype.names for array in made.values()):
+            raise click.ClickException(
+                f"{error}. A table of many columns: add --columns or --arrow"
+            ) from error
         raise
 
 
@@ -199,15 +272,34 @@ def get_command(
     \b
     .npy   the array
     .npz   the array, or all members NAME/member
-    .csv   the fields of a structured array, or all columns NAME/column
-    else   the bytes of the array; "-" is stdout
+    .csv   a table: the fields of a structured array, all columns NAME/column, or an Arrow table
+    .parquet .arrow .feather
+           a table, in the same forms
+    else   the bytes of an array of uint8; "-" is stdout. --as raw: the bytes of any array
 
     An existing FILE is replaced. The data is written to a temporary file, which is then renamed, so
     FILE is either complete or unchanged.
     """
     kind = format_of(file, wanted)
+    if kind in tables.TABLES:
+        tables.check_there(kind)
+    if timeout_s is not None and math.isnan(timeout_s):
+        raise click.UsageError("--wait takes a number of seconds, not NaN")
     with scamem.Arena.join(arena_name) as arena:
         found = _value(arena, name, timeout_s)
+        if kind == RAW and not wanted and file != STANDARD and not _is_bytes(found):
+            raise click.UsageError(
+                f"{name!r} is not bytes, and {file!r} has no ending that says how to write it "
+                f"({', '.join(FORMATS[:-1])}); --as raw writes its bytes as they are"
+            )
+        table = tables.opened(found) if kind == CSV or kind in tables.TABLES else None
+        if table is not None:
+            with progress("writing", table.nbytes) as step, _output(file) as output:
+                if kind == CSV:
+                    tables.write_csv(output, table, step)
+                else:
+                    tables.write(output, kind, table, step)
+            return
         total = (
             sum(array.nbytes for array in found.values())
             if isinstance(found, Mapping)
@@ -217,17 +309,49 @@ def get_command(
             write(output, kind, found, step)
 
 
+def _is_bytes(found: NDArray[Any] | Arrays) -> bool:
+    return isinstance(found, np.ndarray) and found.dtype == np.uint8 and found.ndim == 1
+
+
 def _value(arena: scamem.Arena, name: str, timeout_s: float | None) -> NDArray[Any] | Arrays:
-    """Return the array of a name, or the arrays of its members."""
-    prefix = name + MEMBER
-    members = [] if name in arena else [found for found in arena if found.startswith(prefix)]
-    if members:
-        return {found.removeprefix(prefix): _array(arena, found, None) for found in members}
-    return _array(arena, name, timeout_s)
+    """Return the array of a name, or the arrays of its members; wait until there is either.
+
+    Members for which it waited are complete when no more have come for SETTLED_S seconds.
+    """
+    members = _members(arena, name)
+    seen: list[str] = []
+    end_s = time.monotonic() + (timeout_s or 0)
+    while name not in arena and (not members or (seen and members != seen)):
+        left_s = end_s - time.monotonic()
+        if left_s <= 0:
+            break
+        with contextlib.suppress(scamem.NameNotFoundError):
+            arena.get(name, timeout=min(left_s, SETTLED_S))
+        seen, members = members or [name], _members(arena, name)
+    if name in arena or not members:
+        return _array(arena, name)
+    return {found.removeprefix(name + MEMBER): _array(arena, found) for found in members}
 
 
-def _array(arena: scamem.Arena, name: str, timeout_s: float | None) -> NDArray[Any]:
-    value = arena.get(name, timeout=timeout_s)
+def _members(arena: scamem.Arena, name: str) -> list[str]:
+    """Return the names of an object's members, in the order in which they were published."""
+    found = [
+        (version, member)
+        for member in arena.keys(name + MEMBER)
+        if (version := _version(arena, member))
+    ]
+    return [member for _, member in sorted(found)]
+
+
+def _version(arena: scamem.Arena, name: str) -> int:
+    try:
+        return arena.version(name)
+    except scamem.NameNotFoundError:
+        return 0  # unpublished meanwhile
+
+
+def _array(arena: scamem.Arena, name: str) -> NDArray[Any]:
+    value = arena.get(name)
     if isinstance(value, scamem.Scamem):
         return np.frombuffer(memoryview(value.map(writable=False)), np.uint8)
     if isinstance(value, bytes):

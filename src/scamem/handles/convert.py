@@ -6,8 +6,8 @@ from typing import Any
 
 from cython.cimports.numpy import ndarray
 from cython.cimports.scamem.arrays.place import Place, locate
-from cython.cimports.scamem.handles.handle import Handle, Wire, load_hold, new_handle, unpack
-from cython.cimports.scamem.membership.member import Hold, Member
+from cython.cimports.scamem.handles.handle import new_handle
+from cython.cimports.scamem.membership.member import Member
 
 from scamem.core.store import layout as L
 from scamem.membership import joined
@@ -16,7 +16,7 @@ from scamem.objects.scamem import Scamem
 from scamem.views.view import View
 
 from .description import RAW, Description, encode, encode_array
-from .handle import put_back, unpack_prefix
+from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
 from .unloaded import or_unloaded
 from .values import value_of
 
@@ -77,7 +77,7 @@ def handle(value: Any) -> Handle:
     raise _in_private_memory(value)
 
 
-def handle_of_array(array: Any) -> Any:
+def handle_of_array(array: Any) -> Handle:
     """Return a handle of an array, as `handle`."""
     place: Place = locate(array)
     member: Member
@@ -85,7 +85,8 @@ def handle_of_array(array: Any) -> Any:
         raise _in_private_memory(array)
     member = place.hold.member
     description: bytes = encode_array(array, place.offset)
-    return new_handle(member.seat, member.hold_again(place.hold, L.BY_HAND), description)
+    made: Handle = new_handle(member.seat, member.hold_again(place.hold, L.BY_HAND), description)
+    return made
 
 
 def _in_private_memory(value: Any) -> TypeError:
@@ -116,9 +117,9 @@ def from_handle(data: Handle | bytes | bytearray | memoryview, *, writable: bool
     """
     if isinstance(data, Handle):
         return value_of(data.seat, data.hold.another(L.BY_PIN), data.description, writable)
-    wire: Wire = unpack(data)
+    wire = unpack(data)
     seat = of_wire(wire)
-    hold: Hold = load_hold(seat.member, wire, L.BY_PIN)
+    hold = load_hold(seat.member, wire, L.BY_PIN)
     try:
         return value_of(seat, hold, wire.description, writable)
     except BaseException:  # on any error: a process that can map it may still load it
@@ -136,7 +137,7 @@ def load_handle(data: object) -> Handle:
 
     Ownership: the new Handle is a reference. The first load takes over the loan in the bytes.
     """
-    wire: Wire = unpack(data)
+    wire = unpack(data)
     seat = of_wire(wire)
     return Handle(seat, load_hold(seat.member, wire, L.BY_HAND), wire.description)
 

@@ -35,13 +35,18 @@ REGISTERS = (
 SENDERS = frozenset((*REGISTERS, "joblib.pool"))
 HASHING = "joblib.hashing"
 
-_reducers: dict[type, Callable[[Any], Any]] = {}
+_reducers: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {}
 _hashing: set[type] = set()  # joblib's Hasher classes that were changed already
 
 
-def register_reducer(kind: type, reduce: Callable[[Any], Any]) -> None:
-    """Use `reduce` for objects of exactly this type in every pickler that sends to a process."""
-    _reducers[kind] = reduce
+def register_reducer(
+    kind: type, reduce: Callable[[Any], Any], elsewhere: Callable[[Any], Any] | None = None
+) -> None:
+    """Use `reduce` for objects of exactly this type in every pickler that sends to a process.
+
+    `elsewhere` is used in its place in the picklers of other libraries (loky, multiprocess).
+    """
+    _reducers[kind] = reduce, elsewhere or reduce
     register_elsewhere()
 
 
@@ -50,8 +55,8 @@ def register_elsewhere() -> None:
     for name in REGISTERS:
         module = sys.modules.get(name)
         if module is not None:
-            for kind, reduce in _reducers.items():
-                module.register(kind, reduce)
+            for kind, (reduce, other) in _reducers.items():
+                module.register(kind, reduce if name == REGISTERS[0] else other)
             lokys = getattr(module, "get_loky_pickler", None)
             watch_dump(module.ForkingPickler if lokys is None else lokys())
     _hash_as_ndarray()

@@ -126,6 +126,9 @@ class _Counting(ForkingPickler):
         if torch is not None and isinstance(value, torch.Tensor):
             # Pickled for another process, it would be moved to shared memory of torch's own.
             storage = value.untyped_storage()
+            if "scamem.integrations.torch" in sys.modules:
+                if seat_at(storage.data_ptr(), storage.nbytes()) is not None:
+                    return NotImplemented  # its reducer sends an Array
             self.tally.count_buffer(storage.data_ptr(), storage.nbytes())
             return bytes, ()
         return NotImplemented

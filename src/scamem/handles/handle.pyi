@@ -1,5 +1,6 @@
-from typing import Any, Self
+from typing import Self
 
+from scamem.arena import Arena
 from scamem.membership.files import Address
 from scamem.membership.member import Hold, Member
 from scamem.membership.seat import Seat
@@ -15,7 +16,7 @@ class Handle:
     description: bytes
     def __init__(self, seat: Seat, held: Hold, description: bytes) -> None: ...
     @property
-    def arena(self) -> Any: ...
+    def arena(self) -> Arena: ...
     @property
     def hold(self) -> Hold: ...
     def __bytes__(self) -> bytes: ...

@@ -110,8 +110,8 @@ class Watch:
         self._seat = seat
         self._timeout = timeout
         self._writable = writable
-        self.name = name
-        self.version = names.checked_version(newer_than)
+        self.name: str = name
+        self.version: int = names.checked_version(newer_than)
 
     def get(self, timeout: float | None = None) -> Any:
         """Return the latest value if it is newer than the last one; wait for it if asked to.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -162,8 +162,11 @@ def find(
     *,
     writable: bool = True,
     newer_than: int = 0,
+    read: Callable[[Seat, Hold, bytes, bool], Any] = value_of,
 ) -> tuple[Any, int]:
     """Return a name's value and its version; wait for it if asked to. See Arena.get.
+
+    `read` makes the value of the held object.
 
     Raises
     ------
@@ -179,7 +182,7 @@ def find(
         seat.check_open()
         held, description, number = naming.hold_name(seat.member, encoded, L.BY_PIN, newer_than)
         if isinstance(held, Hold):
-            return value_of(seat, held, description, writable), number
+            return read(seat, held, description, writable), number
         if held not in (L.NOT_FOUND, L.NOT_NEWER):
             make_room(seat, held)
             continue

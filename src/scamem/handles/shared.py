@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -48,6 +49,14 @@ def is_shared(value: Any) -> bool:
         return False  # its library gives no access to its memory, or it has none
 
 
+def is_partly_shared(value: Any) -> bool:
+    """Return whether any part of an object's memory lies in an arena; see `is_shared`."""
+    try:
+        return any(_is_in_arena(part) for part in _parts(value))
+    except (TypeError, ValueError, RuntimeError, AttributeError, ImportError, BufferError):
+        return False
+
+
 def seat_of(array: np.ndarray[Any, Any]) -> Seat | None:
     """Return the seat of the arena whose shared memory an array uses; None if it is private."""
     base = root(array)
@@ -83,17 +92,29 @@ def _parts(value: Any) -> Iterable[np.ndarray[Any, Any] | Span]:
     return found
 
 
-def _of_torch(value: Any) -> Iterator[np.ndarray[Any, Any]]:
-    yield value.detach().numpy()
+def _of_torch(value: Any) -> Iterator[Span]:
+    storage = value.untyped_storage()
+    yield storage.data_ptr(), storage.nbytes()
 
 
-def _of_pandas(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+def _of_pandas(value: Any) -> Iterator[np.ndarray[Any, Any] | Span]:
     columns = [column for _, column in value.items()] if value.ndim == 2 else [value]
     for column in columns:
-        yield column.to_numpy(copy=False)
+        stored = column.array
+        if hasattr(stored, "_pa_array"):  # strings, and pandas' other Arrow types
+            yield from _of_pyarrow(stored._pa_array)
+        elif hasattr(stored, "_mask"):  # integers, floats and booleans with missing values
+            yield from (stored._data, stored._mask)
+        else:  # dates and categories have their numbers in _ndarray
+            numbers = getattr(stored, "_ndarray", None)
+            yield column.to_numpy(copy=False) if numbers is None else numbers
 
 
-def _of_polars(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+def _of_polars(value: Any) -> Iterator[np.ndarray[Any, Any] | Span]:
+    if "pyarrow" in sys.modules:
+        compatible = sys.modules["polars"].CompatLevel.newest()
+        yield from _of_pyarrow(value.to_arrow(compat_level=compatible))
+        return
     for column in value.get_columns() if hasattr(value, "get_columns") else [value]:
         yield column.to_numpy(allow_copy=False)
 
@@ -103,8 +124,10 @@ def _of_pyarrow(value: Any) -> Iterator[Span]:
         yield value.address, value.size
     elif hasattr(value, "buffers"):
         for buffer in value.buffers():
-            if buffer is not None:
+            if buffer is not None and buffer.size:
                 yield buffer.address, buffer.size
+        if getattr(value, "dictionary", None) is not None:
+            yield from _of_pyarrow(value.dictionary)
     else:
         for part in value.chunks if hasattr(value, "chunks") else value.columns:
             yield from _of_pyarrow(part)

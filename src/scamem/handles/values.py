@@ -89,7 +89,12 @@ def _put_array(seat: Seat, value: np.ndarray[Any, Any]) -> Handle | None:
 def _put_pickled(seat: Seat, value: Any) -> Handle:
     buffers: list[pickle.PickleBuffer] = []
     stream = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
-    parts = [memoryview(stream), *(buffer.raw() for buffer in buffers)]
+    return put_split(seat, stream, [buffer.raw() for buffer in buffers])
+
+
+def put_split(seat: Seat, stream: bytes, buffers: list[memoryview]) -> Handle:
+    """Store a pickle of protocol 5 and the buffers that were pickled apart from it."""
+    parts = [memoryview(stream), *buffers]
     at = _aligned(16 + 16 * len(buffers))
     places = []
     for part in parts:
@@ -133,6 +138,12 @@ def value_of(seat: Seat, hold: Hold, description: bytes, writable: bool = True) 
     return get(seat, hold, found)
 
 
+def writable_value_of(seat: Seat, hold: Hold, description: bytes, _writable: bool = True) -> Any:
+    """Return a value as `value_of` does, but writable, even if `put` stored a copy of it."""
+    found = decode(description, seat.member.nr(hold) * seat.frame_bytes)
+    return get(seat, hold, found._replace(read_only=False))
+
+
 def get(seat: Seat, hold: Hold, found: Description) -> Any:
     """Return the value of a held object, by its parsed description.
 
@@ -158,14 +169,15 @@ def get(seat: Seat, hold: Hold, found: Description) -> Any:
             "unpickled. It was tampered with; get it again from its sender"
         )
     nbytes = found.shape[0]
-    data = over(seat, hold, found.offset, (nbytes,), U8, writable=False, kind=np.ndarray)
+    writable = found.kind == PICKLE and not found.read_only
+    data = over(seat, hold, found.offset, (nbytes,), U8, writable=writable, kind=np.ndarray)
     if found.kind == BYTES:
         return bytes_at(address_of(data), nbytes)
     return _get_pickled(data)
 
 
 def _get_pickled(data: np.ndarray[Any, np.dtype[np.uint8]]) -> Any:
-    """Unpickle, with the buffers as read-only views of the arena, which keep the object."""
+    """Unpickle, with the buffers as views of the arena, which keep the object."""
     view = data.data
     try:
         length, count = struct.unpack_from("<2Q", view)

@@ -17,7 +17,7 @@ from scamem.core.store import layout as L
 from scamem.core.store.geometry import Geometry
 from scamem.membership.image import private_words
 
-from .objects import STATE_NAMES, Holder, ObjectInfo, holder_of
+from .objects import STATE_NAMES, AreaWords, Holder, ObjectInfo, holder_of
 from .stats import MemberInfo, Stats
 
 IN_USE = (L.SLOT_STATE_ACTIVE, L.SLOT_STATE_FORKING)
@@ -77,21 +77,28 @@ class Image:
             owner = self.words[at + L.HOLDER_OBJECT]
             kind, slot = owner >> L.HOLDER_KIND_SHIFT, owner >> L.HOLDER_SLOT_SHIFT & L.MASK_16
             link = walk.low(self.words[at + L.HOLDER_LOANS])
-            name, loans = b"", 0
+            area, loans = None, 0
             if kind == L.HOLDER_AREA:
-                name = self._name(link)
+                area = self._area(link)
             else:
                 links = L.LOAN_LINKS
                 loans = len(walk.chain(self.words, self.mine, L.TABLE_LOANS, link, links)[0])
             pid = self._slot(slot, L.SLOT_PID)
             counts, pins = self.words[at + L.HOLDER_COUNTS], self.words[at + L.HOLDER_PINS]
-            yield holder_of(kind, slot, pid, counts, pins, name, loans)
+            yield holder_of(kind, slot, pid, counts, pins, area, loans)
 
-    def _name(self, area: int) -> bytes:
+    def _area(self, area: int) -> AreaWords:
         at = self._at(L.TABLE_AREAS, area)
-        length = min(walk.low(self.words[at + L.AREA_SIZES]), L.AREA_NAME_WORDS * L.WORD_BYTES)
-        text = self.words[at + L.AREA_NAME : at + L.AREA_NAME + L.AREA_NAME_WORDS].cast("B")
-        return bytes(text[:length])
+        sizes = self.words[at + L.AREA_SIZES]
+
+        def text(first: int, words: int, nbytes: int) -> bytes:
+            return bytes(self.words[at + first : at + first + words].cast("B")[:nbytes])
+
+        return AreaWords(
+            text(L.AREA_NAME, L.AREA_NAME_WORDS, walk.low(sizes)),
+            text(L.AREA_DESCRIPTION, L.AREA_DESCRIPTION_WORDS, walk.high(sizes)),
+            self.words[at + L.AREA_PUBLISHED_NS],
+        )
 
     def members(self) -> Iterator[MemberInfo]:
         """Yield every member with a slot in use, including dead ones that were not reaped yet."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from scamem.core import kinds
 from scamem.core.store import layout as L
@@ -27,7 +28,8 @@ class Holder:
     kind : "member", "area" (a published name) or "transit" (handles whose sender let go or died);
         "kind N" for a kind of a later version.
     pid, slot : of a member, else 0.
-    name : of an area.
+    name, description, published_ns : of an area: the published name, what
+        `scamem.handles.description` says of the value, and CLOCK_MONOTONIC when it was published.
     mappings, pins, io_pins, hands : of a member: how many references of each kind.
     loans : handles that were sent and not loaded yet.
     """
@@ -41,11 +43,18 @@ class Holder:
     io_pins: int = 0
     hands: int = 0
     loans: int = 0
+    description: bytes = field(default=b"", repr=False)
+    published_ns: int = field(default=0, repr=False)
 
     def uses(self) -> str:
         """Return a member's references as text, such as "pins=1 loans=2"."""
         kinds = ("mappings", "pins", "io_pins", "hands", "loans")
         return " ".join(f"{kind}={getattr(self, kind)}" for kind in kinds if getattr(self, kind))
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since an area was published."""
+        return max(0.0, (time.monotonic_ns() - self.published_ns) / 1e9)
 
     @property
     def count(self) -> int:
@@ -86,6 +95,14 @@ class ObjectInfo:
         return tuple(holder.name for holder in self.holders if holder.kind == "area")
 
 
+class AreaWords(NamedTuple):
+    """What an area says: its name, the description of its value, and when it was published."""
+
+    name: bytes
+    description: bytes
+    published_ns: int
+
+
 @dataclass(frozen=True)
 class LoanInfo:
     """A handle that was sent and not loaded yet.
@@ -113,11 +130,16 @@ STATE_NAMES = {
 
 
 def holder_of(
-    kind: int, slot: int, pid: int, counts: int, pins: int, name: bytes, loans: int
+    kind: int, slot: int, pid: int, counts: int, pins: int, area: AreaWords | None, loans: int
 ) -> Holder:
     """Return a holder from a record's words; `pid` is that of the member in the slot."""
-    if kind == L.HOLDER_AREA:
-        return Holder(kinds.name_of(kind), name=name.decode("utf-8", "replace"))
+    if kind == L.HOLDER_AREA and area is not None:
+        return Holder(
+            kinds.name_of(kind),
+            name=area.name.decode("utf-8", "replace"),
+            description=area.description,
+            published_ns=area.published_ns,
+        )
     if kind != L.HOLDER_MEMBER:
         return Holder(kinds.name_of(kind), loans=loans)
     return Holder(
@@ -136,15 +158,15 @@ def holders(seat: Seat, index: int) -> list[Holder]:
     """Return an object's holders at one moment, without names that were unpublished since."""
     found = []
     for slot, kind, counts, pins, link, loans in holders_of(seat.member, index):
-        name, pid = b"", 0
+        words, pid = None, 0
         if kind == L.HOLDER_AREA:
             area = read_area(seat.member, link)
             if area is None or area[2] != index:
                 continue  # unpublished since
-            name = area[0]
+            words = AreaWords(area[0], area[1], area[3])
         elif kind == L.HOLDER_MEMBER:
             pid = seat.member.read_word(L.SLOTS + L.SLOT_WORDS * slot + L.SLOT_PID)
-        found.append(holder_of(kind, slot, pid, counts, pins, name, loans))
+        found.append(holder_of(kind, slot, pid, counts, pins, words, loans))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,10 @@ class Stats:
     reaped_holders: int
     loans_orphaned: int
     control_bytes: int
+
+    def __str__(self) -> str:
+        """Return one `name: value` line for each figure."""
+        return "\n".join(f"{one.name}: {getattr(self, one.name)}" for one in fields(self))
 
 
 def stats(seat: Seat) -> Stats:

@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from scamem import log
 from scamem.address_space import map as mapping
 from scamem.backing import head_room, naming, numa, places
 from scamem.backing.text import Size, bytes_of
@@ -49,6 +50,7 @@ def known(arena_id: bytes) -> Seat | None:
 
 def _add(seat: Seat) -> Seat:
     _seats[seat.id_bytes] = seat
+    log.debug("joined arena %s", seat.path or seat.id_bytes.hex())
     return seat
 
 
@@ -161,6 +163,7 @@ def close(seat: Seat) -> None:
     with lock:
         if not seat.closed and seat.close():
             _seats.pop(seat.id_bytes, None)
+            log.debug("left arena %s", seat.path or seat.id_bytes.hex())
 
 
 def _after_fork_in_child() -> None:

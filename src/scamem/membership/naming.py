@@ -7,7 +7,7 @@ them: both locks are held from `store_name` to the end of the transaction.
 import cython
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.scamem.core import objects
-from cython.cimports.scamem.core.store import events
+from cython.cimports.scamem.core.store import events, tables
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store.words import futex_wait, word
 from cython.cimports.scamem.core.transactions import hold, publish
@@ -132,15 +132,19 @@ def version_of(member: Member, name: bytes) -> int:
     return version
 
 
-def read_area(member: Member, area: word) -> tuple[bytes, bytes, int] | None:
-    """Return (name, description, object) of an area, None if the record is free."""
+def read_area(member: Member, area: word) -> tuple[bytes, bytes, int, int] | None:
+    """Return (name, description, object, ns when published) of an area; None if it is free."""
     text = cython.declare(cython.char[1024])
     middle: cython.size_t = L.AREA_NAME_WORDS * L.WORD_BYTES
     name_length: cython.size_t = 0
     text_length: cython.size_t = 0
+    published_ns: word = 0
     member.begin()
     obj: word = publish.read_area(member.arena, member.mine, area)
     if obj < L.STATUS:
+        published_ns = member.arena[
+            tables.place(member.mine, L.TABLE_AREAS, area) + L.AREA_PUBLISHED_NS
+        ]
         name_length = member.mine[L.MINE_NAME_BYTES]
         text_length = member.mine[L.MINE_DESCRIPTION_BYTES]
         memcpy(
@@ -151,7 +155,7 @@ def read_area(member: Member, area: word) -> tuple[bytes, bytes, int] | None:
     member.end()
     if obj >= L.STATUS:
         return None
-    return text[:name_length], text[middle : middle + text_length], obj
+    return text[:name_length], text[middle : middle + text_length], obj, published_ns
 
 
 def await_names(member: Member, seen: word, timeout_s: float) -> bool:

@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Protocol
 
+from scamem import log
 from scamem.address_space.map import DirectMap
 from scamem.backing import places, slot_locks
 from scamem.backing.files import SharedFile
@@ -162,7 +163,9 @@ class Seat:
         """
         self.check_open()
         self.refresh_descriptors()
-        count = self.member.reap()
+        count: int = self.member.reap()
+        if count:
+            log.info("reaped %d dead members of arena %s", count, self.path or self.arena_id)
         if loans:
             lending.expire(self.member, 0)
         return count

@@ -5,6 +5,8 @@ The policies are the kernel's: bind, preferred, interleave.
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from scamem.backing import numa, system
 from scamem.backing.text import counted
 from scamem.core.store import layout as L
@@ -21,6 +23,13 @@ BY_HAND = L.BY_HAND
 INTERLEAVE = "interleave"
 ZONE_NAMES = ("NORMAL", "HUGE")
 Node = int | str | None
+
+
+class Where(TypedDict, total=False):
+    """The keywords that say where frames come from; see `Arena.alloc`."""
+
+    node: Node
+    zone: str | None
 
 
 def allocate(

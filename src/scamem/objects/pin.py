@@ -32,6 +32,12 @@ class Pin:
     def __init__(self) -> None:
         raise TypeError("pins are made by Scamem.pin")
 
+    def __repr__(self) -> str:
+        if self.held is None:
+            return "<Pin, closed>"
+        first, count = self.start, counted(self.nframes, "frame")
+        return f"<Pin of {count} from frame {first:,} of object {self.held.index}>"
+
     @property
     def frames(self) -> object:
         """The pinned frames: uint64, shape (nframes,), pfns in object order."""

@@ -1,8 +1,9 @@
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scamem.arena import Arena
 from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
 from scamem.views.view import View
@@ -15,7 +16,7 @@ class Scamem:
     generation: int
     def __init__(self, seat: Seat, held: Hold) -> None: ...
     @property
-    def arena(self) -> Any: ...
+    def arena(self) -> Arena: ...
     @property
     def hold(self) -> Hold: ...
     @property

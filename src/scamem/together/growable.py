@@ -96,8 +96,10 @@ class GrowableArray(SharedObject):
         if obj.nbytes < frame:
             raise ScamemError(f"object {obj.index} is not a growable array; it is empty")
         head = making.stitched(obj.seat, ((obj.hold, 0, 1),), writable=True)
-        self.words = SharedWords(head, head.address, HEAD_WORDS)
+        self.words: SharedWords = SharedWords(head, head.address, HEAD_WORDS)
         self._check_head()
+        self.dtype: np.dtype[Any]
+        self.row_shape: tuple[int, ...]
         self.dtype, self.row_shape = _row_of(self.words, memoryview(head), obj)
         self._row_bytes = self.dtype.itemsize * math.prod(self.row_shape)
         self._growing = growing.Growing(obj.seat, obj.hold, self.words.load(RESERVED))

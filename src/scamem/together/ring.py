@@ -100,9 +100,9 @@ class RingBuffer(SharedObject):
         self._view = making.stitched(obj.seat, parts, writable=True)
         self._open = True
         self._bytes = memoryview(self._view)[frame:]
-        self.words = SharedWords(self._view, self._view.address, HEAD_WORDS)
+        self.words: SharedWords = SharedWords(self._view, self._view.address, HEAD_WORDS)
         self._check_head()
-        self.capacity = data * frame
+        self.capacity: int = data * frame
         if self.words.load(CAPACITY) != self.capacity:
             raise self._damaged()
 

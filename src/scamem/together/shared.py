@@ -18,23 +18,28 @@ member's claim.
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import threading
+import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from scamem import log
 from scamem.core.store import layout as L
 from scamem.errors import BusyError, ClosedError, PeerDiedError, ScamemError
 from scamem.handles.convert import handle
 from scamem.handles.pickling import load_scamem
 from scamem.handles.runs import sent_by
 from scamem.looks.objects import holders
+from scamem.membership.claims import pid_of
 from scamem.membership.waiting import Deadline
 from scamem.objects.scamem import Scamem
 
 from .shared_words import SharedWords
 
 HEAD_WORDS = 512  # one frame; words 32 to 35 stay 0: test builds stop a process with them
+SILENT_S = 5  # a longer wait for an end that no process has is reported
 OPENING_SHIFT = 48
 OPENINGS = 1 << 16
 
@@ -53,10 +58,16 @@ class SharedObject:
 
     magic: int  # of the first word: which kind of object it is
     what: str  # what messages call it
+    kinds: ClassVar[dict[int, str]] = {}  # what each magic stands for
     _open = False
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "magic" in vars(cls):
+            SharedObject.kinds[cls.magic] = cls.what
+
     def __init__(self, obj: Scamem) -> None:
-        self.scamem = obj
+        self.scamem: Scamem = obj
         self.words: SharedWords
         self._opening = next(_openings) % OPENINGS
         self._slot = -1
@@ -123,11 +134,7 @@ class SharedObject:
 
     def _pid(self, claim: int) -> int:
         """Return the pid that made a claim; 0 if its slot belongs to another member by now."""
-        about = L.SLOTS + L.SLOT_WORDS * (claim & L.MASK_16)
-        member = self.scamem.seat.member
-        if member.read_word(about + L.SLOT_INCARNATION) & L.MASK_32 != claim >> 16 & L.MASK_32:
-            return 0
-        return int(member.read_word(about + L.SLOT_PID))
+        return pid_of(self.scamem.seat.member, claim & L.MASK_16, claim >> 16 & L.MASK_32)
 
     # --- one thread at a time ------------------------------------------------------------------
 
@@ -163,7 +170,18 @@ class SharedObject:
         PeerDiedError : the process in this role is dead, or no process is left that could take it.
         WaitTimeoutError : the deadline has passed.
         """
+        silent_until = time.monotonic() + SILENT_S
         for nap_s in deadline.slices():
+            if time.monotonic() > silent_until and not self.words.load(peer):
+                silent_until = float("inf")
+                log.warning(
+                    "process %d has waited %d s for the other end of a %s (object %d): no process "
+                    "has opened it. Start one, or give a timeout",
+                    os.getpid(),
+                    SILENT_S,
+                    self.what,
+                    self.scamem.index,
+                )
             seen = self.words.load(event)
             if waiting:  # a full barrier: a later change of the event sees it
                 self.words.compare_exchange(waiting, 0, 1)
@@ -241,11 +259,16 @@ class SharedObject:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by handle, in every pickler: both ends share the object."""
-        return type(self)._load, (sent_by(handle(self.scamem), sys._getframe(1)),)
+        sent = sent_by(handle(self.scamem), sys._getframe(1))
+        return type(self)._load, (sent, *self._further())
+
+    def _further(self) -> tuple[Any, ...]:
+        """Return what is pickled beside the object."""
+        return ()
 
     @classmethod
-    def _load(cls, data: bytes) -> Self:
-        return cls(load_scamem(data))
+    def _load(cls, data: bytes, *further: Any) -> Self:
+        return cls(load_scamem(data), *further)
 
     def __enter__(self) -> Self:
         return self

@@ -45,6 +45,19 @@ class View:
             flags,
         )
 
+    def __len__(self) -> int:
+        return self.nbytes
+
+    def __getitem__(self, key: object) -> object:
+        return memoryview(self)[key]
+
+    def __setitem__(self, key: object, value: object) -> None:
+        memoryview(self)[key] = value
+
+    def __repr__(self) -> str:
+        how = "private" if self.private else "writable" if self.writable else "read-only"
+        return f"<View of {self.nbytes:,} bytes at {self.address:#x}, {how}>"
+
     def __dealloc__(self) -> None:
         unmap(self)
 

@@ -1,5 +1,7 @@
 from typing import TypeAlias
 
+from typing_extensions import Buffer
+
 from scamem.membership.member import Hold
 
 Part: TypeAlias = tuple[Hold, int, int]
@@ -13,6 +15,9 @@ class View:
     private: bool
     growing: bool
     parts: tuple[Part, ...] | None
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: int | slice, /) -> int | memoryview: ...
+    def __setitem__(self, key: int | slice, value: int | Buffer, /) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
 def make_view(

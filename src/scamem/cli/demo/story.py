@@ -23,8 +23,8 @@ from scamem.membership.member import Hold
 from scamem.objects.scamem import Scamem
 from scamem.objects.spans import frames_of_runs
 
+from ..listing import holder_text
 from ..picture import caption, draw
-from ..show import holder_text
 from . import answer as answers
 from . import segments, timing
 from .crew import Crew, Worker

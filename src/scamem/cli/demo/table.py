@@ -27,6 +27,9 @@ KEY_KINDS_MAX = 256  # distinct values of a column that is grouped by unasked
 SAMPLE_ROWS = 1 << 16
 BLOCKS = 16  # what is grouped by where no column lends itself to it
 BLOCK = "block"
+TABLES = (".csv", ".tsv", ".csv.gz", ".csv.zip")
+SEPARATORS = (",", "\t", ";", "|")  # the first wins where no other is more frequent
+ERROR_TEXT_MAX = 200
 COLUMNS_OF_MATRIX_MAX = 64
 
 
@@ -117,17 +120,32 @@ def from_file(path: Path, by: Iterable[str] = (), mean: Iterable[str] = ()) -> T
 def _read(path: Path) -> pd.DataFrame:
     import pandas as pd
 
-    if path.name.endswith((".csv", ".csv.gz", ".csv.zip")):
-        try:
-            return pd.read_csv(path)
-        except (ValueError, UnicodeError, zipfile.BadZipFile) as error:
-            raise DemoError(f"{path} cannot be read as CSV: {error}") from None
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as members:
-            return _frame_of_members({name: members[name] for name in members.files})
-    if path.suffix == ".npy":
-        return _frame_of_array(np.load(path, allow_pickle=False))
+    try:
+        if path.name.endswith(TABLES):
+            frame = pd.read_csv(path, sep=_separator(path))
+            return frame.dropna(axis="columns", how="all")
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as members:
+                return _frame_of_members({name: members[name] for name in members.files})
+        if path.suffix == ".npy":
+            return _frame_of_array(np.load(path, allow_pickle=False))
+    except (ValueError, UnicodeError, EOFError, SyntaxError, zipfile.BadZipFile, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        text = " ".join(str(error).split())[:ERROR_TEXT_MAX]
+        if "pickle" in text:  # NumPy's advice for a file that is none of its own
+            text = "it is damaged, or not a file of this format"
+        raise DemoError(f"{path} cannot be read as {path.suffix[1:]}: {text}") from None
     return pd.DataFrame({"byte": np.fromfile(path, dtype=np.uint8)})
+
+
+def _separator(path: Path) -> str:
+    """Return what separates the columns in a table's first line: a comma if nothing else does."""
+    if path.suffix in (".gz", ".zip"):
+        return ","
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline()
+    return max(SEPARATORS, key=first.count)
 
 
 def _frame_of_members(members: dict[str, NDArray[Any]]) -> pd.DataFrame:

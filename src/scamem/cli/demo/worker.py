@@ -70,7 +70,7 @@ def do(task: Task, pipe: Connection) -> Done:
     """Do one task; where it is to be reported, stop in the middle until a word comes."""
     with opened(task.keys) as keys, opened(task.values) as values:
         rows = len(keys[0])
-        half = rows // 2 if task.report else 0
+        half = -(-rows // 2) if task.report else 0  # 1 of 1: it is at work
         total = _part(task, keys, values, slice(0, half))
         if task.report:
             pipe.send(Half(task.number, half))

@@ -189,6 +189,7 @@ OBJECT_NR = 2  # {frames 32, holder records 32}
 OBJECT_RUNS = 3  # {first run 32, last run 32}
 OBJECT_HOLDERS = 4  # {first holder 32, how many of them are in transit 32}
 OBJECT_LINK = 5  # {next free or dying object 32, frames still reserved 32}
+# of a LIVE object: its sequence word, which no transaction stores (core/sync/sequence.py)
 OBJECT_STATE_MASK = 0xF
 OBJECT_ZONE_SHIFT = 4
 OBJECT_ZONE_MASK = 0xF0

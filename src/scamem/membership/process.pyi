@@ -1,0 +1,1 @@
+# Compiled only: other compiled modules call its C functions, and Python sees none of it.

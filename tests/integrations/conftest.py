@@ -1,0 +1,5 @@
+"""An arena for each test of an integration."""
+
+from tests.arrays.arenas import arena
+
+__all__ = ["arena"]
