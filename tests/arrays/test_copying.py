@@ -18,7 +18,7 @@ from scamem.address_space import copying
 
 MEANS = {
     "memcpy": {"string_from": 0, "stream_from": 0, "threads": 1},
-    "string": {"string_from": 1, "stream_from": 0, "threads": 1},
+    "string": {"string_from": 1, "string_to": 1 << 40, "stream_from": 0, "threads": 1},
     "streaming": {"string_from": 0, "stream_from": 1, "threads": 1},
     "three threads": {"string_from": 0, "stream_from": 0, "part_from": 1, "threads": 3},
     "streaming threads": {"string_from": 0, "stream_from": 1, "part_from": 1, "threads": 16},

@@ -1,6 +1,6 @@
 /* Copies of memory: by the means that is fastest on the processor that this runs on.
  *
- * - Intel: `rep movsb`. memcpy of glibc is two to three times slower where the destination begins
+ * - Intel: `rep movsb` as long as the last cache holds the copy. memcpy of glibc is two to three times slower where the destination begins
  *   just below the source within a page, as with an array of NumPy (16 bytes into a page) that is
  *   copied to a frame.
  * - AMD: memcpy as long as the last cache holds the copy, so that its reader finds it there; then
@@ -23,6 +23,7 @@ enum { SCAMEM_COPY_THREADS_MAX = 16 };
 
 typedef struct {
     size_t string_from; /* from so many bytes on `rep movsb`; 0: never */
+    size_t string_to;   /* up to so many; beyond, memcpy streams by itself */
     size_t stream_from; /* from so many bytes on streaming stores; 0: never */
     size_t part_from;   /* from so many bytes on several threads */
     int threads;
@@ -43,7 +44,7 @@ static inline void scamem_choose(scamem_copying *how, size_t cache_bytes) {
     if (__builtin_cpu_is("amd"))
         how->stream_from = cache_bytes / 2;
     else if (__builtin_cpu_is("intel") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & erms)
-        how->string_from = 2048;
+        how->string_from = 2048, how->string_to = cache_bytes / 2;
 }
 
 static inline void scamem_copy_string(char *to, const char *from, size_t nbytes) {
@@ -77,7 +78,8 @@ static inline void *scamem_copy_part(void *given) {
     scamem_part *part = given;
     if (part->streaming)
         scamem_copy_streaming(part->to, part->from, part->nbytes);
-    else if (part->how->string_from && part->nbytes >= part->how->string_from)
+    else if (part->how->string_from && part->nbytes >= part->how->string_from &&
+             part->nbytes <= part->how->string_to)
         scamem_copy_string(part->to, part->from, part->nbytes);
     else
         memcpy(part->to, part->from, part->nbytes);

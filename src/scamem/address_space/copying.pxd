@@ -4,6 +4,7 @@ cdef extern from "copying.h" nogil:
 
     ctypedef struct scamem_copying:
         size_t string_from
+        size_t string_to
         size_t stream_from
         size_t part_from
         int threads

@@ -87,6 +87,7 @@ def choices() -> dict[str, int]:
     """Return how this process copies: from how many bytes on each means is used, 0 for never."""
     return {
         "string_from": how.string_from,
+        "string_to": how.string_to,
         "stream_from": how.stream_from,
         "part_from": how.part_from,
         "threads": how.threads,
@@ -96,12 +97,14 @@ def choices() -> dict[str, int]:
 def choose(**choices: int) -> None:
     """Set some of the `choices`, for tests and measurements."""
     how.string_from = choices.get("string_from", how.string_from)
+    how.string_to = choices.get("string_to", how.string_to)
     how.stream_from = choices.get("stream_from", how.stream_from)
     how.part_from = choices.get("part_from", how.part_from)
     how.threads = min(max(choices.get("threads", how.threads), 1), SCAMEM_COPY_THREADS_MAX)
 
 
 how.string_from = 0
+how.string_to = 0
 how.stream_from = 0
 how.part_from = PART_FROM_BYTES
 how.threads = threads()
