@@ -1,8 +1,8 @@
 /* Copies of memory: by the means that is fastest on the processor that this runs on.
  *
- * - Intel: `rep movsb` as long as the last cache holds the copy. memcpy of glibc is two to three times slower where the destination begins
- *   just below the source within a page, as with an array of NumPy (16 bytes into a page) that is
- *   copied to a frame.
+ * - Intel: `rep movsb` as long as the last cache holds the copy. memcpy of glibc is two to three
+ *   times slower where the destination begins just below the source within a page, as with an array
+ *   of NumPy (16 bytes into a page) that is copied to a frame.
  * - AMD: memcpy as long as the last cache holds the copy, so that its reader finds it there; then
  *   streaming stores, which do not read the destination first.
  * - Any other: memcpy.
@@ -113,7 +113,8 @@ static inline void scamem_copy_parted(scamem_part whole) {
         pthread_join(made[k], NULL);
 }
 
-static inline void scamem_copy(const scamem_copying *how, char *to, const char *from, size_t nbytes) {
+static inline void scamem_copy(const scamem_copying *how, char *to, const char *from,
+                               size_t nbytes) {
     scamem_part whole = {how, to, from, nbytes, how->stream_from && nbytes >= how->stream_from};
     if (how->threads > 1 && nbytes >= how->part_from)
         scamem_copy_parted(whole);

@@ -17,5 +17,3 @@ cdef enum:
 
 cdef scamem_copying how
 cdef void copy(void* destination, void* source, size_t nbytes) noexcept nogil
-cpdef void copy_bytes(unsigned long long address, object source)
-cpdef bytes bytes_at(unsigned long long address, Py_ssize_t nbytes)

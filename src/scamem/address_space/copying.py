@@ -37,7 +37,7 @@ def copy(destination: cython.p_void, source: cython.p_void, nbytes: cython.size_
     )
 
 
-def copy_bytes(address: cython.ulonglong, source: object) -> cython.void:
+def copy_bytes(address: cython.ulonglong, source: object) -> None:
     """Copy a contiguous buffer to an address. Needs: enough room there.
 
     The GIL is released for more than 256 KiB.
