@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STOP_BUILD := build/stop
 
-.PHONY: help demo test test-aside test-others lint check-style lane-integrations explore soak bench kernel docs package build compiled stop-build clean
+.PHONY: help demo test test-aside test-others lint check-style lane-integrations explore soak bench guard kernel docs package build compiled stop-build clean
 .DELETE_ON_ERROR:
 
 help:
@@ -70,6 +70,11 @@ soak: .venv/installed-dev stop-build
 
 bench: .venv/installed-bench build
 	$(BIN)/python -m benchmarks
+
+# Instructions of the main operations, counted by valgrind's callgrind and compared with
+# benchmarks/guard.json, so noise on the machine does not matter. No part of `test`.
+guard: .venv/installed-dev compiled
+	$(BIN)/python -m benchmarks.guard
 
 # Builds and boots a patched Linux under QEMU and compares it with the model: half an hour the first
 # time, seconds the next. Needs packages of the distribution (docs/kernel.md); says which is missing.

@@ -18,6 +18,7 @@ from . import (
     pages,
     queues,
     scatter,
+    whole,
     without_copying,
 )
 from .harness import Report
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Report], None]] = {
     "pin": allocation.pin,
     "put-get": handing_over.one_process,
     "put-get-two": handing_over.two_processes,
+    "hand-over": whole.hand_over,
     "in-place": handing_over.in_place,
     "copy": copying.copy_in,
     "read": io.read,

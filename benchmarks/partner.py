@@ -10,11 +10,13 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from . import peers
 from .peers import PEERS, Peer
 
 
-def receive_all(pipe: Connection, name: str, address: Any) -> None:
+def receive_all(pipe: Connection, name: str, address: Any, whole: bool) -> None:
     """Receive lists of tokens until None arrives; answer each with the seconds for a token."""
+    peers.reads_all = whole
     peer = next(peer for peer in PEERS if peer.name == name)
     receiver = peer.receiver(address)
     pipe.send("ready")
@@ -45,9 +47,9 @@ def process_of(target: Any, *args: Any) -> Iterator[tuple[BaseProcess, Connectio
 
 
 @contextlib.contextmanager
-def receiver_of(peer: Peer, address: Any) -> Iterator[Connection]:
-    """Start a receiver in a process of its own."""
-    with process_of(receive_all, peer.name, address) as (_, pipe):
+def receiver_of(peer: Peer, address: Any, *, whole: bool = False) -> Iterator[Connection]:
+    """Start a receiver in a process of its own; `whole`: it reads all bytes."""
+    with process_of(receive_all, peer.name, address, whole) as (_, pipe):
         pipe.recv()
         yield pipe
         pipe.send(None)

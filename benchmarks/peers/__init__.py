@@ -17,6 +17,14 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 
 
+reads_all = False  # in a receiver's process: whether `look` reads every byte
+
+
+def look(array: Bytes) -> int:
+    """Read an array that arrived: its first byte, or all of it."""
+    return int(np.bitwise_or.reduce(array.view(np.uint64)) if reads_all else array[0])
+
+
 class Sender(Protocol):
     """The sending side."""
 
@@ -37,7 +45,7 @@ class Receiver(Protocol):
     """The receiving side."""
 
     def get(self, token: Any) -> int:
-        """Get an array, return its first byte, release it."""
+        """Get an array, `look` at it, release it."""
 
     def close(self) -> None:
         """Close this side."""

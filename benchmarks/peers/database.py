@@ -10,7 +10,7 @@ from typing import Any
 import lmdb
 import numpy as np
 
-from . import Bytes
+from . import Bytes, look
 
 PLACE = "/dev/shm"
 
@@ -63,7 +63,7 @@ class Receives:
     def get(self, token: bytes) -> int:
         """Read in a transaction."""
         with self.environment.begin(buffers=True) as transaction:
-            return int(np.frombuffer(transaction.get(token), np.uint8)[0])
+            return look(np.frombuffer(transaction.get(token), np.uint8))
 
     def close(self) -> None:
         """Close this process's environment."""

@@ -16,7 +16,7 @@ from typing import Any
 import iceoryx2
 import numpy as np
 
-from . import Bytes
+from . import Bytes, look
 
 
 def service_of(folder: str, count: int) -> tuple[Any, Any]:
@@ -91,7 +91,7 @@ class Receives:
         found = np.ctypeslib.as_array(
             ctypes.cast(payload.as_ptr(), ctypes.POINTER(ctypes.c_uint8)), (payload.len(),)
         )
-        first = int(found[0])
+        first = look(found)
         sample.delete()
         return first
 

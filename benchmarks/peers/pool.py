@@ -9,7 +9,7 @@ from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
 
-from . import Bytes
+from . import Bytes, look
 
 
 class Sends:
@@ -54,7 +54,7 @@ class Receives:
     def get(self, token: int) -> int:
         """Make an array over the slot, read it, release it."""
         found: Bytes = np.ndarray((self.nbytes,), np.uint8, self.memory.buf, token * self.nbytes)
-        return int(found[0])
+        return look(found)
 
     def close(self) -> None:
         """Close the segment."""

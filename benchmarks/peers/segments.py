@@ -6,7 +6,7 @@ from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
 
-from . import Bytes
+from . import Bytes, look
 
 
 class Sends:
@@ -46,7 +46,7 @@ class Receives:
         """Open, read, close."""
         memory = SharedMemory(token[0])
         view: Bytes = np.ndarray((token[1],), np.uint8, memory.buf)
-        found = int(view[0])
+        found = look(view)
         del view
         memory.close()
         return found

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any, Self
 
+from .arrays import making
 from .backing.naming import Name
 from .backing.text import Size, bytes_of
 from .core.store.geometry import FRAME_BYTES
@@ -22,21 +23,21 @@ from .memory.allocation import BY_HAND, FAST_BYTES, Node, allocate
 from .objects.scamem import Scamem
 
 if TYPE_CHECKING:
-    from .arrays import making
     from .backing.nodes import Machine
     from .datasets import freezing
     from .handles import mapping, names
     from .looks import methods
     from .membership import serving
     from .memory import sections as memory
+    from .memory import warming
     from .objects import pages
     from .together import openings, queues, synchronizing, topics
 else:
     freezing = Later("scamem.datasets.freezing")
-    making = Later("scamem.arrays.making")
     mapping = Later("scamem.handles.mapping")
     memory = Later("scamem.memory.sections")
     methods = Later("scamem.looks.methods")
+    warming = Later("scamem.memory.warming")
     names = Later("scamem.handles.names")
     openings = Later("scamem.together.openings")
     pages = Later("scamem.objects.pages")
@@ -350,6 +351,7 @@ class Arena:
     online_section = memory.online_section
     offline_section = memory.offline_section
     trim = memory.trim
+    warm = warming.warm
 
     @property
     def retention(self) -> int:

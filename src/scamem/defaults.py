@@ -353,8 +353,7 @@ def concatenate(arrays: Sequence[ArrayLike], axis: int = 0, copy: bool | None = 
 
     No copy is needed if all arrays have one dtype and lie in one arena, if each is C-contiguous in
     one object, and if every joint falls on a frame boundary (4,096 bytes): each array but the last
-    ends on one, and each but the first begins on one. `empty` and `zeros` begin on one; `array`
-    does not from 1 MiB on.
+    ends on one, and each but the first begins on one, as every new array does.
 
     Parameters
     ----------

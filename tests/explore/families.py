@@ -114,9 +114,11 @@ def changes(pair: Pair, member: Member) -> Moves:
             yield f"isolate{section}", T.isolate(section)
             if frames - model.frames:
                 yield f"populate{section}", T.populate(section)
+                yield f"populate{section}part", T.populate(section, most=1)
                 yield f"populate{section}fails", T.populate(section, memory=False)
         else:
             yield f"online{section}", T.online(section)
+            yield f"online{section}part", T.online(section, blocks=1)
             yield f"online{section}fails", T.online(section, memory=False)
             if frames & model.perhaps:
                 yield f"clear{section}", T.offline(section, kept=0)

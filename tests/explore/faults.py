@@ -257,8 +257,8 @@ FAULTS = (
     ),
     Fault(
         "populate finished before the memory is allocated", "transactions/populate",
-        "    if journal.commit(arena) != L.OK:\n        return L.DAMAGED\n    return missing\n",
-        "    finish(arena, mine)\n    return missing\n",
+        "    if journal.commit(arena) != L.OK:\n        return L.DAMAGED\n    return chosen\n",
+        "    finish(arena, mine, chosen)\n    return chosen\n",
         crash("populate.finish"), "result: ",
     ),
     Fault(

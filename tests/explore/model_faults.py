@@ -35,12 +35,13 @@ FAULTS = (
     ),
     Fault(
         "populate does not note the memory to come", "transactions/populate",
-        "    sections.set_blocks(arena, mine, section, missing, missing)\n", "",
+        "    sections.set_blocks(arena, mine, section, missing, left)\n", "",
         family("sections", 2, deaths=1), r"model: .*memory of frames \[0, 1, 2, 3\] is lost",
     ),
     Fault(
         "onlining does not note the memory to come", "transactions/online",
-        "    sections.set_blocks(arena, mine, section, 0, sections.all_blocks(mine))\n", "",
+        "    sections.set_blocks(arena, mine, section, 0, "
+        "blocks & sections.all_blocks(mine))\n", "",
         family("sections", 1, deaths=1), r"model: .*memory of frames \[4, 5, 6, 7\] is lost",
     ),
     Fault(

@@ -320,7 +320,7 @@ def dead_with_everything(world: World) -> Any:
     lend(world, d, small(world, d))
     dropped = small(world, d)
     reserve(world, d, 1)
-    must(world.run(d, world.core.online.begin, 1))
+    must(world.run(d, world.core.online.begin, 1, L.MASK_16))
     world.enter(world.members[1])
     defer(world, d, dropped)
     world.core.lock.unlock(world.arena)
@@ -356,7 +356,7 @@ def reap_all(world: World, slot: int) -> None:
 def onlining(world: World) -> Any:
     begun = world.members[0].mine[L.MINE_SECTIONS_AT]
     section = 1 if world.arena[begun] else 0
-    must(world.run(world.members[0], world.core.online.begin, section))
+    must(world.run(world.members[0], world.core.online.begin, section, L.MASK_16))
     return None
 
 
@@ -439,9 +439,9 @@ def arrive(world: World, _: Any) -> None:
 
 SCENARIOS = (
     Scenario("join.join", nothing, join_it, actor=4),
-    Scenario("online.begin", nothing, act("online.begin", 1, expect=()), sections=1),
-    Scenario("online.finish", onlining, act("online.finish"), sections=1),
-    Scenario("online.finish first", onlining, act("online.finish"), sections=0),
+    Scenario("online.begin", nothing, act("online.begin", 1, L.MASK_16, expect=()), sections=1),
+    Scenario("online.finish", onlining, act("online.finish", L.MASK_16), sections=1),
+    Scenario("online.finish first", onlining, act("online.finish", L.MASK_16), sections=0),
     Scenario("online.abort", onlining, act("online.abort"), sections=1),
     Scenario("online.extend_table", nothing, act("online.extend_table", L.TABLE_RUNS, 64)),
     Scenario("alloc.small", nothing, act("alloc.small", 0, 3, HAND, expect=())),

@@ -46,12 +46,13 @@ def refused(pair: Pair, status: int) -> bool:
     return status == L.ONLINE_BUSY
 
 
-def online(section: int, memory: bool = True) -> Move:
-    """Bring a section online; or find that there is no memory."""
+def online(section: int, memory: bool = True, blocks: int = L.MASK_16) -> Move:
+    """Bring a section online, with some of its blocks; or find that there is no memory."""
 
     def move(pair: Pair, member: Member) -> None:
-        world, model, frames = pair.world, pair.model, frames_of(pair.world, section)
-        status = world.run(member, world.core.online.begin, section)
+        world, model = pair.world, pair.model
+        frames = named(world, section, blocks)
+        status = world.run(member, world.core.online.begin, section, blocks)
         if refused(pair, status):
             return
         S.must(status, section)
@@ -59,9 +60,9 @@ def online(section: int, memory: bool = True) -> Move:
         model.begin_populate(frames)
         pair.between.append(model.copy())
         if memory:
-            S.must(world.run(member, world.core.online.finish), L.OK)
+            S.must(world.run(member, world.core.online.finish, blocks), L.OK)
             model.end_populate(frames)
-            model.online |= frames
+            model.online |= frames_of(world, section)
         else:
             S.must(world.run(member, world.core.online.abort), L.OK)
         model.end_change(member.slot)
@@ -69,13 +70,15 @@ def online(section: int, memory: bool = True) -> Move:
     return move
 
 
-def populate(section: int, memory: bool = True) -> Move:
-    """Give a section's absent blocks memory again; or find that there is none."""
+def populate(section: int, memory: bool = True, most: int = ALL) -> Move:
+    """Give a section's first absent blocks memory again; or find that there is none."""
 
     def move(pair: Pair, member: Member) -> None:
         world, model = pair.world, pair.model
         absent = (frames_of(world, section) & model.online) - model.frames
-        status = world.run(member, world.core.populate.begin, section)
+        chosen = [block for block in blocks_of(world, section) if block <= absent][:most]
+        absent = frozenset().union(*chosen)
+        status = world.run(member, world.core.populate.begin, section, most)
         if refused(pair, status):
             return
         if named(world, section, S.must(status)) != absent:
@@ -84,7 +87,7 @@ def populate(section: int, memory: bool = True) -> Move:
         model.begin_populate(absent)
         pair.between.append(model.copy())
         if memory:
-            S.must(world.run(member, world.core.populate.finish), L.OK)
+            S.must(world.run(member, world.core.populate.finish, status), L.OK)
             model.end_populate(absent)
         else:
             S.must(world.run(member, world.core.online.abort), L.OK)

@@ -11,6 +11,7 @@ from tests.explore.scenarios import (
     free_all,
     let_go,
     must,
+    onlining,
     reserve,
     scatter,
     small,
@@ -55,7 +56,7 @@ def left_unpunched(world: World) -> Any:
 
 def populating(world: World) -> Any:
     trimmed(world)
-    must(world.run(world.members[0], world.core.populate.begin, 1))
+    must(world.run(world.members[0], world.core.populate.begin, 1, ALL))
     return None
 
 
@@ -129,8 +130,8 @@ def trim_both(world: World, _: Any) -> None:
 
 
 def online_again(world: World, _: Any) -> None:
-    must(world.run(world.members[0], world.core.online.begin, 1))
-    must(world.run(world.members[0], world.core.online.finish), L.OK)
+    must(world.run(world.members[0], world.core.online.begin, 1, L.MASK_16))
+    must(world.run(world.members[0], world.core.online.finish, L.MASK_16), L.OK)
 
 
 def dead_changing(step: str, *args: int) -> Any:
@@ -158,8 +159,10 @@ SCENARIOS = (
     Scenario("trim.begin again", left_unpunched, act("trim.begin", 0, 0, expect=())),
     Scenario("trim.finish", trimming, act("trim.finish")),
     Scenario("trim.trim both", half_used, trim_both),
-    Scenario("populate.begin", trimmed, act("populate.begin", 1, expect=())),
-    Scenario("populate.finish", populating, act("populate.finish")),
+    Scenario("populate.begin", trimmed, act("populate.begin", 1, ALL, expect=())),
+    Scenario("populate.finish", populating, act("populate.finish", L.MASK_16)),
+    Scenario("populate.finish part", populating, act("populate.finish", 1)),
+    Scenario("online.finish part", onlining, act("online.finish", 1), sections=1),
     Scenario("populate.abort", populating, act("online.abort")),
     Scenario("offline.begin", half_used, act("offline.begin", 1, 1, expect=())),
     Scenario("offline.begin beside absent", free_beside_absent,
@@ -173,5 +176,5 @@ SCENARIOS = (
     Scenario("reap.step isolated", isolated, reap_all_of_it),
     Scenario("reap.step trimming", dead_changing("trim.begin", 0, ALL), reap_it),
     Scenario("reap.step offlining", dead_changing("offline.begin", 1, 1), reap_it),
-    Scenario("reap.step populating", dead_changing("populate.begin", 1), reap_it),
+    Scenario("reap.step populating", dead_changing("populate.begin", 1, ALL), reap_it),
 )  # fmt: skip

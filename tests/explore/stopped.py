@@ -62,7 +62,7 @@ def leave_owned_alone(world: World, stopped: Member, other: Member, tally: Tally
     for obj in owned_objects(world, stopped):
         tries += [(alloc.take_run, (obj,)), (alloc.describe, (obj,)), (alloc.finish, (obj,))]
     if world.arena[L.CHANGING] >> L.SHIFT_32 == stopped.slot:
-        tries += [(online.finish, ()), (online.abort, ())]
+        tries += [(online.finish, (L.MASK_16,)), (online.abort, ())]
     for transaction, args in tries:
         tally.owned += 1
         world.enter(other)

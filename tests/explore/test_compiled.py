@@ -161,8 +161,8 @@ class Compiled:
 
     def online(self) -> None:
         section = changes.find_section(self.member, changes.OFFLINE, 0, TINY.sections)
-        changes.begin_online(self.member, section)
-        changes.finish_online(self.member)
+        changes.begin_online(self.member, section, L.MASK_16)
+        changes.finish_online(self.member, L.MASK_16)
 
     def publish(self, index: int, number: int) -> None:
         name = number.to_bytes(8, "little")

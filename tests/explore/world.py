@@ -165,8 +165,8 @@ class World:
         """Bring the next section online."""
         at = member.mine[L.MINE_SECTIONS_AT]
         section = next(k for k in range(self.geometry.sections) if not self.arena[at + k])
-        begun = self.run(member, self.core.online.begin, section)
-        if begun != section or self.run(member, self.core.online.finish) != L.OK:
+        begun = self.run(member, self.core.online.begin, section, L.MASK_16)
+        if begun != section or self.run(member, self.core.online.finish, L.MASK_16) != L.OK:
             raise Violation("online: a section was refused")
 
     def check(self, dead: tuple[int, ...] = ()) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import resource
 import time
 
 import numpy as np
@@ -112,10 +113,50 @@ def test_offline_and_online_again(arena: scamem.Arena) -> None:
 def test_offline_returns_the_memory(arena: scamem.Arena) -> None:
     arena.zeros(MIB, np.uint8)
     gc.collect()
-    assert memory(arena) == SECTION_BYTES
+    assert memory(arena) == arena.sections()[0].populated_bytes == 2 * MIB
+    arena.online_section(1)
+    assert memory(arena) == 2 * MIB + SECTION_BYTES
+    arena.offline_section(1)
     arena.offline_section(0)
     assert memory(arena) == 0
     assert arena.sections()[0].populated_bytes == 0
+
+
+def test_the_first_section_comes_in_steps_that_double(arena: scamem.Arena) -> None:
+    """A small object does not wait for a whole section."""
+    held = []
+    seen = []
+    for _ in range(9):
+        held.append(arena.alloc(MIB))
+        seen.append(arena.sections()[0].populated_bytes // MIB)
+    assert seen == [2, 2, 4, 4, 8, 8, 8, 8, 8]
+    assert arena.sections()[1].populated_bytes == SECTION_BYTES
+    assert arena.check() == []
+
+
+def test_a_big_first_object_takes_no_steps(arena: scamem.Arena) -> None:
+    held = arena.alloc(5 * MIB)
+    assert arena.sections()[0].populated_bytes == 6 * MIB
+    assert held.runs.shape == (1, 2)
+    assert arena.check() == []
+
+
+def test_warm_memory_is_online_and_mapped(arena: scamem.Arena) -> None:
+    done = []
+    arena.retention = 0
+    arena.warm("20M", progress=lambda *about: done.append(about))
+    assert done == [(20 * MIB, 20 * MIB)]
+    assert arena.stats().frames_free * arena.frame_bytes >= 20 * MIB
+    assert arena.retention == 20 * MIB
+    assert not arena.objects()
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    arena.zeros(16 * MIB, np.uint8)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults < 2000  # of 4,096 pages
+    with pytest.raises(scamem.OutOfMemoryError):
+        arena.warm(1 << 40)
+    with pytest.raises(ValueError, match="-1"):
+        arena.warm(-1)
+    assert arena.check() == []
 
 
 def test_a_busy_section_says_who_has_it(arena: scamem.Arena) -> None:

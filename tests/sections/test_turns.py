@@ -197,7 +197,7 @@ def test_what_fails_is_given_up(
 
 def test_what_could_not_be_given_up_is_given_up_by_the_next(arena: scamem.Arena) -> None:
     with in_turn(arena._seat, None):
-        assert changes.begin_online(arena._seat.member, 1) == 1
+        assert changes.begin_online(arena._seat.member, 1, 1) == 1
     assert state(arena, 1) == "onlining"
     arena.online_section(2)
     assert (state(arena, 1), state(arena, 2)) == ("offline", "online")

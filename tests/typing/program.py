@@ -237,6 +237,7 @@ def look(arena: scamem.Arena) -> None:
     assert not arena.check()
     assert_type(arena.reap(loans=True), int)
     assert_type(arena.trim(keep="1M"), int)
+    assert_type(arena.warm("1M"), None)
     number = arena.sections()[-1].number
     arena.online_section(number)
     arena.offline_section(number)

@@ -15,23 +15,33 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from types import EllipsisType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
 import numpy as np
+from cython.cimports.numpy import ndarray
+from cython.cimports.scamem.arrays.items import is_view, item
 
 from scamem.core.store import layout as L
+from scamem.later import Later
 from scamem.membership.member import Hold
 from scamem.views.view import View
 
+from .items import speed_up
 from .over import copied, over
 from .place import locate, root
-from .updates import Update, read_consistent
 
 if TYPE_CHECKING:
+    from types import EllipsisType
+
     from numpy.typing import NDArray
 
+    from . import updates
+
+    Slice: TypeAlias = "slice | EllipsisType | None"
+else:
+    updates = Later("scamem.arrays.updates")
+
 Reduced = str | tuple[Any, ...]
-Slice = slice | EllipsisType | None
 
 # Methods of ndarray that may return a copy, which would be an Array in private memory.
 COPYING = (
@@ -75,6 +85,7 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
     """
 
     __slots__ = ()
+    __array_priority__ = 0.0  # as ndarray's, which NumPy finds less quickly
 
     # Set by `handles`: pickles an array by handle, or returns None for "by value".
     reduce_by_handle: Callable[[Array], Reduced | None] | None = None
@@ -93,7 +104,7 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
             return array
         if return_scalar:
             return array[()]
-        return array.view(np.ndarray)
+        return array if type(array) is ndarray else array.view(ndarray)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         found = super().__array_function__(func, types, args, kwargs)
@@ -109,10 +120,7 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
     def __getitem__(self, key: Any, /) -> Any: ...
     def __getitem__(self, key: Any, /) -> Any:
         """Return self[key]: a view of the same memory for slices, else what NumPy returns."""
-        found = super().__getitem__(key)
-        if isinstance(found, Array) and isinstance(root(found), np.ndarray):  # a copy
-            return found.view(np.ndarray)
-        return found
+        return item(self, key)
 
     def __reduce_ex__(self, protocol: Any) -> Reduced:
         if Array.reduce_by_handle is not None:
@@ -158,7 +166,7 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
             kind=type(self),
         )
 
-    def write(self, timeout: float | None = None) -> Update:
+    def write(self, timeout: float | None = None) -> updates.Update:
         """Update the array in place, so that `read_consistent` sees all of it or nothing.
 
             with x.write():
@@ -186,7 +194,7 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
         If the writer dies, or the block raises, readers get TornError until another update has
         ended. fork: the child has no part in an update of its parent.
         """
-        return Update(self, timeout)
+        return updates.Update(self, timeout)
 
     def read_consistent(self, timeout: float | None = None) -> NDArray[Any]:
         """Return a private copy of the array, as it was between two updates by `write`.
@@ -207,7 +215,7 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
         Writers do not wait for readers, unless a reader has met four updates in a row: then it
         keeps them out while it copies.
         """
-        return read_consistent(self, timeout)
+        return updates.read_consistent(self, timeout)
 
     def snapshot(self, copy: bool | None = None) -> Array:
         """Return the array as it is now; later writes to its memory do not change the result.
@@ -252,8 +260,8 @@ class Array(np.ndarray[tuple[Any, ...], np.dtype[Any]]):
 
 def plain(found: Any) -> Any:
     """Return an Array in private memory as an ndarray; return anything else as it is."""
-    if isinstance(found, Array) and isinstance(root(found), np.ndarray):
-        return found.view(np.ndarray)
+    if isinstance(found, Array) and isinstance(root(found), ndarray):
+        return found.view(ndarray)
     return found
 
 
@@ -264,16 +272,14 @@ def _handing_over(name: str) -> Callable[..., Any]:
     @functools.wraps(method)
     def handing_over(self: Array, *args: Any, **keywords: Any) -> Any:
         found = method(self, *args, **keywords)
-        if isinstance(found, Array):
-            base = found.base
-            if base is None or (base is not self and base is not self.base):  # no view
-                return plain(found)
+        if isinstance(found, Array) and not is_view(found, self):
+            return plain(found)
         return found
 
     return handing_over
 
 
-def _attribute(name: str) -> property:
+def _attribute(name: str) -> Any:
     """Return ndarray's attribute of this name, changed to give plain values."""
     found = getattr(np.ndarray, name)
     return property(lambda self: plain(found.__get__(self)), found.__set__, doc=found.__doc__)
@@ -288,3 +294,4 @@ _flat: Any = vars(np.ndarray)["flat"]
 Array.flat = property(  # type: ignore[assignment, method-assign]  # read-only in the stubs
     lambda self: self.view(np.ndarray).flat, _flat.__set__, doc=_flat.__doc__
 )
+speed_up(Array, plain)

@@ -13,11 +13,14 @@ from scamem.views.view import View
 
 from .array import Array
 from .checks import checked_dtype, checked_nbytes, checked_shape
+from .construct import array_fast
 from .over import copied, fortran_strides, kept_strides, over
 from .place import locate, root
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+NUMBERS = frozenset("biuf")
 
 
 def empty(
@@ -142,11 +145,20 @@ def array(
 ) -> Array:
     """Copy an array, or anything that np.asarray takes, to a new array in an arena.
 
-    Arrays of 1 MiB and more begin at the byte of a frame where the copy is fastest; this can take
-    one frame more. Errors and ownership: see `empty`.
+    Errors and ownership: see `empty`.
     """
+    if dtype is None and order == "K" and node is None and zone is None and not seat.closed:
+        found: Array | None = array_fast(seat.member, Array, values)
+        if found is not None:
+            return found
     if order not in ("K", "A", "C", "F"):
         raise ValueError(f"order must be one of 'K', 'A', 'C' or 'F', not {order!r}")
+    if dtype is not None and isinstance(values, np.ndarray):
+        wanted = np.dtype(dtype)
+        if wanted != values.dtype and {wanted.kind, values.dtype.kind} <= NUMBERS:
+            made = empty_like(seat, values, wanted, order, node=node, zone=zone)
+            np.copyto(made.view(np.ndarray), values, casting="unsafe")  # no temporary in between
+            return made
     return copied(seat, np.asarray(values, dtype=dtype), order, node=node, zone=zone, kind=Array)
 
 

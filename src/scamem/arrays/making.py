@@ -6,16 +6,23 @@ Each parameter means what it means in NumPy's function of the same name.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from numpy.typing import ArrayLike, DTypeLike
-
+from scamem.later import Later
 from scamem.membership.seat import Seated
 from scamem.memory.allocation import Where
 
-from . import concatenate as joining
-from . import create, files
+from . import create
 from .array import Array
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+    from . import concatenate as joining
+    from . import files
+else:
+    joining = Later("scamem.arrays.concatenate")
+    files = Later("scamem.arrays.files")
 
 
 def empty(

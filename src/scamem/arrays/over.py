@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from scamem.core.store import layout as L
-from scamem.core.store.geometry import FRAME_BYTES
 from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
 from scamem.memory.allocation import allocate
 from scamem.views.making import contiguous, direct_address_of
 
 from .checks import checked_dtype, checked_nbytes
-from .construct import new_array
+from .construct import copy_array, new_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-OFFSET_FROM_BYTES = 1 << 20  # smaller arrays begin on a frame boundary
-OFFSET_BYTES = 384  # (destination - source) modulo a frame; see offset_for_copy()
-ALIGN_BYTES = 64
 Kind = TypeVar("Kind", bound="np.ndarray[Any, Any]")
 
 
@@ -70,11 +66,10 @@ def copied(
     """Copy an array to a new array, of type `kind`, in an arena."""
     dtype = checked_dtype(source.dtype)
     nbytes = checked_nbytes(source.shape, dtype.itemsize)
-    offset = offset_for_copy(source, nbytes)
     strides = kept_strides(source, dtype.itemsize, order)
-    hold = allocate(seat, nbytes + offset, L.BY_PIN, node=node, zone=zone)
-    made = over(seat, hold, offset, source.shape, dtype, strides, kind=kind)
-    np.copyto(made.view(np.ndarray), source, casting="safe")
+    hold = allocate(seat, nbytes, L.BY_PIN, node=node, zone=zone)
+    made = over(seat, hold, 0, source.shape, dtype, strides, kind=kind)
+    copy_array(made, source)
     return made
 
 
@@ -86,19 +81,6 @@ def fortran_strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
         strides.append(step)
         step *= max(length, 1)
     return tuple(strides)
-
-
-def offset_for_copy(source: NDArray[Any], nbytes: int) -> int:
-    """Return at which byte of its first frame a copy of an array should begin.
-
-    If the low 12 bits of the addresses that a copy reads and writes are close, its loads wait for
-    its own stores ("4K aliasing"): on some processors up to 128 bytes apart, on others from 512
-    bytes on.
-    """
-    if nbytes < OFFSET_FROM_BYTES:
-        return 0
-    start = source.__array_interface__["data"][0] % FRAME_BYTES
-    return int(-(-(start + OFFSET_BYTES) // ALIGN_BYTES) * ALIGN_BYTES % FRAME_BYTES)
 
 
 def kept_strides(

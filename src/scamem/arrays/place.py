@@ -1,37 +1,31 @@
 """Find where an array lies: in which object, and at which byte of it."""
 
-from __future__ import annotations
+import cython
+from cython.cimports.cpython.object import PyObject
+from cython.cimports.numpy import ndarray
+from cython.cimports.scamem.arrays.construct import address_of, base_of
+from cython.cimports.scamem.membership.member import Hold
+from cython.cimports.scamem.views.view import View
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
-
-from scamem.membership.member import Hold
 from scamem.views.making import offset_in_object
-from scamem.views.view import View
 from scamem.views.window import Window
 
-from .construct import address_of
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-
-class Place(NamedTuple):
+@cython.cclass
+class Place:
     """Where an array lies: the reference that keeps it, and its offset in the object in bytes."""
 
-    hold: Hold
-    offset: int
 
-
-def root(array: NDArray[Any]) -> Any:
+def root(array: object) -> object:
     """Return what keeps an array's memory: a Hold, a View, a foreign object, or an ndarray."""
-    base: Any = array
+    base: object = array
+    below: cython.pointer(PyObject)
     while True:
-        if isinstance(base, np.ndarray):
-            if base.base is None:
+        if isinstance(base, ndarray):
+            below = base_of(base)
+            if below == cython.NULL:
                 return base
-            base = base.base
+            base = cython.cast(object, below)
         elif isinstance(base, memoryview):
             base = base.obj
         elif isinstance(base, Window):
@@ -40,15 +34,27 @@ def root(array: NDArray[Any]) -> Any:
             return base
 
 
-def locate(array: NDArray[Any]) -> Place | None:
+def locate(array: object) -> Place:
     """Return where an array lies; None if its memory is private, or belongs to several objects."""
-    base = root(array)
+    base: object = root(array)
+    hold: Hold
+    view: View
+    offset: cython.longlong
     if type(base) is Hold:
-        address = address_of(array)
-        offset = address - base.member.address_of(base)
-        if not 0 <= offset < base.member.seat.capacity:
-            offset = offset_in_object(base, address)
-        return Place(base, offset)
-    if isinstance(base, View) and not base.private and base.parts is None:
-        return Place(base.hold, address_of(array) - base.address)
+        hold = base
+        offset = address_of(array) - hold.member.address_of(hold)
+        if not 0 <= offset < hold.member.seat.capacity:
+            offset = offset_in_object(hold, address_of(array))
+        return new_place(hold, offset)
+    if isinstance(base, View):
+        view = base
+        if not view.private and view.parts is None:
+            return new_place(view.hold, address_of(array) - view.address)
     return None
+
+
+def new_place(hold: Hold, offset: cython.longlong) -> Place:
+    made: Place = Place.__new__(Place)
+    made.hold = hold
+    made.offset = offset
+    return made

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import resource
+import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple, Protocol
 
@@ -43,6 +44,8 @@ MARGIN_BYTES_MAX: Final = 512 << 20  # and limited on big machines
 UNLIMITED_BYTES: Final = 1 << 60  # version 1 writes "no limit" as a number near 2**63
 GIB: Final = 1 << 30
 CAPACITY_BYTES_MIN: Final = 64 << 20
+COVERED_BYTES: Final = 512 << 10  # after a look, by its margin: a fraction of the least one,
+COVERED_NS: Final = 20_000_000  # and for a moment
 MAPS_PIECE_BYTES: Final = 32 << 10
 ADDRESS_SPACE_SHARE: Final = 4  # two direct maps, vmaps, and the rest of the process
 
@@ -94,6 +97,17 @@ _CACHE_KEYS: Final = (
     "dirty",  # these two are version 1's
     "writeback",
 )
+
+
+class _Covered(NamedTuple):
+    """How much may be taken after a look, until when, and from where."""
+
+    left_bytes: int
+    until_ns: int
+    place: tuple[str, str | None]
+
+
+_covered = _Covered(0, 0, ("", None))
 _known_cgroups: dict[tuple[str, str], tuple[_Cgroup, ...]] = {}
 
 
@@ -168,9 +182,13 @@ def _ancestors(root: str, point: str, path: str) -> Iterator[str]:
 
 def machine(proc: StrPath = PROC) -> Room:
     """Return the room in the machine's memory."""
-    memory = _table(read_text(proc, "meminfo"))
-    total = memory["MemTotal"] * 1024
-    return _room("MemAvailable of the machine", total, total - memory["MemAvailable"] * 1024)
+    text = read_text(proc, "meminfo")
+    total, available = _kib(text, "MemTotal:"), _kib(text, "MemAvailable:")
+    return _room("MemAvailable of the machine", total << 10, (total - available) << 10)
+
+
+def _kib(text: str, key: str) -> int:
+    return int(text.partition(key)[2].split(maxsplit=1)[0])
 
 
 def mount(file: Backed) -> Room | None:
@@ -199,11 +217,18 @@ def rooms(file: Backed | None = None, *, proc: StrPath = PROC) -> list[Room]:
 def require(nbytes: int, file: Backed | None = None, *, proc: StrPath = PROC) -> None:
     """Refuse an allocation now that would get a process killed later.
 
+    The margin also covers small parts that are asked for just after a look, so bringing memory
+    online looks once, and not for each table that grows with it.
+
     Raises
     ------
     OutOfMemoryError : the tightest limit, which it names, leaves less than `nbytes`.
     """
-    if nbytes == 0:
+    global _covered
+    now_ns = time.monotonic_ns()
+    place = os.fspath(proc), None if file is None else file.path
+    if nbytes <= _covered.left_bytes and now_ns < _covered.until_ns and place == _covered.place:
+        _covered = _covered._replace(left_bytes=_covered.left_bytes - nbytes)
         return
     tightest = rooms(file, proc=proc)[0]
     if tightest.free_bytes < nbytes:
@@ -215,6 +240,7 @@ def require(nbytes: int, file: Backed | None = None, *, proc: StrPath = PROC) ->
             free_bytes=tightest.free_bytes,
             limit=tightest.name,
         )
+    _covered = _Covered(COVERED_BYTES, now_ns + COVERED_NS, place)
 
 
 def default_capacity_bytes(proc: StrPath = PROC) -> int:

@@ -112,8 +112,8 @@ def pool_of_node(node: int) -> tuple[int, int]:
     """Return (pages of 2 MiB that the pool has on a node, how many of them are free)."""
     found = {"nr_hugepages": 0, "free_hugepages": 0}
     for name in found:
-        with contextlib.suppress(OSError), open(f"{POOL_OF_NODE.format(node)}/{name}") as text:
-            found[name] = int(text.read())
+        with contextlib.suppress(OSError):
+            found[name] = int(system.read_text(POOL_OF_NODE.format(node), name))
     return found["nr_hugepages"], found["free_hugepages"]
 
 
@@ -122,8 +122,10 @@ def pool() -> tuple[int, int]:
     found = {"nr_hugepages": 0, "nr_overcommit_hugepages": 0, "free_hugepages": 0}
     found["surplus_hugepages"] = found["resv_hugepages"] = 0
     for name in found:
-        with contextlib.suppress(OSError), open(f"{HUGE_POOL}/{name}") as text:
-            found[name] = int(text.read())
+        with contextlib.suppress(OSError):
+            found[name] = int(system.read_text(HUGE_POOL, name))
+            if name == "nr_overcommit_hugepages" and not any(found.values()):
+                return 0, 0  # as on most machines; the rest is 0 as well
     total = found["nr_hugepages"] - found["surplus_hugepages"] + found["nr_overcommit_hugepages"]
     more = max(0, found["nr_overcommit_hugepages"] - found["surplus_hugepages"])
     return total, max(0, found["free_hugepages"] - found["resv_hugepages"]) + more

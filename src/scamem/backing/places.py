@@ -52,6 +52,7 @@ from scamem.errors import (
 from . import slot_locks
 from .files import DOOR_BYTE, SLOT_BYTES_AT, SharedFile, check_trust
 from .naming import CONTROL, NAME, default_place, elsewhere, is_chosen, locate, place, why_here
+from .system import read_text
 from .text import counted
 
 FRAMES: Final = "frames"
@@ -437,8 +438,7 @@ def remove(name: str) -> None:
 
 def boot_id() -> int:
     """Return the 128-bit id of this boot: slots and locks of another boot belong to nobody."""
-    with open("/proc/sys/kernel/random/boot_id") as text:
-        return int(text.read().strip().replace("-", ""), 16)
+    return int(read_text("/proc/sys/kernel/random/boot_id").strip().replace("-", ""), 16)
 
 
 @contextlib.contextmanager

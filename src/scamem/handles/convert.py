@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copyreg
-import sys
 from typing import Any
 
-import numpy as np
+from cython.cimports.numpy import ndarray
+from cython.cimports.scamem.arrays.place import Place, locate
+from cython.cimports.scamem.handles.handle import new_handle
+from cython.cimports.scamem.membership.member import Member
 
-from scamem.arrays.place import locate
 from scamem.core.store import layout as L
 from scamem.membership import joined
 from scamem.membership.seat import Seat
@@ -19,7 +19,6 @@ from .description import RAW, Description, encode, encode_array
 from .handle import Handle, Wire, load_hold, put_back, unpack, unpack_prefix
 from .modes import checked_mode
 from .openers import own_handle
-from .runs import sent_by
 from .unloaded import or_unloaded
 from .values import value_of
 
@@ -73,6 +72,8 @@ def handle(value: Any) -> Handle:
 
     Ownership: the handle holds its own reference. Threads: any. fork: see Handle.
     """
+    if isinstance(value, ndarray):
+        return handle_of_array(value)
     value = scamem_of(value)
     check_whole(value)
     if isinstance(value, Handle):
@@ -81,14 +82,25 @@ def handle(value: Any) -> Handle:
         return Handle(value.seat, value.hold.another(L.BY_HAND), RAW_DESCRIPTION)
     if isinstance(value, View):
         return Handle(value.hold.member.seat, value.hold.another(L.BY_HAND), RAW_DESCRIPTION)
-    place = locate(value) if isinstance(value, np.ndarray) else None
+    raise _in_private_memory(value)
+
+
+def handle_of_array(array: Any) -> Handle:
+    """Return a handle of an array, as `handle`."""
+    place: Place = locate(array)
+    member: Member
     if place is None:
-        raise TypeError(
-            f"asked for a handle of a {type(value).__name__} in private memory, or in a view of "
-            "several objects; put it into an arena first (scamem.array(x), or arena.put(x))"
-        )
-    return Handle(
-        place.hold.member.seat, place.hold.another(L.BY_HAND), encode_array(value, place.offset)
+        raise _in_private_memory(array)
+    member = place.hold.member
+    description: bytes = encode_array(array, place.offset)
+    made: Handle = new_handle(member.seat, member.hold_again(place.hold, L.BY_HAND), description)
+    return made
+
+
+def _in_private_memory(value: Any) -> TypeError:
+    return TypeError(
+        f"asked for a handle of a {type(value).__name__} in private memory, or in a view of "
+        "several objects; put it into an arena first (scamem.array(x), or arena.put(x))"
     )
 
 
@@ -144,13 +156,6 @@ def load_handle(data: object) -> Handle:
     wire = unpack(data)
     seat = of_wire(wire)
     return Handle(seat, load_hold(seat.member, wire, L.BY_HAND), wire.description)
-
-
-def _reduce_handle(value: Handle) -> tuple[Any, ...]:
-    return load_handle, (sent_by(value, sys._getframe(1)),)
-
-
-copyreg.pickle(Handle, _reduce_handle)
 
 
 def set_loans_limit(seat: Seat, count: int) -> None:

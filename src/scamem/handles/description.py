@@ -12,13 +12,18 @@ import sys
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import cython
 import numpy as np
+from cython.cimports import numpy as cnp
+from cython.cimports.numpy import ndarray
 
 from scamem.arrays.array import Array
 from scamem.errors import ScamemError
 
 from .dtypes import dtype_of, dtype_text
 from .subclasses import subclass_of
+
+cnp.import_array()
 
 RAW = 0  # the object itself: untyped frames
 ARRAY = 1
@@ -172,12 +177,13 @@ def encode_array(array: np.ndarray[Any, Any], offset: int, read_only: bool = Fal
     ------
     TypeError : its dtype cannot be described (dtypes.py).
     """
-    flags = array.flags
-    if array.size == 0:
+    found: ndarray = array
+    flags: cython.int = cnp.PyArray_FLAGS(found)
+    if cnp.PyArray_SIZE(found) == 0:
         offset = 0  # an empty slice may begin anywhere, even before the object
-    strides = None if flags.c_contiguous else array.strides
-    read_only = read_only or not flags.writeable
-    of = b"" if type(array) is Array else subclass_of(array)
+    strides = None if flags & cnp.NPY_ARRAY_C_CONTIGUOUS else array.strides
+    read_only = read_only or not flags & cnp.NPY_ARRAY_WRITEABLE
+    of = b"" if type(array) is Array or type(array) is ndarray else subclass_of(array)
     dtype = array.dtype
     if dtype.names is None and dtype.metadata is None:
         return _encode_plain(dtype, array.shape, strides, offset, read_only, of)

@@ -29,6 +29,7 @@ cdef class Handle:
     cdef list lent
     cdef object __weakref__
 
+cdef Handle new_handle(object seat, Hold held, bytes description)
 cpdef Wire unpack(object data)
 cpdef bytes prefix_of(Member member)
 cpdef bytes lend(Hold held, bytes description)

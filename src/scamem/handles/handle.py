@@ -341,3 +341,12 @@ class Handle:
 
     def __repr__(self) -> str:
         return "<Handle, closed>" if self.held is None else f"<Handle of object {self.held.index}>"
+
+
+def new_handle(seat: object, held: Hold, description: bytes) -> Handle:
+    """Return a Handle, as its constructor does. Ownership: it takes `held` over."""
+    made: Handle = Handle.__new__(Handle)
+    made.seat = seat
+    made.held = held
+    made.description = description
+    return made

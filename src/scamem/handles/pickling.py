@@ -37,7 +37,7 @@ from . import relatives, subclasses
 from .convert import RAW_DESCRIPTION, from_handle, handle, load_handle
 from .description import ARRAY, Description, encode_array, extent
 from .elsewhere import is_sending, register_elsewhere, register_reducer
-from .handle import lend
+from .handle import Handle, lend
 from .modes import received
 from .runs import for_pickler, sent_by
 from .unloaded import or_unloaded
@@ -222,6 +222,11 @@ def load_scamem(data: bytes) -> Scamem:
     return Scamem(loaded.seat, loaded.hold.another(L.BY_HAND))
 
 
+def reduce_handle(value: Handle) -> tuple[Any, ...]:
+    """Pickle a Handle, in every pickler: this lends its object."""
+    return load_handle, (sent_by(value, sys._getframe(1)),)
+
+
 def register(kind: type[Array]) -> None:
     """Let arrays of exactly this type go by handle between processes."""
     register_reducer(kind, reduce_by_handle)
@@ -232,4 +237,5 @@ def register(kind: type[Array]) -> None:
 Array.reduce_by_handle = staticmethod(reduce_in_context)
 Array.on_subclass = staticmethod(register)
 copyreg.pickle(Scamem, reduce_scamem)
+copyreg.pickle(Handle, reduce_handle)
 register(Array)

@@ -14,11 +14,13 @@ import struct
 from typing import Any
 
 import numpy as np
+from cython.cimports.scamem.handles.handle import new_handle
 
+from scamem.address_space.copying import bytes_at, copy_bytes
 from scamem.arrays.array import Array
-from scamem.arrays.construct import copy_bytes, put_array
+from scamem.arrays.construct import address_of, put_array, put_bytes
 from scamem.arrays.create import array
-from scamem.arrays.over import offset_for_copy, over
+from scamem.arrays.over import over
 from scamem.arrays.place import locate
 from scamem.core.store import layout as L
 from scamem.errors import ScamemError
@@ -26,7 +28,7 @@ from scamem.membership.member import Hold, release
 from scamem.membership.seat import Seat
 from scamem.memory.allocation import allocate
 from scamem.objects.scamem import Scamem
-from scamem.views.making import direct_address_of
+from scamem.views.making import contiguous, direct_address_of
 
 from .description import (
     ARRAY,
@@ -55,7 +57,8 @@ def put(seat: Seat, value: Any) -> Handle:
         made = put_array(seat.member, value)
         if made is not None:
             try:
-                return Handle(seat, made, encode_array(value, 0, True))
+                stored: Handle = new_handle(seat, made, encode_array(value, 0, True))
+                return stored
             except TypeError:
                 release(made)  # a dtype that only pickle knows
     own: Handle | None = own_handle(value)
@@ -76,7 +79,7 @@ def _put_copy(seat: Seat, value: Any) -> Handle:
         if stored is not None:
             return stored
     if type(value) is bytes:
-        hold = _store(seat, [memoryview(value)], [0])
+        hold = put_bytes(seat.member, value) or _store(seat, [memoryview(value)], [0])
         return Handle(seat, hold, encode(Description(BYTES, 0, (len(value),), None, None, True)))
     return _put_pickled(seat, value)
 
@@ -94,15 +97,8 @@ def _put_array(seat: Seat, value: np.ndarray[Any, Any]) -> Handle | None:
             return None
         description = encode_array(made, place.offset, read_only=True)
         return Handle(seat, place.hold.another(L.BY_HAND), description)
-    offset = offset_for_copy(value, value.nbytes)
-    hold = allocate(seat, value.nbytes + offset, L.BY_HAND)
-    pinned = hold.another(L.BY_PIN)  # an object that is only in hand may be migrated
-    address = direct_address_of(seat, pinned)
-    if address:
-        copy_bytes(address + offset, value.reshape(-1).view(U8))
-    else:
-        over(seat, pinned, offset, value.shape, value.dtype, kind=Array)[...] = value
-    return Handle(seat, hold, encode_array(value, offset, read_only=True))
+    hold = _store(seat, [value.reshape(-1).view(U8).data], [0])
+    return Handle(seat, hold, encode_array(value, 0, read_only=True))
 
 
 def _put_pickled(seat: Seat, value: Any) -> Handle:
@@ -136,10 +132,13 @@ def _store(seat: Seat, parts: list[memoryview], places: list[int]) -> Hold:
     """Allocate an object and copy buffers into it. Ownership: the Hold is the caller's."""
     nbytes = max(place + part.nbytes for place, part in zip(places, parts, strict=True))
     hold = allocate(seat, nbytes, L.BY_HAND)
-    into = over(seat, hold.another(L.BY_PIN), 0, (max(nbytes, 1),), U8, kind=Array)
+    pinned = hold.another(L.BY_PIN)  # an object that is only in hand may be migrated
+    address = direct_address_of(seat, pinned)
+    if not address:
+        view = contiguous(seat, pinned, L.BY_MAPPING)
+        address = view.address
     for place, part in zip(places, parts, strict=True):
-        if part.nbytes:
-            into[place : place + part.nbytes] = np.frombuffer(part.cast("B"), np.uint8)
+        copy_bytes(address + place, part)
     return hold
 
 
@@ -152,7 +151,7 @@ def value_of(seat: Seat, hold: Hold, description: bytes, mode: Mode | None = Non
 
     Ownership: the result takes `hold` over.
     """
-    found = decode(description, seat.member.nr(hold) * seat.frame_bytes)
+    found: Any = decode(description, seat.member.nr(hold) * seat.frame_bytes)
     if mode == "r":
         found = found._replace(read_only=True)
     elif mode == "w" and found.read_only and found.kind in (ARRAY, PICKLE):
@@ -215,7 +214,7 @@ def get(seat: Seat, hold: Hold, found: Description, *, private: bool = False) ->
         kind=np.ndarray,
     )
     if found.kind == BYTES:
-        return data.tobytes()
+        return bytes_at(address_of(data), nbytes)
     return _get_pickled(data)
 
 

@@ -100,6 +100,7 @@ class Seat:
         self.read_only_address = 0  # of the read-only direct map, once it is mapped
         self.default_node, self.default_zone = _defaults()
         self.interleaved = itertools.count()
+        self.emptied = -1  # the section that this process moves objects out of, if any
         self.neighbour = 0  # slot of the other member that was found alive last
         self.section_places: Any = None  # node and kind of each section (objects.pages)
         self._arena: Callable[[], Any] | None = None  # a weak reference

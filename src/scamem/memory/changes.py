@@ -23,16 +23,16 @@ def ended(member: Member, found: word) -> int:
     return found
 
 
-def begin_online(member: Member, section: word) -> int:
-    """Begin to bring a section online; return its number, or a status."""
+def begin_online(member: Member, section: word, blocks: word) -> int:
+    """Begin to bring some blocks of a section online; return its number, or a status."""
     member.begin()
-    return ended(member, online.begin(member.arena, member.mine, section))
+    return ended(member, online.begin(member.arena, member.mine, section, blocks))
 
 
-def finish_online(member: Member) -> int:
-    """Free the frames of the section that this member gave memory."""
+def finish_online(member: Member, blocks: word) -> int:
+    """Free the frames of the blocks that this member gave memory; the others are absent."""
     member.begin()
-    return ended(member, online.finish(member.arena, member.mine))
+    return ended(member, online.finish(member.arena, member.mine, blocks))
 
 
 def begin_offline(member: Member, section: word, keep: cython.bint) -> int:
@@ -62,16 +62,16 @@ def finish_trim(member: Member) -> int:
     return ended(member, trim.finish(member.arena, member.mine))
 
 
-def begin_populate(member: Member, section: word) -> int:
-    """Begin to give absent blocks of a section memory; return one bit per block, or a status."""
+def begin_populate(member: Member, section: word, most: word) -> int:
+    """Begin to give `most` absent blocks of a section memory; return them as bits, or a status."""
     member.begin()
-    return ended(member, populate.begin(member.arena, member.mine, section))
+    return ended(member, populate.begin(member.arena, member.mine, section, most))
 
 
-def finish_populate(member: Member) -> int:
+def finish_populate(member: Member, blocks: word) -> int:
     """Free the frames of the blocks that this member gave memory."""
     member.begin()
-    return ended(member, populate.finish(member.arena, member.mine))
+    return ended(member, populate.finish(member.arena, member.mine, blocks))
 
 
 def is_changing(member: Member) -> bool:

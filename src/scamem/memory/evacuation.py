@@ -46,9 +46,11 @@ def evacuate(seat: Seat, section: int) -> bool:
         return False
     plug = reserve_nothing(seat)
     try:
+        seat.emptied = section
         isolate(seat, plug, section)
         return all(move(seat, one, section, plug) for one in found)
     finally:
+        seat.emptied = -1
         release(plug)
         seat.member.free_dying()
 

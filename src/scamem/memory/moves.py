@@ -5,7 +5,7 @@ reference that is given away gets the index 0, so that no other thread makes a v
 """
 
 import cython
-from cython.cimports.libc.string import memcpy
+from cython.cimports.scamem.address_space import copying
 from cython.cimports.scamem.core import objects
 from cython.cimports.scamem.core.store import layout as L
 from cython.cimports.scamem.core.store import tables
@@ -163,7 +163,7 @@ def copy_frames(member: Member, source: Hold, target: Hold) -> bool:
                 room = space
             part = min(count, room)
             with cython.nogil:
-                memcpy(
+                copying.copy(
                     cython.cast(cython.p_void, member.direct_address + to * L.FRAME_BYTES),
                     cython.cast(cython.p_void, member.direct_address + start * L.FRAME_BYTES),
                     part * L.FRAME_BYTES,

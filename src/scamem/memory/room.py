@@ -128,38 +128,66 @@ def find_frames(seat: Seat, frames: int, zone: int = L.ZONE_NORMAL) -> None:
 
 
 def _add_memory(seat: Seat, frames: int, zone: int) -> bool:
-    """Populate or bring online one section, or wait for another member; False: none is left."""
+    """Populate or bring online some blocks, or wait for another member; False: none is left."""
     member, size = seat.member, seat.geometry
     first = size.first_section(zone)
     end = first + size.spans[zone].sections
     waited = Patience(seat, f"asked for {counted(frames, 'frame')}")
     while True:
         with in_turn(seat, waited):
-            if free_frames(seat, zone) >= frames:
+            lacking = frames - free_frames(seat, zone)
+            if lacking <= 0:
                 return True
             section = changes.find_section(member, changes.ABSENT, first, end)
-            begin = changes.begin_populate
-            if section < 0:
-                section = changes.find_section(member, changes.OFFLINE, first, end)
-                begin = changes.begin_online
+            if section >= 0 and section == seat.emptied:
+                section = changes.find_section(member, changes.ABSENT, section + 1, end)
             if section >= 0:
-                status = begin(member, section)
-            elif member.read_word(L.CHANGING) == 0:
-                return False
+                most = _step(seat, zone, section, lacking)
+                status = changes.begin_populate(member, section, most)
+                if status < L.STATUS:
+                    populate(seat, zone, section, status)
+                    return True
             else:
-                status = L.ONLINE_BUSY  # the last section may be coming online just now
-            if status < L.STATUS:
-                if begin is changes.begin_populate:
-                    populate(seat, section, status)
+                section = changes.find_section(member, changes.OFFLINE, first, end)
+                if section >= 0:
+                    blocks = (1 << _step(seat, zone, section, lacking)) - 1
+                    status = changes.begin_online(member, section, blocks)
+                    if status < L.STATUS:
+                        bring_online(seat, section, blocks)
+                        return True
+                elif member.read_word(L.CHANGING) == 0:
+                    return False
                 else:
-                    bring_online(seat, section)
-                return True
+                    status = L.ONLINE_BUSY  # the last section may be coming online just now
         if status == L.ONLINE_BUSY:
             waited.wait()
 
 
-def bring_online(seat: Seat, section: int) -> None:
-    """Give memory to a section that this member has set to ONLINING, and free its frames.
+def _online_sections(seat: Seat, zone: int) -> int:
+    return seat.member.read_word(L.ZONES + L.ZONE_WORDS * zone + L.ZONE_ONLINE)
+
+
+def _step(seat: Seat, zone: int, section: int, lacking: int) -> int:
+    """Return how many blocks of a section to bring next, for a zone that lacks some frames.
+
+    A zone's first section comes in steps that double, since the first small object of a program
+    should not wait until 8 MiB are cleared. Later sections come as a whole.
+    """
+    size = seat.geometry
+    online = _online_sections(seat, zone)
+    state = looks.section_words(seat.member, section, 1)[0]
+    if online == 0:
+        present = 1
+    elif online == 1 and state & L.MASK_8 == L.SECTION_STATE_ONLINE:
+        absent = state >> L.SECTION_ABSENT_SHIFT & L.MASK_16
+        present = size.section_blocks - absent.bit_count()
+    else:
+        present = size.section_blocks
+    return min(max(present, 1, -(-lacking // size.block_frames)), size.section_blocks)
+
+
+def bring_online(seat: Seat, section: int, blocks: int) -> None:
+    """Give memory to blocks of a section that this member has set to ONLINING; free their frames.
 
     Needs: the turn.
     """
@@ -167,25 +195,33 @@ def bring_online(seat: Seat, section: int) -> None:
     regions = size.regions()
     frames = size.section_frames
     tree = size.section_tree_words
-    _allocate_frames(seat, section, section * frames, frames)
+    _allocate_blocks(seat, section, blocks)
     _allocate_words(seat, regions["memdescs"].start, section * frames, (section + 1) * frames)
     _allocate_words(seat, regions["section_trees"].start, section * tree, (section + 1) * tree)
-    changes.finish_online(seat.member)
+    changes.finish_online(seat.member, blocks)
 
 
-def populate(seat: Seat, section: int, blocks: int) -> None:
-    """Give memory to the absent blocks of a section that this member has set to POPULATING.
+def populate(seat: Seat, zone: int, section: int, blocks: int) -> None:
+    """Give memory to absent blocks of a section that this member has set to POPULATING.
 
     Needs: the turn.
     """
+    _allocate_blocks(seat, section, blocks)
+    changes.finish_populate(seat.member, blocks)
+    if _online_sections(seat, zone) > 1:  # else it is the first section that grows: see _step
+        seat.member.set_word(L.POPULATED_S, int(time.monotonic()))
+
+
+def _allocate_blocks(seat: Seat, section: int, blocks: int) -> None:
+    """Give blocks of a section memory, those beside each other at once."""
     size = seat.geometry
     first = section * size.section_frames
-    for block in range(size.section_blocks):
-        if blocks >> block & 1:
-            start = first + block * size.block_frames
-            _allocate_frames(seat, section, start, size.block_frames)
-    changes.finish_populate(seat.member)
-    seat.member.set_word(L.POPULATED_S, int(time.monotonic()))
+    while blocks:
+        skipped = (blocks & -blocks).bit_length() - 1
+        count = (~(blocks >> skipped) & (blocks >> skipped) + 1).bit_length() - 1
+        start = first + skipped * size.block_frames
+        _allocate_frames(seat, section, start, count * size.block_frames)
+        blocks &= ~((1 << count) - 1 << skipped)
 
 
 def _allocate_frames(seat: Seat, section: int, start: int, frames: int) -> None:

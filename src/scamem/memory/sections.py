@@ -131,9 +131,10 @@ def online_section(arena: Seated, number: int) -> None:
     while True:
         seat.refresh_descriptors()
         with in_turn(seat, waited):
-            status = changes.begin_online(seat.member, number)
+            blocks = (1 << seat.geometry.section_blocks) - 1
+            status = changes.begin_online(seat.member, number, blocks)
             if status == number:
-                room.bring_online(seat, number)
+                room.bring_online(seat, number, blocks)
                 return
         if status == L.WRONG_STATE and _state_of(seat, number) in USABLE:
             return

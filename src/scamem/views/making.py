@@ -11,6 +11,9 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import cython
+from cython.cimports.scamem.membership.member import Hold as CHold
+
 from scamem.address_space import map as mapping
 from scamem.backing.text import counted
 from scamem.core.store import layout as L
@@ -67,10 +70,12 @@ def _keep(seat: Seat, key: tuple[int, int, int, bool], view: View) -> None:
 
 def direct_address_of(seat: Seat, hold: Hold, writable: bool = True) -> int:
     """Return where a held object of one run lies in the direct map; 0 if it has several runs."""
-    address: int = seat.member.address_of(hold)
+    held: CHold = hold
+    address: cython.ulonglong = held.member.address_of(held)
     if writable or address == 0:
-        return address
-    return address - seat.direct.address + (seat.read_only_address or read_only_address(seat))
+        return int(address)
+    base: cython.ulonglong = seat.read_only_address or read_only_address(seat)
+    return int(address - held.member.direct_address + base)
 
 
 def offset_in_object(hold: Hold, address: int) -> int:

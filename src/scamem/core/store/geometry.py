@@ -7,6 +7,7 @@ from its member's private words. Geometry is data, so tests can explore arenas o
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NamedTuple, Self
 
 from . import layout as L
@@ -102,10 +103,8 @@ class Geometry(Sizes):
 
     def span_words(self) -> tuple[int, ...]:
         """Return the words of the spans, SPAN_WORDS each."""
-        found: list[int] = []
-        for span in self.spans:
-            found += [span.node | span.kind << L.SPAN_KIND_SHIFT, span.sections]
-        return tuple(found)
+        pairs = ((one.node | one.kind << L.SPAN_KIND_SHIFT, one.sections) for one in self.spans)
+        return tuple(number for pair in pairs for number in pair)
 
     @classmethod
     def from_words(cls, words: WordArray, at: int = L.HEADER_GEOMETRY) -> Geometry:
@@ -213,6 +212,7 @@ class Geometry(Sizes):
         """Words of one section's part of the tree: its leaves, and two per node."""
         return 3 << (self.section_shift - self.leaf_shift)
 
+    @cache  # noqa: B019 - a few arenas in a process, and small
     def regions(self) -> dict[str, Region]:
         """Return the place of each table; the last one ends at the end of the control file."""
         sizes = {
