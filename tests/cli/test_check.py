@@ -34,7 +34,7 @@ def control(scamem: Run, arenas: Path) -> Path:
 
 
 def test_whole(scamem: Run, control: Path) -> None:
-    assert scamem("check").stdout == b"OK: the arena is consistent (7 checks passed)\n"
+    assert scamem("check").stdout == b"OK: the arena is consistent (8 checks passed)\n"
     assert json.loads(scamem("check", "--json").stdout)["findings"] == []
 
 

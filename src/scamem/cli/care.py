@@ -21,7 +21,7 @@ from .repair import Repaired, repair
 from .show import console, print_json
 from .transfer import MEMBER
 
-CONSISTENT = "OK: the arena is consistent (7 checks passed)"
+CONSISTENT = "OK: the arena is consistent (8 checks passed)"
 
 
 @click.command("rm")
@@ -150,7 +150,7 @@ def gc_command(arena_name: str, loans: bool, as_json: bool) -> None:
 def check_command(arena_name: str, repairing: bool, as_json: bool) -> None:
     """Check that the arena is consistent: every frame, object, reference and name is accounted for.
 
-    The command tests seven rules (I1 to I7 in docs/architecture.md) on a copy of the control file.
+    The command tests eight rules (I1 to I8 in docs/architecture.md) on a copy of the control file.
     It does not join, lock or change the arena. The exit code is 1 if a rule is broken.
 
     With --repair, derived data (the tree of free frames, lists, counts) is rebuilt from the rest

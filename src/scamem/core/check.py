@@ -132,7 +132,7 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
         value = arena[at + L.OBJECT_STATE]
         state = value & L.OBJECT_STATE_MASK
         count = high(arena[at + L.OBJECT_NR])
-        queue = value & L.OBJECT_QUEUE  # it is emptied first: I8
+        queue = value & L.OBJECT_QUEUE  # emptied first: I8
         wrong = ""
         if state > L.OBJECT_STATE_MOVING:
             wrong = f"is in the unknown state {state}"
@@ -154,9 +154,8 @@ def check_lives(arena: Image, mine: Image) -> list[Finding]:
             found.append(Finding("I3", f"object {obj}", wrong))
     count = len(objects_in(arena, mine, LIVING))
     if count != arena[L.OBJECTS_COUNT]:
-        found.append(
-            Finding("I3", "objects", f"recorded {arena[L.OBJECTS_COUNT]}, counted {count}")
-        )
+        wrong = f"recorded {arena[L.OBJECTS_COUNT]}, counted {count}"
+        found.append(Finding("I3", "objects", wrong))
     return found + unaccounted(arena, mine, L.TABLE_OBJECTS, used, "I3")
 
 

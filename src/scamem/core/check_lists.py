@@ -197,7 +197,7 @@ def check_drops(arena: Image, mine: Image, by_slot: dict[int, int]) -> list[walk
             elif kind == 0:
                 wrong = f"drops holder record {record}, which is free"
             elif kind in (L.HOLDER_AREA, L.HOLDER_QUEUE):
-                wrong = f"drops holder record {record}, which is no member's"
+                wrong = f"drops holder record {record}, which does not belong to a member"
             seen.add(record)
         if wrong:
             found.append(walk.Finding("I2", f"slot {slot}", wrong))

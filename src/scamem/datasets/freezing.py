@@ -33,6 +33,11 @@ SAY_EVERY_S = 0.1
 def freeze(arena: Seated, obj: Any, *, progress: Any = None) -> Any:
     """Store a value in this arena as an immutable copy that all processes read in place.
 
+    >>> arena = scamem.Arena.create(capacity="64M")
+    >>> arena["settings"] = arena.freeze({"run": 7, "names": ["a", "b"]})
+    >>> arena["settings"]["names"][1]
+    'b'
+
     See `scamem.freeze`.
     """
     seat = arena._seat

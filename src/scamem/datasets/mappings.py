@@ -23,6 +23,10 @@ from .source import READERS, Source
 class FrozenDict(OnFrames, Mapping[Any, Any]):
     """A dict on frames: what `scamem.freeze` makes of a dict.
 
+    >>> ages = scamem.freeze({"Ann": 41, "Bo": 7})
+    >>> ages["Bo"], "Cy" in ages, ages == {"Ann": 41, "Bo": 7}
+    (7, False, True)
+
     It is a `collections.abc.Mapping` in the dict's order, equal to the dict that was frozen.
     A look-up takes the same time at any size.
 
@@ -178,6 +182,10 @@ class FrozenRow(FrozenDict):
 
 class FrozenSet(OnFrames, AbstractSet[Any]):
     """A set on frames: what `scamem.freeze` makes of a set or frozenset.
+
+    >>> primes = scamem.freeze({2, 3, 5})
+    >>> 3 in primes, 4 in primes, primes == {2, 3, 5}
+    (True, False, True)
 
     It is a `collections.abc.Set`, equal to what was frozen; it is hashable if that was a frozenset.
     """

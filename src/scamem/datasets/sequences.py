@@ -184,7 +184,12 @@ class FrozenList(Items):
 
 
 class FrozenStrings(FrozenList):
-    """A FrozenList of strings or of bytes, kept one after the other."""
+    """A FrozenList of strings or of bytes, kept one after the other.
+
+    >>> names = scamem.freeze(["Ann", "Bo"])
+    >>> names[1], names.offsets.tolist()
+    ('Bo', [0, 3, 5])
+    """
 
     __slots__ = ()
 
@@ -206,7 +211,12 @@ class FrozenStrings(FrozenList):
 
 
 class FrozenTuple(Items):
-    """A tuple on frames: what `scamem.freeze` makes of a tuple. Hashable if its items are."""
+    """A tuple on frames: what `scamem.freeze` makes of a tuple. Hashable if its items are.
+
+    >>> point = scamem.freeze((1.5, [2, 3]))
+    >>> point[1] == [2, 3], point == (1.5, [2, 3])
+    (True, True)
+    """
 
     __slots__ = ()
     _kind = tuple

@@ -72,7 +72,7 @@ def loans(arena: Seated) -> list[records.LoanInfo]:
 
 
 def check(arena: Seated) -> list[Finding]:
-    """Check the rules I1 to I7; return the violations, with their places. [] if there are none.
+    """Check the rules I1 to I8; return the violations, with their places. [] if there are none.
 
     >>> arena = scamem.Arena.create(capacity="64M")
     >>> arena.check()

@@ -109,7 +109,7 @@ def _dead(seat: Seat) -> list[tuple[int, int]]:
 
 
 def findings(seat: Seat) -> list[Finding]:
-    """Return the violations of I1 to I7 after reaping dead members; [] if there are none.
+    """Return the violations of I1 to I8 after reaping dead members; [] if there are none.
 
     I6 is checked for members that were dead *before* the reap, identified by incarnation. Others
     may die between the reap and the copy, and a slot may have a new owner by then; neither is the

@@ -38,6 +38,12 @@ ITEMS, ROOM = L.QUEUE_EVENT_ITEMS, L.QUEUE_EVENT_ROOM
 class Subscription:
     """One reader of a topic, at its own pace; an iterator over what is published.
 
+    >>> topic = scamem.topic(history=10)
+    >>> subscription = topic.subscribe()
+    >>> topic.publish("hello")
+    >>> subscription.get()
+    'hello'
+
     `topic.subscribe()` makes one. Arrays are views of the one value in memory, and read-only.
 
     Attributes
