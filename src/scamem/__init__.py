@@ -14,7 +14,6 @@ share. `scamem.Arena.open(name)` gives unrelated processes a common arena. Start
 with `scamem.explain(x)`, which says how a value travels to another process.
 """
 
-import importlib as _importlib
 import typing as _typing
 
 from . import supported
@@ -82,6 +81,7 @@ from .handles.convert import from_handle, handle
 from .handles.handle import Handle
 from .handles.modes import receive_mode
 from .handles.pickling import by_handle
+from .later import load as _load
 from .objects.pin import Pin
 from .objects.scamem import Scamem
 from .views.view import View
@@ -234,6 +234,7 @@ _LATER = {
     "Stats": "looks.stats",
     "Subscription": "together.topics",
     "Topic": "together.topics",
+    "atomics": "atomics",
     "explain": "handles.explaining",
     "is_shared": "handles.shared",
     "thaw": "datasets.on_frames",
@@ -242,11 +243,10 @@ _LATER = {
 
 def __getattr__(name: str) -> _typing.Any:
     """Import a part of the package that was not needed so far (PEP 562)."""
-    if name not in _LATER and name != "atomics":
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "atomics":
-        return _importlib.import_module(f"{__name__}.{name}")
-    found = getattr(_importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    module = _load(f"{__name__}.{_LATER[name]}")
+    found = module if name == _LATER[name] else getattr(module, name)
     globals()[name] = found
     return found
 

@@ -139,6 +139,7 @@ class Arena:
         readonly : map the frames read-only in this process. Its arrays are read-only, writes by C
             code are SIGSEGV, and what allocates or writes raises ReadOnlyMemberError. Copy-on-write
             views (mode="c") can be made. It is still a member: it counts, and can end references.
+            A process has one Arena per arena, so joining again returns the read-only one.
 
         >>> scamem.Arena.join("nobody/made/this")
         Traceback (most recent call last):

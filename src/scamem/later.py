@@ -24,6 +24,12 @@ os.register_at_fork(
 )
 
 
+def load(module: str) -> Any:
+    """Import a module that was not needed so far; a fork waits until it is whole."""
+    with _loading:
+        return import_module(module)
+
+
 class Later:
     """Stands for a module that is imported when one of its functions is called or looked at."""
 
@@ -45,8 +51,7 @@ class _Function:
         self._place: tuple[type, str] | None = None
 
     def _load(self) -> Callable[..., Any]:
-        with _loading:
-            found: Callable[..., Any] = getattr(import_module(self._module), self._name)
+        found: Callable[..., Any] = getattr(load(self._module), self._name)
         return found
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:

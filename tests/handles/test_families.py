@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import types
 from multiprocessing.connection import Listener
 from pathlib import Path
 from typing import Any
@@ -278,3 +279,9 @@ def test_cloudpickle() -> None:
         pool.map(workers.Clouded(lambda_of(x)), range(4))
     pool.join()
     assert x[:4].tolist() == [0, 1, 2, 3]
+
+
+def test_a_library_that_another_thread_is_importing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its module is there, and empty: it is entered once it is whole."""
+    monkeypatch.setitem(sys.modules, "multiprocess.reduction", types.ModuleType("reduction"))
+    assert pickle.loads(pickle.dumps(scamem.ones(3))).sum() == 3

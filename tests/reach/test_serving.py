@@ -261,3 +261,64 @@ def test_another_program_listens(
         thread.join()
     os.unlink(path)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_received_descriptors_are_not_inherited(place: Path) -> None:
+    """A program that another thread starts meanwhile gets none of them."""
+    path = str(place / "socket")
+    with scamem.Arena.create(capacity="8M") as arena, arena.serve(path):
+        _, descriptors = backing.receive(path)
+    try:
+        assert len(descriptors) >= 2
+        assert not any(map(os.get_inheritable, descriptors))
+    finally:
+        for one in descriptors:
+            os.close(one)
+
+
+def test_a_thread_that_cannot_start_leaves_nothing(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    path = str(place / "socket")
+    with scamem.Arena.create(capacity="8M") as arena:
+        with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="new thread"):
+            patched.setattr("scamem.membership.serving.threading.Thread.start", fail)
+            arena.serve(path)
+        assert not os.path.exists(path)
+        with arena.serve(path) as serving:  # the next one serves
+            assert scamem.Arena.join(socket=serving.path) is arena
+
+
+def test_two_servers_at_one_path(place: Path) -> None:
+    """A socket that is bound and does not listen yet is nobody's to replace."""
+    path = str(place / "socket")
+    bound = threading.Event()
+    looked = threading.Event()
+    found: list[object] = []
+    listen = socket.socket.listen
+
+    class Slow(socket.socket):
+        def listen(self, *backlog: int) -> None:
+            bound.set()
+            looked.wait(0.2)  # the other one has this long to find the socket
+            listen(self, *backlog)
+
+    def first() -> None:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("scamem.backing.sockets.socket.socket", Slow)
+            made = backing.listen(path, 0o600)
+        found.append(made)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    bound.wait()
+    with pytest.raises(scamem.ArenaExistsError, match="another process serves"):
+        backing.listen(path, 0o600)
+    looked.set()
+    thread.join()
+    (made,) = found
+    assert isinstance(made, socket.socket)
+    made.close()

@@ -330,6 +330,101 @@ def test_program_that_closes_nothing(segments: Path) -> None:
     kept.unlink()
 
 
+SERVE = """
+import sys
+from scamem.managers import SharedMemoryManager
+server = SharedMemoryManager(sys.argv[1], b"key").get_server()
+print("ready", flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_manager_that_another_program_serves(segments: Path, tmp_path: Path) -> None:
+    """`get_server` and `connect`, as of every manager."""
+    address = str(tmp_path / "manager")
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVE, address], stdout=subprocess.PIPE, text=True
+    ) as served:
+        try:
+            assert served.stdout is not None
+            assert served.stdout.readline() == "ready\n"
+            manager = SharedMemoryManager(address, b"key")
+            manager.connect()
+            segment = manager.SharedMemory(size=10)
+            name = segment.name
+            fill(segment, 3)
+            segment.close()
+            keeping.kept.clear()  # from here on only the server has it open
+            again = SharedMemory(name)
+            assert first(again) == 3
+            again.unlink()
+            again.close()
+        finally:
+            served.kill()
+    with pytest.raises(multiprocessing.ProcessError, match="started"):
+        started = SharedMemoryManager()
+        started.start()
+        try:
+            started.get_server()
+        finally:
+            started.shutdown()
+
+
+def test_an_interrupt_loses_no_segment(segments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at what was unlinked may fail: everything is still kept."""
+    kept = SharedMemory(create=True, size=10)
+    fill(kept, 5)
+    kept.close()
+
+    def interrupt(*_about: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("scamem.handles.names.contains_version", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            SharedMemory(create=True, size=10)
+    gc.collect()  # the traceback of the interrupt has held it so far
+    again = SharedMemory(kept.name)
+    assert first(again) == 5
+    again.unlink()
+    again.close()
+
+
+def test_an_interrupted_close_lets_go(segments: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = SharedMemory("other", create=True, size=10, track=False)
+
+    def interrupt(*_about: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("scamem.handles.names.contains_version", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            made.close()
+    assert made._array is None
+    made.unlink()
+
+
+def test_versions_of_two_arenas(segments: Path) -> None:
+    """An arena that was removed and made again counts from the beginning."""
+    old = SharedMemory("old", create=True, size=10)
+    old.close()
+    subprocess.run(
+        [sys.executable, "-m", "scamem", "rm", "--whole", "--force", "--arena", keeping.ARENA],
+        check=True,
+    )
+    new = SharedMemory("new", create=True, size=10)
+    fill(new, 9)
+    assert new._version == old._version
+    new.close()
+    with pytest.raises(FileNotFoundError):
+        old.unlink()
+        old.unlink()
+    again = SharedMemory("new")
+    assert first(again) == 9
+    again.unlink()
+    again.close()
+
+
 def test_manager(segments: Path) -> None:
     with SharedMemoryManager() as manager:
         segment = manager.SharedMemory(size=10)

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import socket
 import stat
 import struct
+from array import array
+from collections.abc import Iterator
 from typing import Final
 
 from scamem.errors import (
@@ -58,20 +61,35 @@ def listen(path: str, mode: int) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         os.fchmod(made.fileno(), mode)  # bind() makes the file with these bits, less the umask
-        try:
-            made.bind(path)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            _remove_abandoned(path)
-            made.bind(path)
-        os.chmod(path, mode)
-        made.listen(BACKLOG)
+        with _one_at_a_time(path):
+            try:
+                made.bind(path)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                _remove_abandoned(path)
+                made.bind(path)
+            os.chmod(path, mode)
+            made.listen(BACKLOG)
         made.setblocking(False)
     except BaseException:
         made.close()
         raise
     return made
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: str) -> Iterator[None]:
+    """Keep other servers out of a directory, by a flock that ends with the process.
+
+    A socket that is bound but does not listen yet looks like one whose server has ended.
+    """
+    directory = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def _remove_abandoned(path: str) -> None:
@@ -108,6 +126,20 @@ def answer(listener: socket.socket, arena_id: bytes, descriptors: list[int]) -> 
                 socket.send_fds(client, [MESSAGE.pack(MAGIC, arena_id)], descriptors)
 
 
+def _received(client: socket.socket) -> tuple[bytes, list[int]]:
+    """Return a message and its descriptors, which no program started meanwhile inherits.
+
+    Not socket.recv_fds(), which ignores its flags.
+    """
+    room = socket.CMSG_LEN(DESCRIPTORS_MAX * array("i").itemsize)
+    data, extra, _, _ = client.recvmsg(MESSAGE.size + 1, room, socket.MSG_CMSG_CLOEXEC)
+    found = array("i")
+    for level, kind, numbers in extra:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            found.frombytes(numbers[: len(numbers) // found.itemsize * found.itemsize])
+    return data, list(found)
+
+
 def receive(path: str) -> tuple[bytes, list[int]]:
     """Return the id of the arena that is served at a path, and descriptors of its files.
 
@@ -126,7 +158,7 @@ def receive(path: str) -> tuple[bytes, list[int]]:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         try:
             client.connect(path)
-            data, descriptors, _, _ = socket.recv_fds(client, MESSAGE.size + 1, DESCRIPTORS_MAX)
+            data, descriptors = _received(client)
         except (FileNotFoundError, NotADirectoryError):
             raise ArenaNotFoundError(
                 f"there is no socket at {path}; let a member of the arena serve there: "

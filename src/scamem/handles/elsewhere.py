@@ -54,12 +54,14 @@ def register_reducer(
 def register_elsewhere() -> None:
     """Register with the libraries that were imported since the last call."""
     for name in REGISTERS:
-        module = sys.modules.get(name)
-        if module is not None:
-            for kind, (reduce, elsewhere) in _reducers.items():
-                module.register(kind, reduce if name == OURS else elsewhere)
-            lokys = getattr(module, "get_loky_pickler", None)
-            watch_dump(module.ForkingPickler if lokys is None else lokys())
+        module: Any = sys.modules.get(name)
+        lokys = getattr(module, "get_loky_pickler", None)
+        pickler = lokys() if lokys is not None else getattr(module, "ForkingPickler", None)
+        if pickler is None or not hasattr(module, "register"):
+            continue  # not imported, or not all of it yet: `when_imported` calls again
+        for kind, (reduce, elsewhere) in _reducers.items():
+            module.register(kind, reduce if name == OURS else elsewhere)
+        watch_dump(pickler)
     _hash_as_ndarray()
 
 

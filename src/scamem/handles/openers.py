@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from scamem.later import load
 
 if TYPE_CHECKING:
     from scamem.membership.member import Hold
@@ -17,7 +18,7 @@ OPENERS: dict[int, Callable[[Seat, Hold, bytes], Any]] = {}
 def opener_of(kind: int) -> Callable[[Seat, Hold, bytes], Any]:
     """Return what opens a kind; import the layer above that registers it, if nobody has yet."""
     if kind not in OPENERS:
-        import_module("scamem.datasets.freezing")
+        load("scamem.datasets.freezing")
     return OPENERS[kind]
 
 

@@ -63,6 +63,10 @@ class Serving:
             if not _server.forget(self._listener):
                 return
         self._listener.close()
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the socket, if it is still this one."""
         with contextlib.suppress(OSError):
             found = os.lstat(self.path)
             if (found.st_dev, found.st_ino) == self._file:
@@ -108,8 +112,14 @@ class _Server:
             self._selector.register(one._listener, selectors.EVENT_READ)
             self.served[one._listener.fileno()] = one
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="scamem-serve", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="scamem-serve", daemon=True)
+                try:
+                    thread.start()  # it waits for the lock before it looks at what is served
+                except BaseException:
+                    self.served.pop(one._listener.fileno())
+                    self._end()
+                    raise
+                self._thread = thread
 
     def forget(self, listener: socket.socket) -> bool:
         """Serve one less; return False if it was not served. Needs: the lock."""
@@ -203,11 +213,14 @@ def serve(arena: Seated, path: str | os.PathLike[str], *, mode: int = 0o600) -> 
     seat.check_open()
     text = sockets.checked_path(path)
     listener = sockets.listen(text, mode)
+    made = None
     try:
         made = Serving(seat, text, listener)
         _server.add(made)
     except BaseException:
         listener.close()
+        if made is not None:
+            made.remove()
         raise
     return made
 
@@ -215,7 +228,8 @@ def serve(arena: Seated, path: str | os.PathLike[str], *, mode: int = 0o600) -> 
 def _opened(path: str, descriptor: int) -> SharedFile:
     """Open a received file. One that only its owner may open need not be sealed."""
     try:
-        sealed = os.fstat(descriptor).st_mode & OTHERS != 0
+        found = os.fstat(descriptor)
+        sealed = found.st_mode & OTHERS != 0 or found.st_uid != os.geteuid()
         return SharedFile.from_descriptor(descriptor, sealed=sealed)
     except PermissionError:
         raise ArenaRefusedError(

@@ -47,6 +47,7 @@ from scamem.handles.description import encode_array
 from scamem.handles.elsewhere import register_reducer
 from scamem.handles.handle import lend
 from scamem.handles.runs import for_pickler
+from scamem.later import load
 from scamem.membership import naming
 from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
@@ -232,11 +233,13 @@ class SharedMemory:
                 "first"
             )
         self._buf = None
-        if not self._pass_on() and not self._unlinked:
-            self._went = self._is_named()
-        self._array = None
-        del self._window
-        keeping.opened.discard(self)
+        try:
+            if not self._pass_on() and not self._unlinked:
+                self._went = self._is_named()
+        finally:
+            self._array = None
+            del self._window
+            keeping.opened.discard(self)
         keeping.drop_unlinked()
 
     def _pass_on(self) -> bool:
@@ -244,7 +247,7 @@ class SharedMemory:
         keep, self._keep = self._keep, None
         if keep is None or self._pid != os.getpid():
             return False
-        keeping.kept[self._version] = self._seat, self._encoded(), keep
+        keeping.kept[self._seat.arena_id, self._version] = self._seat, self._encoded(), keep
         return True
 
     def _is_named(self) -> bool:
@@ -267,7 +270,7 @@ class SharedMemory:
         there = seat.arena_id == self._seat.arena_id
         there = there and naming.unpublish_name(seat.member, self._encoded(), self._version)
         self._keep = None
-        keeping.kept.pop(self._version, None)
+        keeping.kept.pop((self._seat.arena_id, self._version), None)
         gone = self._unlinked or not self._went
         self._unlinked = True
         if not there and gone:
@@ -332,7 +335,5 @@ register_reducer(SharedMemory, _reduce_by_handle)
 
 def __getattr__(name: str) -> Any:
     if name == "SharedMemoryManager":
-        from .manager import SharedMemoryManager
-
-        return SharedMemoryManager
+        return load("scamem.shared_memory.manager").SharedMemoryManager
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

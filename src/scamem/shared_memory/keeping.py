@@ -22,8 +22,9 @@ LOOKED_AT: Final = 16  # kept segments that are looked at each time
 
 _joined: Seat | None = None
 opened: weakref.WeakSet[Any] = weakref.WeakSet()  # the SharedMemory objects that are open
-# Segments that this process created and closed, by version: where, the name, and what keeps it.
-kept: dict[int, tuple[Seat, bytes, Hold]] = {}
+# Segments that this process created and closed, by {arena, version}: where, the name, and what
+# keeps it. Versions begin again in an arena that was removed and made again.
+kept: dict[tuple[int, int], tuple[Seat, bytes, Hold]] = {}
 
 
 def arena() -> Seat:
@@ -48,12 +49,14 @@ def arena() -> Seat:
 
 def drop_unlinked(most: int = LOOKED_AT) -> None:
     """Let go of segments that this process keeps open, and that others have unlinked."""
-    for version in list(islice(kept, most)):
-        one = kept.pop(version, None)
-        if one is not None:
-            seat, name, _ = one
-            if names.contains_version(seat, name, version):
-                kept[version] = one  # at the end: the others have their turn first
+    for key in list(islice(kept, most)):
+        one = kept.get(key)
+        if one is None:  # another thread was faster
+            continue
+        seat, name, _ = one
+        there = names.contains_version(seat, name, key[1])  # may raise: it is still kept
+        if kept.pop(key, None) is not None and there:
+            kept[key] = one  # at the end: the others have their turn first
 
 
 def _leave() -> None:

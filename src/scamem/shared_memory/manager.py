@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from multiprocessing import managers
+from multiprocessing import ProcessError, managers
 from multiprocessing.managers import BaseManager, Server
 from typing import Any
 
@@ -69,6 +69,16 @@ class SharedMemoryManager(BaseManager):
     """
 
     _Server = SharedMemoryServer
+
+    def get_server(self) -> SharedMemoryServer:
+        """Return the server, for this process to run: `manager.get_server().serve_forever()`."""
+        manager: Any = self
+        original: Any = managers
+        if manager._state.value != original.State.INITIAL:
+            raise ProcessError("asked for the server of a manager that was started or shut down")
+        return SharedMemoryServer(
+            manager._registry, manager._address, manager._authkey, manager._serializer
+        )
 
     def SharedMemory(self, size: int) -> Segment:  # noqa: N802 - the original's name
         """Create a segment of `size` bytes that goes with the manager."""
