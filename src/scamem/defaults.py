@@ -421,9 +421,10 @@ def freeze(obj: Any, *, progress: Any = None) -> Any:
 
     Returns
     -------
-    FrozenList, FrozenTuple, FrozenDict, FrozenSet : equal to `obj`, and read in place. A dataclass
-        or named tuple gives one that reads its fields in place; an array gives a read-only Array.
-        Anything else cannot be changed in the first place, and is returned as it is.
+    FrozenList, FrozenTuple, FrozenDict, FrozenSet : equal to `obj` (but for NaNs, which equal
+        nothing), and read in place. A dataclass or named tuple gives one that reads its fields in
+        place; an array gives a read-only Array, a bytearray gives bytes. Anything else cannot be
+        changed in the first place, and is returned as it is.
 
     A list of dicts, dataclasses or named tuples with the same fields is kept as columns, and so are
     lists of numbers, strings, lists or arrays of one shape: see `FrozenList.column`.

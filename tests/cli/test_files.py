@@ -1,5 +1,6 @@
 """Files into an arena and out of it: what comes out is what went in."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,31 @@ def test_a_failed_get_leaves_the_file_as_it_was(scamem: Run, tmp_path: Path) -> 
     scamem("get", "x", "out.npy", code=2)
     assert (tmp_path / "out.npy").read_text() == "precious"
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("replace", [(), ("--replace",)])
+def test_a_put_that_fails_half_way_leaves_no_new_name(
+    scamem: Run, tmp_path: Path, replace: tuple[str, ...]
+) -> None:
+    wide = np.zeros(3, [(f"column_{k}", "f8") for k in range(99)])  # too much to describe
+    np.savez(tmp_path / "in.npz", a=np.arange(5), b=wide)
+    assert b"--columns" in scamem("put", "in.npz", "x", *replace, code=1).stderr
+    assert b"does not exist" in scamem("ls", code=1).stderr
+    if replace:
+        scamem("put", "-", "x/a", input=b"old")
+        scamem("put", "in.npz", "x", *replace, code=1)
+        names = json.loads(scamem("ls", "--json").stdout)
+        assert [found["names"] for found in names] == [["x/a"]]
+
+
+def test_names_are_checked_before_anything_is_copied(scamem: Run, tmp_path: Path) -> None:
+    members: dict[str, Any] = {"a": np.arange(5), "b" * 300: np.arange(5)}
+    np.savez(tmp_path / "in.npz", **members)
+    refused = scamem("put", "in.npz", "x", "--replace", code=1).stderr
+    assert b"302 bytes" in refused
+    assert b"nothing was put" in refused
+    assert b"ValueError" not in refused
+    assert b"does not exist" in scamem("ls", code=1).stderr
 
 
 def test_capacity(scamem: Run, tmp_path: Path) -> None:

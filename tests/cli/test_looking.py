@@ -1,5 +1,6 @@
 """Listings in a terminal, pictures, metrics, and what a stranger types first."""
 
+import io
 import json
 import os
 import pty
@@ -14,8 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console, Group
 
 from scamem import Arena
+from scamem.cli.looking import looked_at
+from scamem.cli.top import Screen, picture, sample
 
 from .conftest import COMMAND, Run
 
@@ -54,6 +58,7 @@ def filled(environment: dict[str, str], arenas: Path) -> str:
         arena["table"] = np.zeros(5, [("a", "i4"), ("b", "f8")])
         arena["text"] = b"hello"
         arena["settings"] = {"run": 7}
+        arena["frozen"] = arena.freeze([1, 2])
         arena["red\x1b[31m"] = np.zeros(1)
     environment["SCAMEM_ARENA"] = path
     return path
@@ -62,11 +67,18 @@ def filled(environment: dict[str, str], arenas: Path) -> str:
 def test_ls_says_what_each_object_contains(scamem: Run, filled: str) -> None:
     assert filled
     listed = scamem("ls").stdout.decode()
-    for contents in ("float64 (2,3)", "table (5,) of 2 fields", "bytes", "Python object"):
+    for contents in (
+        "float64 (2,3)",
+        "table (5,) of 2 fields",
+        "bytes",
+        "Python object",
+        "frozen value",
+    ):
         assert contents in listed
     found = {one["names"][0]: one["contents"] for one in json.loads(scamem("ls", "--json").stdout)}
     assert found["numbers"] == {"kind": "array", "dtype": "float64", "shape": [2, 3]}
     assert found["settings"] == {"kind": "Python object"}
+    assert found["frozen"] == {"kind": "frozen value"}
 
 
 def test_names_cannot_command_the_terminal(scamem: Run, filled: str) -> None:
@@ -74,6 +86,63 @@ def test_names_cannot_command_the_terminal(scamem: Run, filled: str) -> None:
     for command in (["ls"], ["who", "red\x1b[31m"], ["top"], ["map"]):
         assert b"\x1b" not in scamem(*command).stdout
     assert rb"red\x1b[31m" in scamem("ls").stdout
+
+
+HOLD = """
+import os, sys, scamem
+held = scamem.Arena.join(sys.argv[2])["numbers"]
+print(flush=True)
+sys.stdin.readline()
+os.execv(sys.executable, [sys.executable, "next.py"])
+"""
+NEXT = "import sys; print(flush=True); sys.stdin.read()"
+
+
+def test_names_and_commands_are_no_markup(
+    scamem: Run, environment: dict[str, str], filled: str
+) -> None:
+    """Whatever rich would read in them, everybody sees as it is."""
+    name = "[/x]"
+    with Arena.join(filled) as arena:
+        arena[name] = np.zeros(100_000)
+        held = arena[name]
+        for look in (["top"], ["ls"], ["who", name], ["map"]):
+            assert name in scamem(*look).stdout.decode()
+        assert name in in_terminal(environment, 100, "top", keys="n\n\npq")
+        del held
+
+
+def test_top_asks_for_commands_at_each_look(filled: str, tmp_path: Path) -> None:
+    """A pid may be another program's by then."""
+    (tmp_path / "hold.py").write_text(HOLD)
+    (tmp_path / "next.py").write_text(NEXT)
+    with subprocess.Popen(
+        [sys.executable, "hold.py", "[/y]", filled],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        with looked_at(filled) as look:
+            first, processes = sample(look), Screen(processes=True)
+            assert "[/y]" in text_of(picture(None, first, processes, 40))
+            process.stdin.write("\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            sample(look)
+            assert "next.py" in text_of(picture(None, first, processes, 40))
+        process.stdin.close()
+
+
+def text_of(shown: Group) -> str:
+    """Return what a console of 200 columns prints."""
+    output = Console(file=io.StringIO(), width=200)
+    output.print(shown)
+    assert isinstance(output.file, io.StringIO)
+    return output.file.getvalue()
 
 
 def test_a_narrow_terminal_hides_no_holder(environment: dict[str, str], filled: str) -> None:
@@ -112,7 +181,7 @@ def test_maps(scamem: Run, filled: str, tmp_path: Path) -> None:
 
 def test_metrics(scamem: Run, filled: str) -> None:
     text = scamem("stat", "--prometheus").stdout.decode()
-    assert f'scamem_objects{{arena="{filled}"}} 5\n' in text
+    assert f'scamem_objects{{arena="{filled}"}} 6\n' in text
     assert "# TYPE scamem_takeovers_total counter\n" in text
     for line in text.splitlines():
         assert line.startswith(("# HELP ", "# TYPE ")) or float(line.split()[-1]) >= 0
@@ -127,6 +196,16 @@ def test_arenas(scamem: Run, arenas: Path) -> None:
         (name, str(arenas / name), 1) for name in ("one", "two")
     }
     assert b"two" in scamem("arenas").stdout
+
+
+def test_an_arena_that_cannot_be_read_hides_no_other(scamem: Run, arenas: Path) -> None:
+    for name in ("one", "three", "two"):
+        scamem("put", "-", "x", "--arena", name, input=b"1")
+    (arenas / "two" / "control").write_bytes(b"no control file" * 1000)
+    listed = scamem("arenas", "--json")
+    assert [one["name"] for one in json.loads(listed.stdout)] == ["one", "three"]
+    assert b"'two' is not listed" in listed.stderr
+    assert len(listed.stderr.splitlines()) == 1
 
 
 def test_bare_command_prints_its_help(scamem: Run) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
@@ -87,6 +88,8 @@ RULES: dict[str, tuple[list[str], str]] = {
     "floats": (["1e5", "-0", "0.1"], "f"),
     "spaces": ([" 1", "2"], "U"),
     "other digits": (["٣", "1"], "U"),
+    "newline": (["1\n", "2"], "U"),
+    "newline of a decimal": (["1.5\n", "2"], "U"),
 }
 
 
@@ -112,6 +115,96 @@ def test_other_names_for_csv(scamem: Run, tmp_path: Path) -> None:
     refused = scamem("put", "-", "c", "--as", "csv", input=b'\xef\xbb\xbfa\n"x\n1\n', code=1)
     assert b"not closed" in refused.stderr
     assert b"UTF8" in scamem("put", "-", "c", "--as", "csv", input=b"a\n\xff\n", code=1).stderr
+
+
+TEXTS = pa.table({"a": [1, 2], 'b "\r': ["x,y;\tz", "c\rd\r\n"], "n\nm": ['q"', "\n"]})
+
+
+@pytest.mark.parametrize("options", [(), ("--columns",)])
+def test_what_is_written_is_read(
+    scamem: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    """Each name of a CSV file says how it is written, and how it is read again."""
+    parquet.write_table(TEXTS, tmp_path / "in.parquet")
+    scamem("put", "in.parquet", "t", *options)
+    for ending in ("csv", "tsv", "csv.gz", "TSV.GZ"):
+        file = tmp_path / f"out.{ending}"
+        scamem("get", "t", file.name)
+        data = file.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode()
+        assert (text != data.decode("latin-1")) == ending.lower().endswith("gz")
+        between = "\t" if ending.lower().startswith("tsv") else ","
+        head = f'a{between}"b ""\r"{between}"n\nm"\n'
+        assert text.startswith(head)
+        monkeypatch.undo()
+        assert formats.read(str(file), formats.CSV).to_pydict() == TEXTS.to_pydict()
+        monkeypatch.setattr(tables, "is_there", lambda: False)
+        found = formats.read(str(file), formats.CSV)
+        assert {name: found[name].tolist() for name in found.dtype.names} == TEXTS.to_pydict()
+    scamem("get", "t", "again.TSV.GZ")
+    assert (tmp_path / "again.TSV.GZ").read_bytes() == data
+
+
+FILES: dict[str, tuple[str, bytes]] = {
+    "tabs": ("a.tsv", b"a\tb;c;d\n1\tx,y\n"),
+    "semicolons": ("a.csv", b"\n\na;b\n1;2,5\n\n3;4\n"),
+    "bars": ("a.csv", b"\xef\xbb\xbfa|b\r\n1|2\r\n"),
+    "compressed": ("a.csv.gz", gzip.compress(b"a;b\n1;2\n")),
+    "compressed tabs": ("a.tsv.gz", gzip.compress(b"a\tb\n1\t2\n")),
+    "capitals": ("A.CSV.GZ", gzip.compress(b"a,b\n1,2\n")),
+    "newline in a name": ("a.csv", b'"a\nb",c\n1,2\n'),
+    "returns in a name": ("a.csv", b'"a\r\nb",c\n1,2\n'),
+    "form feed": ("a.csv", b"a\x0cb,c\x1cd\n1,2\n"),
+    "line separator": ("a.csv", "a\u2028b,c\u2029d\x85\n1,2\n".encode()),
+    "returns alone": ("a.csv", b"a,b\r1,2\r"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_both_readers_read_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    name, data = FILES[case]
+    (tmp_path / name).write_bytes(data)
+    columns = tables.arrays_of(formats.read(str(tmp_path / name), formats.CSV))
+    monkeypatch.setattr(tables, "is_there", lambda: False)
+    plain = formats.read(str(tmp_path / name), formats.CSV)
+    assert [*columns] == [*plain.dtype.names]
+    assert len(columns) == 2
+    for field, column in columns.items():
+        assert column.dtype == plain[field].dtype
+        np.testing.assert_array_equal(column, plain[field])
+
+
+@pytest.mark.parametrize("reader", ["arrow", "python"])
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("open.csv", b'a\n"x\n1\n'),
+        ("no.csv.gz", b"a,b\n1,2\n"),
+        ("cut.csv.gz", gzip.compress(b"a,b\n1,2\n" * 999)[:-20]),
+        ("bad.csv.gz", gzip.compress(b"a,b\n")[:10] + bytes(40)),
+        ("two.csv", b"a,a\n1,2\n"),
+        ("empty.csv", b"\n"),
+    ],
+    ids=["open", "no gzip", "cut", "bad", "two", "empty"],
+)
+def test_both_readers_refuse_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reader: str, name: str, data: bytes
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    if reader == "python":
+        monkeypatch.setattr(tables, "is_there", lambda: False)
+    with pytest.raises(click.ClickException, match=name):
+        formats.read(str(tmp_path / name), formats.CSV)
+
+
+def test_bytes_that_are_no_table(scamem: Run, tmp_path: Path) -> None:
+    for number, data in enumerate((b"no table", b"\xff" * 64, b"ARROW1" + bytes(64), b"J" * 99)):
+        (tmp_path / "in.bin").write_bytes(data)
+        scamem("put", "in.bin", str(number))
+        written = scamem("get", str(number), "-", "--as", "csv").stdout
+        assert written.split() == [b"value", *(str(byte).encode() for byte in data)]
 
 
 def test_many_columns_and_their_order(scamem: Run, tmp_path: Path) -> None:

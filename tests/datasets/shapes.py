@@ -43,6 +43,12 @@ class Size(enum.IntEnum):
     SMALL = 1
 
 
+class Rights(enum.Flag, boundary=enum.KEEP):
+    READ = 1
+    WRITE = 2
+
+
+RIGHTS = (Rights.READ, Rights.READ | Rights.WRITE, Rights(0))
 LEAVES = (
     st.none()
     | st.booleans()
@@ -51,7 +57,8 @@ LEAVES = (
     | st.complex_numbers(allow_nan=False)
     | st.text(max_size=8)
     | st.binary(max_size=8)
-    | st.sampled_from([*Colour, *Size, ..., range(3), Path("a/b"), np.float32(0.1), np.int8(-3)])
+    | st.sampled_from([*Colour, *Size, *RIGHTS, ..., range(3), Path("a/b")])
+    | st.sampled_from([np.float32(0.1), np.int8(-3)])
     | st.dates()
     | st.datetimes(timezones=st.sampled_from([None, dt.UTC, dt.timezone(dt.timedelta(hours=5))]))
     | st.decimals(allow_nan=False)
@@ -114,6 +121,6 @@ def everything() -> dict[str, Any]:
         "set": {f"item {k}" for k in range(30)},
         "frozenset": frozenset({1, 2}),
         "one": Point(1, Pair(2, 3)),
-        "enums": [Colour.RED, Size.SMALL],
+        "enums": [Colour.RED, Size.SMALL, Rights.READ | Rights.WRITE],
         "others": [dt.date(2026, 1, 1), Decimal("1.5"), Fraction(1, 3), UUID(int=5), Path("a")],
     }

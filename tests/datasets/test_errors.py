@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,28 @@ import scamem
 from tests.datasets.shapes import Pair, Point
 
 BAD = object()
+
+
+def lacking() -> Point:
+    """Return an instance without one of its fields."""
+    made = Point(1, 2)
+    del made.x
+    return made
+
+
+def local_zone() -> dt.tzinfo:
+    """Return a time zone whose class nobody finds."""
+
+    class Zone(dt.tzinfo):
+        def utcoffset(self, _when: dt.datetime | None) -> dt.timedelta:
+            return dt.timedelta(hours=1)
+
+        dst = utcoffset
+
+        def tzname(self, _when: dt.datetime | None) -> str:
+            return "local"
+
+    return Zone()
 
 
 @pytest.mark.parametrize(
@@ -29,6 +52,12 @@ BAD = object()
         ({(1, BAD)}, "an item of a set"),
         ({BAD: 1}, "a key"),
         ([np.array([None])], "value[0]"),
+        ([Point(1), Point(2), lacking()], "value[2].x"),
+        ([*map(Point, range(10_000)), lacking()], "value[10000].x"),
+        ([1, {"at": lacking()}], "value[1]['at'].x"),
+        ([1, {"at": [dt.datetime(2026, 1, 1, tzinfo=local_zone())]}], "value[1]['at'][0]"),
+        ({"at": dt.time(1, tzinfo=local_zone())}, "value['at']"),
+        ([slice(BAD, 1)], "value[0]"),
         (lambda: 1, "function"),
         (BAD, "object"),
     ],

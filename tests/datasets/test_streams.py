@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,6 +41,16 @@ def test_little_private_memory(arena: scamem.Arena) -> None:
     assert frozen.column("n").tolist() == list(range(COUNT))
     assert frozen._column.source.nbytes > 20 << 20
     assert peak - before < 8 << 20
+
+
+def test_long_keys_are_not_kept(arena: scamem.Arena) -> None:
+    """What is written once, and looked up from then on, is bounded by its characters."""
+    tracemalloc.start()
+    try:
+        arena.freeze({"x" * 50_000 + str(k): k} for k in range(400))
+        assert tracemalloc.get_traced_memory()[1] < 12 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def reused(kind: str) -> Iterator[Any]:

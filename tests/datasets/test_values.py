@@ -5,12 +5,14 @@ from __future__ import annotations
 import collections
 import copy
 import dataclasses
+import itertools
 import math
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import scamem
@@ -84,7 +86,27 @@ def test_slices(shared: scamem.Arena, values: list[Any], one: slice, two: slice)
     assert frozen[one][two] == values[one][two]
     assert list(reversed(frozen)) == values[::-1]
     numbers = shared.freeze(list(range(20)))
+    twice = list(range(20))[one][two]
     assert numbers[one].column().tolist() == list(range(20))[one]
+    assert numbers[one][two].column().tolist() == np.asarray(numbers[one][two]).tolist() == twice
+    rows = shared.freeze([{"n": k} for k in range(20)])
+    assert rows[one][two].column("n").tolist() == twice
+
+
+@FAST
+@given(st.lists(st.text(max_size=3)), st.slices(8), st.slices(5))
+@example(["a", "b", "c"], slice(2, 1), slice(None))
+@example(["a", "b"], slice(5, None, -1), slice(5, None, -1))
+def test_offsets(shared: scamem.Arena, values: list[str], one: slice, two: slice) -> None:
+    part = shared.freeze([*values, "last"])[one][two]
+    if part._rows.step != 1:
+        with pytest.raises(TypeError, match="slice by 1"):
+            part.offsets  # noqa: B018 - raises
+        return
+    text = bytes(part.data)
+    assert len(part.offsets) == len(part) + 1
+    pairs = itertools.pairwise(part.offsets.tolist())
+    assert [text[start:end].decode() for start, end in pairs] == [*values, "last"][one][two]
 
 
 def test_every_kind_of_value_at_once(arena: scamem.Arena) -> None:
@@ -151,7 +173,12 @@ def test_instances_are_of_their_class(arena: scamem.Arena) -> None:
     pair = arena.freeze([Pair(1, "a"), Pair(2, "b")])[1]
     left, right = pair
     assert (left, right, pair.left, pair) == (2, "b", 2, Pair(2, "b"))
-    assert pair._replace(left=0) == Pair(0, "b")
+    replaced = pair._replace(left=[0])
+    assert replaced == arena.freeze(replaced) == Pair([0], "b")
+    assert arena.freeze({"in": [replaced]}) == {"in": [Pair([0], "b")]}
+    copied = copy.deepcopy(replaced)
+    copied.left.append(1)
+    assert (type(copied), replaced.left) == (Pair, [0])
     assert arena.freeze([Key(1), Key(2)])[0] < Key(2)
     assert arena.freeze([Colour.RED])[0] is Colour.RED
 
@@ -170,6 +197,23 @@ def test_arrays_cannot_be_written(arena: scamem.Arena) -> None:
     assert source[0, 0] == 0
 
 
+def test_what_others_can_change_is_copied(arena: scamem.Arena) -> None:
+    """A value that only looks as if nobody could change it."""
+    shared = arena.array(np.arange(3))
+    data = bytearray(b"abc")
+    view = np.arange(3)
+    view.flags.writeable = False
+    frozen = [arena.freeze(one) for one in (shared.readonly(), shared[1:].readonly(), data, view)]
+    shared[:] = 9
+    data[:] = b"xyz"
+    view.flags.writeable = True
+    view[:] = 9
+    assert [list(one) for one in frozen] == [[0, 1, 2], [1, 2], list(b"abc"), [0, 1, 2]]
+    assert type(frozen[2]) is bytes
+    part = arena.freeze([np.arange(3)])[0]
+    assert arena.freeze(part) is part  # of a frozen value
+
+
 @pytest.mark.parametrize("value", [None, 5, "text", b"bytes", Colour.BLUE, 1.5, np.float32(2)])
 def test_what_cannot_change_stays_as_it_is(arena: scamem.Arena, value: Any) -> None:
     assert arena.freeze(value) is value
@@ -182,3 +226,83 @@ def test_numbers_that_are_hard(arena: scamem.Arena) -> None:
         assert repr(scamem.thaw(arena.freeze(value))) == repr(value)
     assert math.isnan(arena.freeze([math.nan])[0])
     assert arena.freeze(["\ud800", "é", ""]) == ["\ud800", "é", ""]
+
+
+@pytest.mark.parametrize("text", ["NaN", "-NaN123", "sNaN", "-sNaN7", "-0.00", "Infinity", "1E+99"])
+def test_decimals_that_are_hard(arena: scamem.Arena, text: str) -> None:
+    assert repr(arena.freeze([Decimal(text), 1])[0]) == repr(Decimal(text))
+
+
+class Loud(str):
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "loud"
+
+
+class Odd(int):
+    def __int__(self) -> int:
+        return 99
+
+    __index__ = __int__
+
+
+def test_subclasses_are_kept_by_their_own_value(arena: scamem.Arena) -> None:
+    """Not by what their methods say of it."""
+    large = 1 << 70
+    frozen = arena.freeze([Loud("quiet"), Odd(5), Odd(large), {Loud("key"): Odd(6)}])
+    assert scamem.thaw(frozen) == ["quiet", 5, large, {"key": 6}]
+    assert frozen[3]["key"] == 6
+
+
+class Registry:
+    known: ClassVar[list[type]] = []
+
+    def __init_subclass__(cls, *, key: str) -> None:
+        Registry.known.append(cls)
+
+
+@dataclasses.dataclass
+class Registered(Registry, key="r"):
+    x: int
+
+
+class Names(NamedTuple):
+    thaw: int
+    search: int
+    column: int
+
+
+@dataclasses.dataclass
+class Search:
+    thaw: int
+    search: str
+    fields: Any = None
+
+    def _place(self) -> str:
+        return "of the user"
+
+    def _show(self) -> str:
+        return "of the user"
+
+
+def test_a_base_that_knows_its_subclasses(arena: scamem.Arena) -> None:
+    known = [*Registry.known]
+    for frozen in (arena.freeze(Registered(1)), arena.freeze([Registered(1)])[0]):
+        assert frozen == Registered(1)
+    assert Registry.known == known
+
+
+def test_names_of_fields_and_methods_are_the_users(arena: scamem.Arena) -> None:
+    value = [Search(1, "a"), Search(2, "b", [Names(1, 2, 3)])]
+    for frozen in (arena.freeze(value), [*map(arena.freeze, value)]):
+        assert frozen == value
+        assert (frozen[0].thaw, frozen[1].search) == (1, "b")
+        assert frozen[0]._place() == frozen[0]._show() == "of the user"
+        assert "thaw=1" in repr(frozen[0])
+        assert (frozen[1].fields[0].thaw, frozen[1].fields[0].search) == (1, 2)
+        assert scamem.thaw(frozen[1]) == value[1]
+        assert scamem.from_handle(scamem.handle(frozen[0])) == value[0]
+    assert scamem.thaw(arena.freeze(value)) == value
+    assert scamem.thaw(arena.freeze(value[1].fields)) == value[1].fields
+    assert "fields=" in repr(arena.freeze([value]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from scamem.backing import places
 from scamem.backing.text import counted, existing, sized
 from scamem.core.check import check
 from scamem.core.store import layout as L
+from scamem.membership.image import private_words
 
 from . import snapshot
 from .options import arena_option, json_option
@@ -161,9 +161,7 @@ def check_command(arena_name: str, repairing: bool, as_json: bool) -> None:
         _print_repair(repair(arena_name), as_json)
         return
     taken = snapshot.take(arena_name)
-    mine = array("Q", bytes(L.WORD_BYTES * taken.geometry.private_words))
-    taken.geometry.describe_to(mine)
-    found = check(taken.words, mine)
+    found = check(taken.words, private_words(taken.geometry))
     if as_json:
         print_json(_check_json(taken, found))
     else:

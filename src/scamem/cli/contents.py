@@ -16,6 +16,7 @@ KINDS: Final = {
     description.RAW: "frames",
     description.BYTES: "bytes",
     description.PICKLE: "Python object",
+    description.FROZEN: "frozen value",
 }
 COMMAND_WIDTH: Final = 40
 
@@ -23,7 +24,8 @@ COMMAND_WIDTH: Final = 40
 def contents_of(found: ObjectInfo) -> dict[str, Any]:
     """Return what a published object contains; {} for an object without a name.
 
-    `kind` is "array", "bytes", "Python object" or "frames"; an array has `dtype` and `shape`.
+    `kind` is "array", "frozen value", "bytes", "Python object" or "frames"; an array has `dtype`
+    and `shape`.
     """
     for holder in found.holders:
         if holder.description:
@@ -57,7 +59,10 @@ def contents_text(contents: dict[str, Any]) -> str:
 
 @lru_cache(maxsize=4096)
 def command_of(pid: int) -> str:
-    """Return the beginning of a process's command line; "" if it cannot be read."""
+    """Return the beginning of a process's command line; "" if it cannot be read.
+
+    It is kept for one look: `cache_clear` begins another, in which the process may be another.
+    """
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             text = file.read(4096).rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")

@@ -9,10 +9,11 @@ value can be written again as it was, else text as wide as the longest value. Ot
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import re
-import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, Any, Final
@@ -22,9 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scamem.backing.text import counted
+from scamem.integrations.delimited import is_compressed, rows_of, writer
 from scamem.integrations.numbers import DECIMAL, MISSING, WHOLE, WHOLE_MAX, is_same
 
 from . import tables
+from .streams import standard_input
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -66,11 +69,11 @@ def read(file: str, kind: str) -> Any:
             return tables.read(file, kind)
         if kind == CSV and tables.is_there():
             return tables.read_csv(file)
+        if kind == CSV:
+            with _opened_text(file) as text:
+                return read_table(text, "stdin" if file == STANDARD else file)
         if file == STANDARD:
             return _read_standard(kind)
-        if kind == CSV:
-            with open(file, newline="", encoding="utf-8-sig") as text:
-                return read_table(text, file)
         if kind == RAW:
             if Path(file).is_file() and Path(file).stat().st_size:
                 return np.memmap(file, np.uint8, "r")
@@ -82,41 +85,47 @@ def read(file: str, kind: str) -> Any:
         return np.lib.format.open_memmap(file, mode="r")
     except (ValueError, EOFError, UnicodeDecodeError, SyntaxError, csv.Error) as error:
         raise _unreadable(file, kind, error) from error
-    except Exception as error:
-        if type(error).__name__ == "BadZipFile":
+    except (zlib.error, zipfile.BadZipFile) as error:
+        raise _unreadable(file, kind, error) from error
+    except OSError as error:
+        if error.errno is None:  # of what it contains: gzip's and pyarrow's
             raise _unreadable(file, kind, error) from error
         raise
 
 
 def _unreadable(file: str, kind: str, error: Exception) -> click.ClickException:
+    name = "stdin" if file == STANDARD else file
     return click.ClickException(
-        f"{file} cannot be read as {kind}: {error}. Give its format with --as"
+        f"{name} cannot be read as {kind}: {error}. Give its format with --as"
     )
 
 
+def _opened_text(file: str) -> IO[str]:
+    """Open a CSV file, with the ends of its lines as they are."""
+    if file == STANDARD:
+        return io.TextIOWrapper(standard_input(), "utf-8-sig", newline="")
+    if is_compressed(file):
+        data: Any = gzip.GzipFile(file)
+        return io.TextIOWrapper(data, "utf-8-sig", newline="")
+    return open(file, newline="", encoding="utf-8-sig")
+
+
 def _read_standard(kind: str) -> NDArray[Any]:
-    if kind == CSV:
-        return read_table(sys.stdin, "stdin")
     if kind == RAW:
-        return np.frombuffer(sys.stdin.buffer.read(), np.uint8)
+        return np.frombuffer(standard_input().read(), np.uint8)
     raise click.UsageError(f"stdin can be csv or raw, not {kind}; give a file")
 
 
 def read_table(lines: Iterable[str], source: str) -> NDArray[Any]:
     """Return a CSV table as a structured array. Its first line names the columns."""
-    reader = csv.reader(lines)
-    names = next(reader, None)
-    if not names:
-        raise click.ClickException(f"{source} is empty; its first line must name the columns")
-    if len(set(names)) < len(names) or "" in names:
-        raise click.ClickException(f"{source}: column names must be unique, not empty; got {names}")
+    names, _, rows = rows_of(lines, None, source, strict=True)
     columns: list[list[str]] = [[] for _ in names]
-    for row in reader:
+    for row in rows:
         if not row:
             continue
         if len(row) != len(names):
             raise click.ClickException(
-                f"{source}, line {reader.line_num}: "
+                f"{source}, line {rows.line_num}: "
                 f"{counted(len(row), 'value')} for {counted(len(names), 'column')}"
             )
         for texts, value in zip(columns, row, strict=True):
@@ -135,25 +144,30 @@ def typed_column(texts: list[str]) -> NDArray[Any]:
     if not there:
         return found
     missing = len(there) < len(texts)
-    if all(re.match(WHOLE, text) for text in there):
+    if all(re.fullmatch(WHOLE, text) for text in there):
         whole = [int(text) for text in there]
         low, high = min(whole), max(whole)
         if not missing and low >= -(1 << 63) and high < 1 << 64 and (low >= 0 or high < 1 << 63):
             return np.array(whole, np.int64 if high < 1 << 63 else np.uint64)
         if max(high, -low) > WHOLE_MAX:
             return found
-    elif not all(re.match(DECIMAL, text) and is_same(text, float(text)) for text in there):
+    elif not all(re.fullmatch(DECIMAL, text) and is_same(text, float(text)) for text in there):
         return found
     return np.array([float("nan" if text in MISSING else text) for text in texts])
 
 
 def write(
-    file: IO[bytes], kind: str, arrays: NDArray[Any] | Arrays, step: Callable[[int], None]
+    file: IO[bytes],
+    kind: str,
+    arrays: NDArray[Any] | Arrays,
+    step: Callable[[int], None],
+    delimiter: str = ",",
 ) -> None:
     """Write an array, or several, to an open file.
 
     Parameters
     ----------
+    delimiter : between the values of a CSV file.
     step : called with the number of bytes written since the last call.
     """
     if kind == NPZ:
@@ -163,7 +177,7 @@ def write(
         tables.write(file, kind, tables.of_arrays(_table(arrays)), step)
     elif kind == CSV:
         table = _table(arrays)
-        for text, nbytes in _csv_lines(table):
+        for text, nbytes in _csv_lines(table, delimiter):
             file.write(text)
             step(nbytes)
     elif isinstance(arrays, Mapping):
@@ -238,16 +252,16 @@ def _table(arrays: NDArray[Any] | Arrays) -> dict[str, NDArray[Any]]:
     return columns
 
 
-def _csv_lines(columns: dict[str, NDArray[Any]]) -> Iterable[tuple[bytes, int]]:
+def _csv_lines(columns: dict[str, NDArray[Any]], delimiter: str) -> Iterable[tuple[bytes, int]]:
     """Yield parts of a table as text, each with the number of array bytes in it."""
     row_bytes = sum(array.dtype.itemsize for array in columns.values())
     rows = len(next(iter(columns.values()))) if columns else 0
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
+    lines = writer(text.write, delimiter)
+    lines.writerow(columns)
     for start in range(0, max(rows, 1), ROWS_AT_ONCE):
         part = [_texts(array[start : start + ROWS_AT_ONCE]) for array in columns.values()]
-        writer.writerows(zip(*part, strict=True))
+        lines.writerows(zip(*part, strict=True))
         yield text.getvalue().encode(), row_bytes * len(part[0])
         text.seek(0)
         text.truncate()

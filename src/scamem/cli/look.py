@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 from typing import Any
@@ -149,17 +148,24 @@ def arenas_command(as_json: bool) -> None:
 
 
 def _about(name: str) -> dict[str, Any] | None:
-    """Return what the list says of an arena, without joining it; None if it is gone."""
-    with contextlib.suppress(scamem.ArenaNotFoundError):
+    """Return what the list says of an arena, without joining it.
+
+    None if it is gone, or cannot be read: a line on stderr says why, and the others are listed.
+    """
+    try:
         stats = Copied(name).stats()
-        used = stats.frames_online - stats.frames_free
-        return {
-            "name": name,
-            "path": stats.path,
-            "capacity_bytes": stats.capacity_bytes,
-            "bytes_in_use": used * stats.frame_bytes,
-            "objects": stats.objects,
-            "names": stats.areas,
-            "pids": [one.pid for one in stats.members if os.path.exists(f"/proc/{one.pid}")],
-        }
-    return None
+    except scamem.ArenaNotFoundError:
+        return None
+    except (scamem.ScamemError, OSError) as error:
+        click.echo(f"scamem: the arena {name!r} is not listed: {error}", err=True)
+        return None
+    used = stats.frames_online - stats.frames_free
+    return {
+        "name": name,
+        "path": stats.path,
+        "capacity_bytes": stats.capacity_bytes,
+        "bytes_in_use": used * stats.frame_bytes,
+        "objects": stats.objects,
+        "names": stats.areas,
+        "pids": [one.pid for one in stats.members if os.path.exists(f"/proc/{one.pid}")],
+    }

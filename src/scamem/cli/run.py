@@ -13,6 +13,7 @@ import click
 from scamem.errors import ScamemError
 
 from .group import group
+from .streams import fill_gaps
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -22,11 +23,13 @@ DEBUG = "SCAMEM_DEBUG"
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code."""
+    fill_gaps()
+    if sys.stdout is None:
+        return _say("stdout is closed; nothing can be printed", EXIT_FAILED)
     try:
         with _warnings_as_lines():
             code = group.main(args=arguments, prog_name="scamem", standalone_mode=False)
-            if sys.stdout is not None:  # the shell closed it: `>&-`
-                sys.stdout.flush()
+            sys.stdout.flush()
             return code if isinstance(code, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code

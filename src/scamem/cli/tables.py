@@ -7,7 +7,6 @@ NumPy arrays of its columns, if that changes no value.
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
@@ -16,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import scamem
+from scamem.integrations.delimited import writer
 from scamem.integrations.numbers import WHOLE_MAX
+
+from .streams import standard_input
 
 PARQUET: Final = "parquet"
 ARROW: Final = "arrow"
@@ -47,7 +49,7 @@ def read_csv(file: str) -> Any:
     """
     from scamem.integrations import exact
 
-    texts = exact.read_texts(sys.stdin.buffer if file == STANDARD else file)
+    texts = exact.read_texts(standard_input() if file == STANDARD else file)
     return exact.exact_numbers(texts)
 
 
@@ -65,7 +67,7 @@ def read(file: str, kind: str) -> Any:
     from pyarrow import dataset, feather, parquet
 
     if file == STANDARD:
-        data = pa.BufferReader(sys.stdin.buffer.read())
+        data = pa.BufferReader(standard_input().read())
         return (parquet.read_table if kind == PARQUET else feather.read_table)(data)
     with open(file, "rb"):  # for an error that names the file
         pass
@@ -169,21 +171,18 @@ def _write_batches(writer: Any, table: Any, step: Callable[[int], None]) -> None
         step(batch.get_total_buffer_size())
 
 
-def write_csv(file: IO[bytes], table: Any, step: Callable[[int], None]) -> None:
+def write_csv(
+    file: IO[bytes], table: Any, step: Callable[[int], None], delimiter: str = ","
+) -> None:
     """Write a table as CSV: texts in quotes, and nothing where a value is missing."""
-    import csv
-    import io
-
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    head = io.StringIO()
-    csv.writer(head, lineterminator="\n").writerow(table.column_names)
-    file.write(head.getvalue().encode())
-    options = arrow_csv.WriteOptions(include_header=False)
+    writer(lambda line: file.write(line.encode()), delimiter).writerow(table.column_names)
+    options = arrow_csv.WriteOptions(include_header=False, delimiter=delimiter)
     try:
         with pa.PythonFile(file, "w") as sink:
-            with arrow_csv.CSVWriter(sink, table.schema, write_options=options) as writer:
-                _write_batches(writer, table, step)
+            with arrow_csv.CSVWriter(sink, table.schema, write_options=options) as out:
+                _write_batches(out, table, step)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise click.ClickException(f"this table cannot be CSV: {error}; write .parquet") from error

@@ -66,6 +66,7 @@ class Screen:
 
 def sample(look: Look) -> Sample:
     """Look at an arena once."""
+    command_of.cache_clear()
     with look.image() as image:
         return Sample(
             time.monotonic(),
@@ -104,7 +105,7 @@ def top_command(arena_name: str, delay: float, count: int | None) -> None:
     """
     output = Console(highlight=False)
     with looked_at(arena_name) as look:
-        if not (output.is_terminal and sys.stdin.isatty()):
+        if not (output.is_terminal and sys.stdin is not None and sys.stdin.isatty()):
             _print_looks(output, look, delay, count or 1)
             return
         _watch(output, look, delay, count)
@@ -222,8 +223,13 @@ def _table(*titles: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for title in titles:
         right = title in ("size", "refs", "age", "objects")
-        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+        table.add_column(Text(title), justify="right" if right else "left", no_wrap=True)
     return table
+
+
+def _add_row(table: Table, *cells: str, style: str = "") -> None:
+    """Add a row of texts as they are: names and commands may contain what rich takes for markup."""
+    table.add_row(*map(Text, cells), style=style)
 
 
 def _objects(now: Sample, screen: Screen, room: int) -> Table:
@@ -239,7 +245,8 @@ def _objects(now: Sample, screen: Screen, room: int) -> Table:
     table = _table("name", "contents", "size", "refs", "age", "held by")
     for number, info in enumerate(found[first : first + room], first):
         members = [one for one in info.holders if one.kind == "member" and one.count]
-        table.add_row(
+        _add_row(
+            table,
             ", ".join(map(printable, info.names)) or f"({info.index})",
             contents_text(contents_of(info)),
             sized(info.nbytes),
@@ -261,7 +268,7 @@ def _processes(now: Sample, room: int) -> Table:
     by_size = sorted(held.items(), key=lambda item: -sum(info.nbytes for info in item[1]))
     for pid, infos in by_size[:room]:
         size = sized(sum(info.nbytes for info in infos))
-        table.add_row(str(pid), f"{len(infos):,}", size, command_of(pid))
+        _add_row(table, str(pid), f"{len(infos):,}", size, command_of(pid))
     return table
 
 
@@ -269,5 +276,5 @@ def _holders(info: ObjectInfo, room: int) -> Table:
     name = ", ".join(map(printable, info.names)) or f"object {info.index}"
     table = _table(f"{name}: {sized(info.nbytes)}, {counted(info.runs, 'run')}; held by")
     for holder in [one for one in info.holders if one.count][:room]:
-        table.add_row(Text(holder_text(holder)))
+        _add_row(table, holder_text(holder))
     return table

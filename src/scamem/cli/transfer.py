@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import math
 import os
 import secrets
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 import scamem
 from scamem.backing import places
 from scamem.backing.text import counted, sized
+from scamem.handles.names import encode_name
+from scamem.integrations.delimited import delimiter_of, is_compressed
 
 from . import tables
 from .formats import CSV, FORMATS, RAW, STANDARD, Arrays, format_of, read, write
@@ -71,7 +74,7 @@ def put_command(
     .csv   one structured array with a field for each column: x["column"] is a view of it.
            Columns are int64, uint64 or float64 (missing values are NaN) if each value can be
            written again as it was, else text: 01234 stays 01234. The first line names them.
-           Also .tsv and .csv.gz.
+           Also .tsv, .csv.gz and .tsv.gz.
     .parquet .arrow .feather
            an Arrow table: scamem.integrations.arrow.get(NAME)
     else   bytes, as an array of uint8; "-" is stdin
@@ -157,6 +160,11 @@ def _arena_to_fill(name: str, capacity: int | None) -> Iterator[scamem.Arena]:
 
 def _check_names(arena: scamem.Arena, names: list[str], replace: bool) -> None:
     """Fail before anything is copied."""
+    for name in names:
+        try:
+            encode_name(name)
+        except ValueError as error:
+            raise click.ClickException(f"{name:.60}: {error}; nothing was put") from None
     taken = [name for name in names if name in arena]
     if taken and not replace:
         raise scamem.NameExistsError(
@@ -166,17 +174,19 @@ def _check_names(arena: scamem.Arena, names: list[str], replace: bool) -> None:
 
 
 def _publish(arena: scamem.Arena, arrays: Arrays, replace: bool) -> None:
-    """Copy all arrays, then publish them. A failure removes the names published so far."""
+    """Copy all arrays, then publish them. A failure removes those of the names that are new."""
     total = sum(array.nbytes for array in arrays.values())
     with progress("copying", total) as step:
         made = {name: _copied(arena, array, step) for name, array in arrays.items()}
-    done: list[str] = []
+    new: list[str] = []
     try:
         for name, array in made.items():
+            was_there = name in arena
             arena.publish(name, array, replace=replace)
-            done.append(name)
+            if not was_there:
+                new.append(name)
     except BaseException as error:
-        for name in () if replace else done:
+        for name in new:
             with contextlib.suppress(scamem.NameNotFoundError):
                 arena.unpublish(name)
         if isinstance(error, ValueError) and any(array.dtype.names for array in made.values()):
@@ -272,7 +282,8 @@ def get_command(
     \b
     .npy   the array
     .npz   the array, or all members NAME/member
-    .csv   a table: the fields of a structured array, all columns NAME/column, or an Arrow table
+    .csv   a table: the fields of a structured array, all columns NAME/column, or an Arrow table.
+           Also .tsv (with tabs), .csv.gz and .tsv.gz.
     .parquet .arrow .feather
            a table, in the same forms
     else   the bytes of an array of uint8; "-" is stdout. --as raw: the bytes of any array
@@ -294,9 +305,9 @@ def get_command(
             )
         table = tables.opened(found) if kind == CSV or kind in tables.TABLES else None
         if table is not None:
-            with progress("writing", table.nbytes) as step, _output(file) as output:
+            with progress("writing", table.nbytes) as step, _output(file, kind) as output:
                 if kind == CSV:
-                    tables.write_csv(output, table, step)
+                    tables.write_csv(output, table, step, delimiter_of(file))
                 else:
                     tables.write(output, kind, table, step)
             return
@@ -305,8 +316,8 @@ def get_command(
             if isinstance(found, Mapping)
             else found.nbytes
         )
-        with progress("writing", total) as step, _output(file) as output:
-            write(output, kind, found, step)
+        with progress("writing", total) as step, _output(file, kind) as output:
+            write(output, kind, found, step, delimiter_of(file))
 
 
 def _is_bytes(found: NDArray[Any] | Arrays) -> bool:
@@ -365,7 +376,20 @@ def _array(arena: scamem.Arena, name: str) -> NDArray[Any]:
 
 
 @contextlib.contextmanager
-def _output(file: str) -> Iterator[IO[bytes]]:
+def _output(file: str, kind: str) -> Iterator[IO[bytes]]:
+    """Open a file to write; one for CSV whose name ends in .gz is compressed."""
+    with _new_file(file) as output:
+        if kind != CSV or not is_compressed(file):
+            yield output
+            return
+        # Without a name and a time in it, the same data gives the same file.
+        compressed: Any = gzip.GzipFile("", "wb", fileobj=output, mtime=0)
+        with compressed:
+            yield compressed
+
+
+@contextlib.contextmanager
+def _new_file(file: str) -> Iterator[IO[bytes]]:
     """Open a file to write, which gets its name when it is complete.
 
     A file that exists and is not a regular file (a pipe, a device) is written to directly.

@@ -67,14 +67,31 @@ def class_named(name: str, form: int) -> type:
     return found
 
 
-def enum_member(name: str, member: str) -> Any:
-    """Return the member of an enum; errors as `class_named`."""
+def _enum_named(name: str, kind: type[enum.Enum]) -> Any:
     found = find_class(name)
-    if not isinstance(found, type) or not issubclass(found, enum.Enum):
+    if not isinstance(found, type) or not issubclass(found, kind):
         raise DatasetDamagedError(
             f"a frozen value has a member of {name.replace(':', '.')}, which is no enum here. Use "
             "the module that it was frozen with, or freeze it again"
         )
+    return found
+
+
+def flags_of(name: str, value: Any) -> Any:
+    """Return the combination of an enum's flags that has a value; errors as `class_named`."""
+    found = _enum_named(name, enum.Flag)
+    try:
+        return found(value)
+    except (ValueError, TypeError):
+        raise DatasetDamagedError(
+            f"a frozen value has {name.replace(':', '.')}({value!r:.60}), which the enum does not "
+            "accept here. Use the module that it was frozen with, or freeze it again"
+        ) from None
+
+
+def enum_member(name: str, member: str) -> Any:
+    """Return the member of an enum; errors as `class_named`."""
+    found = _enum_named(name, enum.Enum)
     try:
         return found[member]
     except KeyError:

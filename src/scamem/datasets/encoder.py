@@ -37,6 +37,7 @@ SAMPLED = 32  # every so many
 ARRAY_ALIGN = 64
 COLUMN_ALIGN = 16
 MEMO_MAX = 1 << 16
+MEMO_TEXT_MAX = 4 << 20  # characters in all keys together
 MEMO_LENGTH_MAX = 64
 Report = Callable[[int, int | None], object]
 # Types whose values nobody can change, so an iterator may yield one of them again and again
@@ -60,6 +61,7 @@ class Encoder:
         self._heap.append(bytes(F.HEADER_BYTES))
         self._sections: list[Buffer] = []
         self._memo: dict[Any, int] = {}
+        self._memo_left = MEMO_TEXT_MAX
         self._classes: dict[type, str] = {}
 
     def buffer(self) -> Buffer:
@@ -108,7 +110,7 @@ class Encoder:
 
     def data(self, data: bytes) -> int:
         """Write bytes that occur often; return their ref."""
-        return self._once(data, lambda: self.node(F.BYTES, 0, len(data), data=data))
+        return self._once(data, lambda: self.node(F.BYTES, 0, len(data), data=data), len(data))
 
     def schema(self, form: int, kind: type | None, names: tuple[str, ...], count: int) -> int:
         """Write what records have in common; return its ref."""
@@ -120,7 +122,7 @@ class Encoder:
             text = self._str(about) if about else 0
             return self.node(F.SCHEMA, form, count, text, fields.finish(F.LIST))
 
-        return self._once((form, about, names, count), write)
+        return self._once((form, about, names, count), write, sum(map(len, names)))
 
     def is_record(self, value: Any) -> bool:
         """Return whether a value is an instance of a dataclass or named tuple that can be kept."""
@@ -140,12 +142,14 @@ class Encoder:
             self._classes[kind] = found
         return found
 
-    def _once(self, key: Any, write: Callable[[], int]) -> int:
+    def _once(self, key: Any, write: Callable[[], int], length: int) -> int:
+        """Write what has this key, of so many characters, once; return its ref."""
         found = self._memo.get(key)
         if found is None:
             found = write()
-            if len(self._memo) < MEMO_MAX:
+            if len(self._memo) < MEMO_MAX and length <= self._memo_left:
                 self._memo[key] = found
+                self._memo_left -= length
         return found
 
     # --- values --------------------------------------------------------------------------------
@@ -174,10 +178,12 @@ class Encoder:
         return F.CONSTANTS.index(...) << F.REF_SHIFT | F.CONSTANT
 
     def _int(self, value: int, _: int) -> int:
+        if type(value) is not int:
+            value = int.__index__(value)  # a subclass may say otherwise of itself
         if -F.INTEGER_MAX <= value <= F.INTEGER_MAX:
             return value << F.REF_SHIFT & F.MASK_64 | F.INTEGER
         nbytes = value.bit_length() // 8 + 1
-        data = int(value).to_bytes(nbytes, "little", signed=True)
+        data = value.to_bytes(nbytes, "little", signed=True)
         return self.node(F.INT, 0, nbytes, data=data)
 
     def _float(self, value: float, _: int) -> int:
@@ -191,8 +197,8 @@ class Encoder:
             data = value.encode("utf-8", "surrogatepass")
             return self.node(F.STR, 0, len(data), data=data)
 
-        value = str(value)
-        return self._once(value, write) if len(value) <= MEMO_LENGTH_MAX else write()
+        value = str.__str__(value)  # a subclass may say otherwise of itself
+        return self._once(value, write, len(value)) if len(value) <= MEMO_LENGTH_MAX else write()
 
     def _bytes(self, value: bytes | bytearray, _: int) -> int:
         return self.node(F.BYTES, 0, len(value), data=value)
@@ -204,10 +210,14 @@ class Encoder:
         return self.node(F.PICKLE, 0, len(data), data=data)
 
     def _enum(self, value: enum.Enum, _: int) -> int:
-        if value.name is None:  # a combination of flags
-            raise UnfitError(f"{value!r} has no name of its own; use its value")
-        kind = self._str(self.name(type(value)))
-        return self.node(F.ENUM, 0, 0, kind, self._str(value.name))
+        kind = type(value)
+        if value.name in kind.__members__:
+            form, ref = F.BY_NAME, self._str(value.name)
+        elif isinstance(value, enum.Flag):  # a combination of flags
+            form, ref = F.BY_VALUE, self._int(value.value, 0)
+        else:
+            raise UnfitError(f"{value!r} is not a member of its enum; use its value")
+        return self.node(F.ENUM, form, 0, self._str(self.name(kind)), ref)
 
     def _scalar(self, value: np.generic, depth: int) -> int:
         if isinstance(value, np.str_):
@@ -300,7 +310,7 @@ class Encoder:
             return self._items(keys, depth, "a key")
 
         if len(keys) <= MEMO_LENGTH_MAX and set(map(type, keys)) == {str}:
-            return self._once(tuple(keys), write)
+            return self._once(tuple(keys), write, sum(map(len, keys)))
         return write()
 
     def _items(self, items: list[Any], depth: int, what: str) -> int:
@@ -351,7 +361,7 @@ class Encoder:
             except UnfitError as error:
                 raise error.within(f".{name}") from None
             except AttributeError as error:
-                raise UnfitError(f"a field has no value ({error})") from None
+                raise UnfitError(f"the field has no value ({error})", f".{name}") from None
         return self.node(F.INSTANCE, form, len(names), *refs)
 
 
@@ -379,8 +389,9 @@ def _values_of(item: Any) -> list[Any]:
 
 def _size_of(item: Any) -> int:
     """Return roughly the bytes that an item takes in private memory."""
-    inside = item.values() if type(item) is dict else item if type(item) in (list, tuple) else ()
-    return getsizeof(item) + sum(map(getsizeof, inside))
+    inside = item if type(item) in (dict, list, tuple) else ()
+    values = item.values() if type(item) is dict else ()
+    return getsizeof(item) + sum(map(getsizeof, inside)) + sum(map(getsizeof, values))
 
 
 _WRITERS: dict[type, Writer] = {

@@ -234,11 +234,9 @@ class Records(Form):
             return False
         for k, (get, builder) in enumerate(zip(self._getters, self._fields, strict=True)):
             try:
-                builder.extend(list(map(get, values)))
+                builder.extend(_of_field(get, values))
             except UnfitError as error:
                 raise error.within(self._step(k)) from None
-            except AttributeError as error:
-                raise UnfitError(f"a field has no value ({error})") from None
         return True
 
     def _step(self, field: int) -> str:
@@ -250,6 +248,18 @@ class Records(Form):
         """Store the fields."""
         schema = self._to.schema(self._form, self._class, self._names, len(self._fields))
         return F.RECORDS, (schema, *(builder.finish(F.LIST) for builder in self._fields))
+
+
+def _of_field(get: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+    """Return the values of one field; UnfitError if a record has none."""
+    found: list[Any] = []
+    try:
+        found.extend(map(get, values))  # keeps what it got before an error
+    except AttributeError as error:
+        unfit = UnfitError(f"the field has no value ({error})")
+        unfit.index = len(found)
+        raise unfit from None
+    return found
 
 
 def _fields(first: Any) -> tuple[int, tuple[str, ...], list[Callable[[Any], Any]]]:

@@ -11,6 +11,8 @@ from typing import Any
 from scamem.arrays.array import Array
 from scamem.arrays.create import array
 from scamem.arrays.place import locate
+from scamem.core.store import layout as L
+from scamem.errors import DatasetDamagedError
 from scamem.handles.description import FROZEN
 from scamem.handles.openers import OPENERS
 from scamem.membership.member import Hold
@@ -42,8 +44,12 @@ def freeze(arena: Seated, obj: Any, *, progress: Any = None) -> Any:
     """
     seat = arena._seat
     seat.check_open()
-    if isinstance(obj, OnFrames) and obj._place()[0].seat is seat:
-        return obj
+    if isinstance(obj, OnFrames):
+        place = obj._scamem_place()
+        if place is not None and place[0].seat is seat:
+            return obj
+    if isinstance(obj, bytearray):
+        return bytes(obj)
     if type(obj) in PLAIN_ARRAYS:
         return _frozen_array(seat, obj)
     stream = is_iterator(obj)
@@ -73,12 +79,22 @@ def _frozen(seat: Seat, obj: Any, stream: bool, report: Report | None) -> Any:
 
 
 def _frozen_array(seat: Seat, obj: Any) -> Array:
-    """Return a read-only copy of an array in the arena."""
-    place = locate(obj) if isinstance(obj, Array) else None
-    if place is not None and place.hold.member.seat is seat and not obj.flags.writeable:
-        frozen: Array = obj
-        return frozen
+    """Return a read-only copy of an array in the arena; an array of a frozen value as it is."""
+    if isinstance(obj, Array) and _is_frozen(seat, obj):
+        return obj
     return array(seat, obj).readonly()
+
+
+def _is_frozen(seat: Seat, obj: Array) -> bool:
+    """Return whether an array is part of a frozen value, so that nobody can write to it."""
+    place = locate(obj)
+    if place is None or place.hold.member.seat is not seat or obj.flags.writeable:
+        return False
+    try:
+        Source(seat, place.hold.another(L.BY_PIN))
+    except DatasetDamagedError:
+        return False
+    return True
 
 
 def _check(seat: Seat, obj: Any) -> None:

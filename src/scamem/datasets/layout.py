@@ -49,7 +49,7 @@ INT: Final = 3  # `count` bytes, signed
 STR: Final = 4  # `count` bytes of UTF-8, lone surrogates encoded as if they were characters
 BYTES: Final = 5  # `count` bytes
 PICKLE: Final = 6  # `count` bytes: a pickle of one of the types in leaves.py
-ENUM: Final = 7  # class, name: refs of strings
+ENUM: Final = 7  # class: ref of a string; by form
 SCALAR: Final = 8  # dtype: ref of bytes; `count` bytes
 ARRAY: Final = 9  # `count` dimensions; dtype: ref of bytes; byte of the data; shape
 LIST: Final = 10  # `count` items; by form
@@ -68,6 +68,10 @@ TEXT: Final = 3  # section, byte of the offsets, one more than items; section, b
 BINARY: Final = 4  # as TEXT
 LISTS: Final = 5  # tag of the items; section, byte of the offsets; items' items: ref of a list
 RECORDS: Final = 6  # schema; a list for each field
+
+# Forms of ENUM
+BY_NAME: Final = 0  # name of the member: ref of a string
+BY_VALUE: Final = 1  # value of a combination of flags: ref of an integer
 
 # Forms of ARRAY
 C_ORDER: Final = 0

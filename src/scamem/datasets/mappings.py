@@ -15,12 +15,12 @@ from . import layout as F
 from .columns import ROW_MAKERS, Column, Fields, column_at
 from .hashing import bucket_of, stable_hash
 from .layout import Place, damaged
-from .on_frames import SHOWN, OnFrames, is_same, short, thaw
+from .on_frames import SHOWN, Container, is_same, short, thaw
 from .sequences import list_of, of_all, thaw_rows
 from .source import READERS, Source
 
 
-class FrozenDict(OnFrames, Mapping[Any, Any]):
+class FrozenDict(Container, Mapping[Any, Any]):
     """A dict on frames: what `scamem.freeze` makes of a dict.
 
     >>> ages = scamem.freeze({"Ann": 41, "Bo": 7})
@@ -44,7 +44,7 @@ class FrozenDict(OnFrames, Mapping[Any, Any]):
             raise damaged(f"a dict has {self._keys.count:,} keys, {self._values.count:,} values")
         self._table = Table(source, self._keys, table)
 
-    def _place(self) -> tuple[Source, Place]:
+    def _scamem_place(self) -> tuple[Source, Place]:
         return self._source, Place(F.VALUE, self._ref)
 
     def _each_key(self) -> Iterator[Any]:
@@ -100,8 +100,7 @@ class FrozenDict(OnFrames, Mapping[Any, Any]):
     def __ror__(self, other: Any) -> Any:
         return {**other, **self} if isinstance(other, Mapping) else NotImplemented
 
-    def thaw(self) -> dict[Any, Any]:
-        """Return a dict of plain objects, which can be changed."""
+    def _scamem_thaw(self) -> dict[Any, Any]:
         rows = range(self._keys.count)
         pairs = zip(map(thaw, self._each_key()), thaw_rows(self._values, rows), strict=True)
         with hashable(self):
@@ -110,7 +109,7 @@ class FrozenDict(OnFrames, Mapping[Any, Any]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({short(self)}{of_all(len(self))})"
 
-    def _show(self, depth: int) -> str:
+    def _scamem_show(self, depth: int) -> str:
         pairs = islice(zip(self._each_key(), self._each_value(), strict=True), SHOWN)
         parts = [f"{short(key, depth + 1)}: {short(value, depth + 1)}" for key, value in pairs]
         if len(self) > SHOWN:
@@ -136,7 +135,7 @@ class FrozenRow(FrozenDict):
         self._of = of
         self._row = row
 
-    def _place(self) -> tuple[Source, Place]:
+    def _scamem_place(self) -> tuple[Source, Place]:
         return self._of.source, Place(F.ROW, self._of.ref, self._row)
 
     def _each_key(self) -> Iterator[Any]:
@@ -175,12 +174,11 @@ class FrozenRow(FrozenDict):
         """Return the values in order."""
         return tuple(self._each_value())
 
-    def thaw(self) -> dict[Any, Any]:
-        """Return a dict of plain objects, which can be changed."""
+    def _scamem_thaw(self) -> dict[Any, Any]:
         return dict(zip(self._of.names, map(thaw, self._each_value()), strict=True))
 
 
-class FrozenSet(OnFrames, AbstractSet[Any]):
+class FrozenSet(Container, AbstractSet[Any]):
     """A set on frames: what `scamem.freeze` makes of a set or frozenset.
 
     >>> primes = scamem.freeze({2, 3, 5})
@@ -202,7 +200,7 @@ class FrozenSet(OnFrames, AbstractSet[Any]):
         self._table = Table(source, self._items, table)
         self.is_hashable = source.node(ref, ref + 1) & L.MASK_8 == F.FROZENSET
 
-    def _place(self) -> tuple[Source, Place]:
+    def _scamem_place(self) -> tuple[Source, Place]:
         return self._source, Place(F.VALUE, self._ref)
 
     @classmethod
@@ -224,15 +222,14 @@ class FrozenSet(OnFrames, AbstractSet[Any]):
         with hashable(self):
             return hash(frozenset(self))
 
-    def thaw(self) -> Any:
-        """Return a set, or a frozenset if it was one."""
+    def _scamem_thaw(self) -> Any:
         with hashable(self):
             return (frozenset if self.is_hashable else set)(map(thaw, self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({short(self)}{of_all(len(self))})"
 
-    def _show(self, depth: int) -> str:
+    def _scamem_show(self, depth: int) -> str:
         parts = [short(item, depth + 1) for item in islice(self, SHOWN)]
         if len(self) > SHOWN:
             parts.append("...")

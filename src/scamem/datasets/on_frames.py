@@ -23,32 +23,51 @@ SHOWN_TEXT = 60
 class OnFrames:
     """A part of a frozen value. It cannot be changed, and is pickled by handle in every pickler.
 
+    Items are instances of the user's classes too, so all names here are dunders or begin with
+    `_scamem`: any other name may be a field or a method of such a class.
+
     Ownership: it keeps the frozen object. Threads: any. fork: the child reads on.
     """
 
     __slots__ = ()
 
-    def _place(self) -> tuple[Source, Place]:
-        """Return where it is."""
+    def _scamem_place(self) -> tuple[Source, Place] | None:
+        """Return where it is; None if it is a value that was made from a frozen one."""
         raise AssertionError
 
-    def __scamem_handle__(self) -> Handle:
-        """Return a handle: see `scamem.handle`, and `arena[name] = ...`."""
-        source, place = self._place()
-        return source.handle(place)
+    def _scamem_show(self, depth: int) -> str:
+        """Return its repr as part of another, `depth` levels down."""
+        raise AssertionError(depth)
+
+    def _scamem_thaw(self) -> Any:
+        """Return a copy in plain objects."""
+        raise AssertionError
+
+    def __scamem_handle__(self) -> Handle | None:
+        """Return a handle: see `scamem.handle`, and `arena[name] = ...`; None without a place."""
+        found = self._scamem_place()
+        return None if found is None else found[0].handle(found[1])
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return load_frozen, (sent_by(self.__scamem_handle__(), sys._getframe(1)),)
+        handle = self.__scamem_handle__()
+        assert handle is not None
+        return load_frozen, (sent_by(handle, sys._getframe(1)),)
 
     def __copy__(self) -> OnFrames:
         return self
 
-    def __deepcopy__(self, memo: Any) -> OnFrames:
+    def __deepcopy__(self, memo: Any) -> Any:
         return self
+
+
+class Container(OnFrames):
+    """What lists, tuples, dicts and sets on frames share."""
+
+    __slots__ = ()
 
     def thaw(self) -> Any:
         """Return a copy in plain objects: lists, dicts and so on, which can be changed."""
-        raise AssertionError
+        return self._scamem_thaw()
 
 
 @or_unloaded
@@ -66,7 +85,7 @@ def thaw(value: Any) -> Any:
     Arrays become ordinary arrays in private memory. The copy is deep.
     """
     if isinstance(value, OnFrames):
-        return value.thaw()
+        return value._scamem_thaw()
     if isinstance(value, np.ndarray):
         return np.array(value, order="K", subok=False)
     if type(value) is tuple:
@@ -87,7 +106,7 @@ def is_same(one: Any, other: Any) -> bool:
 
 def short(value: Any, depth: int = 0) -> str:
     """Return a value's repr, cut to some items of each container."""
-    show = getattr(type(value), "_show", None)
+    show = getattr(type(value), "_scamem_show", None)
     if show is not None:
         found: str = "..." if depth >= SHOWN_DEPTH else show(value, depth)
         return found

@@ -8,6 +8,7 @@ from frames and cannot be changed. It says that it is of the user's class, so `=
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import FrozenInstanceError
 from functools import cache
 from typing import Any, NamedTuple
@@ -40,11 +41,14 @@ class Instance(OnFrames):
     _scamem_where: Where
     _scamem_row: int
 
-    def _place(self) -> tuple[Source, Place]:
+    def __init_subclass__(cls, **_keywords: Any) -> None:
+        """Do not call the one of the user's class: it may register its subclasses."""
+
+    def _scamem_place(self) -> tuple[Source, Place]:
         where = self._scamem_where
         return where.source, Place(where.kind, where.ref, self._scamem_row)
 
-    def _show(self, depth: int) -> str:
+    def _scamem_show(self, depth: int) -> str:
         return shown(self, self._scamem_plain, depth)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -56,8 +60,7 @@ class Instance(OnFrames):
     def __delattr__(self, name: str) -> None:
         raise FrozenInstanceError(f"cannot delete {name!r}: this item was frozen")
 
-    def thaw(self) -> Any:
-        """Return an instance of the class itself, of plain objects."""
+    def _scamem_thaw(self) -> Any:
         names = fields_of(self._scamem_plain)
         return remade(self._scamem_plain, names, [thaw(getattr(self, name)) for name in names])
 
@@ -69,15 +72,16 @@ class TupleInstance(OnFrames):
     _scamem_where: Where | None = None  # of one made from an item, by `_replace`
     _scamem_row: int
 
-    def __scamem_handle__(self) -> Any:
-        return None if self._scamem_where is None else super().__scamem_handle__()
+    def __init_subclass__(cls, **_keywords: Any) -> None:
+        """Do not call the one of the user's class: it may register its subclasses."""
 
-    def _place(self) -> tuple[Source, Place]:
+    def _scamem_place(self) -> tuple[Source, Place] | None:
         where = self._scamem_where
-        assert where is not None
+        if where is None:
+            return None
         return where.source, Place(where.kind, where.ref, self._scamem_row)
 
-    def _show(self, depth: int) -> str:
+    def _scamem_show(self, depth: int) -> str:
         return shown(self, self._scamem_plain, depth)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
@@ -85,8 +89,12 @@ class TupleInstance(OnFrames):
             return new_tuple, (self._scamem_plain, tuple(_items_of(self)))
         return super().__reduce_ex__(protocol)
 
-    def thaw(self) -> Any:
-        """Return a tuple of the class itself, of plain objects."""
+    def __deepcopy__(self, memo: Any) -> Any:
+        if self._scamem_where is None:
+            return new_tuple(self._scamem_plain, deepcopy(tuple(_items_of(self)), memo))
+        return self
+
+    def _scamem_thaw(self) -> Any:
         return new_tuple(self._scamem_plain, map(thaw, _items_of(self)))
 
 
@@ -113,7 +121,6 @@ def frozen_class(kind: type) -> Any:
         "__module__": kind.__module__,
         "__qualname__": kind.__qualname__,
         "__doc__": kind.__doc__,
-        "__init_subclass__": classmethod(lambda _: None),
         "_scamem_plain": kind,
     }
     if is_named_tuple(kind):

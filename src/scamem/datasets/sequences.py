@@ -16,11 +16,11 @@ from scamem.core.store import layout as L
 from . import layout as F
 from .columns import MAKERS, Bytes, Column, Fields, Records, column_at
 from .layout import Place
-from .on_frames import SHOWN, OnFrames, is_same, short, thaw
+from .on_frames import SHOWN, Container, is_same, short, thaw
 from .source import READERS, Source
 
 
-class Items(OnFrames, Sequence[Any]):
+class Items(Container, Sequence[Any]):
     """Rows of a column: what FrozenList and FrozenTuple share."""
 
     __slots__ = ("__weakref__", "_column", "_get", "_rows")
@@ -32,7 +32,7 @@ class Items(OnFrames, Sequence[Any]):
         self._rows = rows
         self._get = column.get
 
-    def _place(self) -> tuple[Source, Place]:
+    def _scamem_place(self) -> tuple[Source, Place]:
         rows = self._rows
         place = Place(self._place_kind, self._column.ref, rows.start, rows.stop, rows.step)
         return self._column.source, place
@@ -147,14 +147,13 @@ class Items(OnFrames, Sequence[Any]):
 
     # --- as plain objects ----------------------------------------------------------------------
 
-    def thaw(self) -> Any:
-        """Return the items in plain objects, which can be changed."""
+    def _scamem_thaw(self) -> Any:
         return self._kind(thaw_rows(self._column, self._rows))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({short(self)}{of_all(len(self))})"
 
-    def _show(self, depth: int) -> str:
+    def _scamem_show(self, depth: int) -> str:
         parts = [short(item, depth + 1) for item in islice(self, SHOWN)]
         if len(self) > SHOWN:
             parts.append("...")
@@ -199,7 +198,8 @@ class FrozenStrings(FrozenList):
         rows, column = self._rows, self._column
         if rows.step != 1 or not isinstance(column, Bytes):
             raise TypeError("asked for the offsets of every second string or so; slice by 1")
-        found: Array = column.ends[rows.start : rows.stop + 1]
+        start = rows.start if rows else 0
+        found: Array = column.ends[start : start + len(rows) + 1]
         return found
 
     @property
@@ -241,6 +241,8 @@ def _shared_fields(one: Column, other: Column) -> Iterator[tuple[Column, Column]
 
 def slice_of(rows: range) -> slice:
     """Return the slice that takes these rows."""
+    if not rows:
+        return slice(0, 0)
     stop = rows.stop if rows.stop >= 0 else None  # downwards, to the first
     return slice(rows.start, stop, rows.step)
 

@@ -22,7 +22,7 @@ from scamem.membership.member import Hold
 from scamem.membership.seat import Seat
 
 from . import layout as F
-from .classes import enum_member
+from .classes import enum_member, flags_of
 from .layout import Place, damaged
 from .leaves import load_leaf
 
@@ -192,8 +192,11 @@ def _pickle(source: Source, ref: int, count: int) -> Any:
 
 
 def _enum(source: Source, ref: int, _: int) -> Any:
-    kind, name = source.numbers(ref, 2)
-    return enum_member(source.text(kind, ref), source.text(name, ref))
+    kind, member = source.numbers(ref, 2)
+    name = source.text(kind, ref)
+    if source.words[ref // F.WORD] >> 8 & L.MASK_8 == F.BY_VALUE:
+        return flags_of(name, source.value(member, ref))
+    return enum_member(name, source.text(member, ref))
 
 
 def _scalar(source: Source, ref: int, count: int) -> Any:

@@ -204,7 +204,7 @@ def opened(data: np.ndarray[Any, Any]) -> pa.Table | None:
     try:
         with (ipc.open_file if begin == FILE_MAGIC else ipc.open_stream)(buffer) as reader:
             return reader.read_all()
-    except pa.ArrowInvalid:
+    except (pa.ArrowException, OSError):  # pyarrow has no one error for bytes that are no stream
         return None
 
 

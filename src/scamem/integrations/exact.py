@@ -9,6 +9,7 @@ decimal value for others.
 from __future__ import annotations
 
 import csv
+import io
 import os
 from typing import IO
 
@@ -17,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
+from .delimited import is_compressed, rows_of
 from .numbers import DECIMAL, MISSING, SAFE_DIGITS, WHOLE, is_same
 
-DELIMITERS = (",", ";", "\t", "|")
 EXPONENT = r"[eE].*$"
 NO_DIGIT = r"[^0-9]"
 HEADER_BYTES_MAX = 1 << 20
@@ -32,7 +33,8 @@ def read_texts(path: Path | IO[bytes], delimiter: str | None = None) -> pa.Table
     """Read a CSV file as a table of text; see `arrow.read_csv`."""
     if isinstance(path, str | os.PathLike):
         name = os.fspath(path)
-        with pa.input_stream(name, compression="detect") as file:
+        kind = "gzip" if is_compressed(name) else "detect"
+        with pa.input_stream(name, compression=kind) as file:
             data = file.read_buffer()
     else:
         name, data = "", pa.py_buffer(path.read())
@@ -61,16 +63,11 @@ def _check_last_quote(data: pa.Buffer, table: pa.Table) -> None:
 def _header(data: pa.Buffer, delimiter: str | None, name: str) -> tuple[list[str], str]:
     """Return the names in the first line of a CSV file, and what stands between its values."""
     begin = data[:HEADER_BYTES_MAX].to_pybytes().decode("utf-8-sig", "replace")
-    line = begin.lstrip("\r\n").partition("\n")[0]
-    if delimiter is None:
-        tabs = name.removesuffix(".gz").lower().endswith(".tsv")
-        delimiter = "\t" if tabs else max(DELIMITERS, key=line.count)
-    names = next(csv.reader(begin.lstrip("\r\n").splitlines(), delimiter=delimiter), [])
-    if not names:
-        raise pa.ArrowInvalid("the file is empty; its first line must name the columns")
-    if len(set(names)) < len(names) or "" in names:
-        raise pa.ArrowInvalid(f"column names must be unique, not empty; got {names}")
-    return names, delimiter
+    try:
+        names, between, _ = rows_of(io.StringIO(begin, newline=""), delimiter, name)
+    except (ValueError, csv.Error) as error:
+        raise pa.ArrowInvalid(str(error)) from None
+    return names, between
 
 
 def exact_numbers(table: pa.Table) -> pa.Table:

@@ -2,7 +2,8 @@
 
 Dask lets each worker change its own copy of a value. So a receiver gets a copy-on-write view, and a
 sender sends what its memory contains now. Memory that was sent or received before has a *twin* in
-an arena; if both still have the same bytes, the twin is sent, and nothing is copied.
+an arena; if both still have the same bytes, the twin is sent, and nothing is copied. An array in an
+arena is sent as it is only if this process cannot write to it.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Twins:
         """
         data = np.frombuffer(buffer, np.uint8)
         shared = shared_bytes(_address(data), data.nbytes)
-        if shared is None or seat_of(shared) is not arena._seat:
+        if shared is None or seat_of(shared) is not arena._seat or shared.flags.writeable:
             shared = self._twin(arena, data, owner)
         return bytes(convert.handle(shared))
 

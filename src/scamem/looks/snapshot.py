@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from scamem.backing import system
 from scamem.core.check import check
 from scamem.core.store import layout as L
-from scamem.core.store.geometry import TABLE_RECORDS, Geometry
+from scamem.core.store.geometry import TABLE_RECORDS
 from scamem.core.walk import Finding
 from scamem.errors import ArenaDamagedError
+from scamem.membership.image import private_words
 from scamem.membership.seat import Seat, member_pids
 
 from .frames import section_words
@@ -67,13 +68,6 @@ def _sizes(seat: Seat, words: memoryview) -> Sizes:
 def _sizes_now(seat: Seat) -> Sizes:
     sections = section_words(seat.member, 0, seat.geometry.sections)
     return [seat.member.read_word(at) for at in _places()], _backed(sections)
-
-
-def private_words(size: Geometry) -> array[int]:
-    """Return a member's private words, as far as they follow from the geometry."""
-    mine = array("Q", bytes(L.MINE_TABLES_AT * L.WORD_BYTES))
-    size.describe_to(mine)
-    return mine
 
 
 def _ranges(seat: Seat, sizes: Sizes) -> array[int]:

@@ -16,6 +16,7 @@ from scamem.errors import ArenaDamagedError, OutOfMemoryError, ScamemError, Sect
 from scamem.looks import snapshot
 from scamem.looks.frames import section_words
 from scamem.looks.objects import objects
+from scamem.membership.image import private_words
 from scamem.membership.member import Member
 from scamem.membership.seat import Seat, Seated
 
@@ -70,7 +71,7 @@ def sections(arena: Seated) -> list[SectionInfo]:
     seat = arena._seat
     seat.check_open()
     size = seat.geometry
-    mine = snapshot.private_words(size)
+    mine = private_words(size)
     with snapshot.taken(seat) as words:
         runs, _ = walk.free_runs(words, mine)
         at = mine[L.MINE_SECTIONS_AT]
